@@ -1,0 +1,35 @@
+package billing
+
+// Identifiers are distinct types so that the compiler keeps them apart. All
+// hold valid UTF-8 within the bounds that decode enforces.
+type (
+	// TenantID is 1–64 bytes of [A-Za-z0-9_.-], not starting with a dot.
+	TenantID string
+	// EventID identifies a charge within its tenant, 1–256 bytes without
+	// control characters, stable across retries and corrections.
+	EventID string
+	// AccountID is 1–256 bytes. Leading zeros are part of it.
+	AccountID string
+	// ServiceName is 1–256 bytes.
+	ServiceName string
+	// Region is at most 256 bytes; empty means null.
+	Region string
+	// PricingModel is at most 256 bytes; empty means null.
+	PricingModel string
+	// Period is an invoice month as YYYY-MM; empty means "the usage month".
+	Period string
+	// TopicOrdinal is a topic's place in the state's identity. It is part of
+	// the order of versions, so it never changes once given.
+	TopicOrdinal uint16
+)
+
+// DefaultTenant is the tenant of an event that names none, in a topic that is
+// bound to none.
+const DefaultTenant TenantID = "default"
+
+// AccountDay is the unit that is recomputed.
+type AccountDay struct {
+	Tenant  TenantID
+	Account AccountID
+	Day     Day
+}
