@@ -1,24 +1,46 @@
 // Package control is the word that publisher and operators have with a running
 // ingest: HTTP over a Unix socket in the state directory. It owns the protocol,
-// client and server side; what the words do is the server's Handler.
+// client and server side, and the documents that travel over it; what the words
+// do is the server's Handler.
+//
+// The socket is STATE/ingest.sock with mode 0600, and connections of other users
+// are refused. Callers never supply paths. Server and client are safe for
+// concurrent use. Nothing here is durable: what a Handler promises is its own.
 package control
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"daybook/internal/billing"
 	"daybook/internal/state"
 )
 
-// ErrNotRunning is returned by Dial when no ingest listens on the state directory.
-var ErrNotRunning = errors.New("no ingest runs on this state")
+// SocketName is the socket's name in the state directory.
+const SocketName = "ingest.sock"
+
+// Handler is what a running ingest does for its callers. Its methods are called from
+// many goroutines.
+type Handler interface {
+	// Checkpoint makes a durable copy of the state, which the ingest keeps until it
+	// is dropped, or reaped because of its age.
+	Checkpoint(ctx context.Context) (CheckpointReply, error)
+	// DropCheckpoint removes a checkpoint; ErrUnknownCheckpoint.
+	DropCheckpoint(ctx context.Context, id string) error
+	// Covered notes up to where a tenant's newest release covers.
+	Covered(ctx context.Context, tenant billing.TenantID, seq state.Sequence) error
+	// Decide writes a decision and returns its number.
+	Decide(ctx context.Context, d state.Decision) (uint64, error)
+	// Live is what only a running ingest knows.
+	Live(ctx context.Context) (Live, error)
+	// Status is the whole report of `ingest status`.
+	Status(ctx context.Context) (Status, error)
+}
 
 // CheckpointReply names a checkpoint that ingest made for the caller.
 type CheckpointReply struct {
 	ID       string         `json:"id"`
-	Dir      string         `json:"dir"`
+	Dir      string         `json:"dir"` // absolute
 	Sequence state.Sequence `json:"sequence"`
 }
 
@@ -37,23 +59,6 @@ type Live struct {
 	PID        int            `json:"pid"`
 	Ready      bool           `json:"ready"`
 	NotReady   string         `json:"not_ready,omitempty"`
+	Warnings   []string       `json:"warnings,omitempty"` // about the topics' settings
 	Partitions []PartitionLag `json:"partitions"`
 }
-
-// Handler is what a running ingest does for its callers.
-type Handler interface {
-	Checkpoint(ctx context.Context) (CheckpointReply, error)
-	DropCheckpoint(ctx context.Context, id string) error
-	Covered(ctx context.Context, tenant billing.TenantID, seq state.Sequence) error
-	Decide(ctx context.Context, d state.Decision) (uint64, error)
-	Live(ctx context.Context) (Live, error)
-}
-
-// Listen serves h on dir's socket (mode 0600) until ctx ends, then removes the socket.
-func Listen(ctx context.Context, dir string, h Handler) error { panic("not built yet") }
-
-// Client talks to a running ingest. It has the methods of Handler.
-type Client struct{}
-
-// Dial connects to the ingest that runs on the state directory; ErrNotRunning.
-func Dial(ctx context.Context, dir string) (*Client, error) { panic("not built yet") }

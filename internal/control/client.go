@@ -1,0 +1,140 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+
+	"daybook/internal/billing"
+	"daybook/internal/state"
+)
+
+// Client talks to a running ingest. It has the methods of Handler and is safe
+// for concurrent use. Close it.
+type Client struct{ http *http.Client }
+
+// Client does what a Handler does, by asking one.
+var _ Handler = (*Client)(nil)
+
+// Dial connects to the ingest that runs on the state directory dir. It returns
+// ErrNotRunning when none does, ErrForbidden when it is another user's.
+func Dial(ctx context.Context, dir string) (*Client, error) {
+	conn, err := dial(ctx, dir)
+	if err != nil {
+		return nil, wrapDial(err)
+	}
+	// The probe showed that somebody listens; requests open their own.
+	if err := conn.Close(); err != nil {
+		return nil, fmt.Errorf("close probe of control socket: %w", err)
+	}
+	return &Client{http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dir) },
+	}}}, nil
+}
+
+// Close ends the client's idle connections.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// Checkpoint is Handler's.
+func (c *Client) Checkpoint(ctx context.Context) (CheckpointReply, error) {
+	var r CheckpointReply
+	err := c.ask(ctx, http.MethodPost, "checkpoint", nil, &r)
+	return r, err
+}
+
+// DropCheckpoint is Handler's.
+func (c *Client) DropCheckpoint(ctx context.Context, id string) error {
+	return c.ask(ctx, http.MethodDelete, "checkpoint/"+url.PathEscape(id), nil, nil)
+}
+
+// Covered is Handler's.
+func (c *Client) Covered(ctx context.Context, tenant billing.TenantID, seq state.Sequence) error {
+	return c.ask(ctx, http.MethodPost, "covered", coveredRequest{Tenant: tenant, Sequence: seq}, nil)
+}
+
+// Decide is Handler's.
+func (c *Client) Decide(ctx context.Context, d state.Decision) (uint64, error) {
+	var r decideReply
+	err := c.ask(ctx, http.MethodPost, "decide", d, &r)
+	return r.Number, err
+}
+
+// Live is Handler's.
+func (c *Client) Live(ctx context.Context) (Live, error) {
+	var l Live
+	err := c.ask(ctx, http.MethodGet, "live", nil, &l)
+	return l, err
+}
+
+// Status is Handler's.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := c.ask(ctx, http.MethodGet, "status", nil, &s)
+	return s, err
+}
+
+// ask sends one request and reads its answer into v, unless v is nil.
+func (c *Client) ask(ctx context.Context, method, path string, body, v any) error {
+	var sent io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("write request to ingest: %w", err)
+		}
+		sent = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://ingest/v1/"+path, sent)
+	if err != nil {
+		return fmt.Errorf("make request to ingest: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return wrapDial(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("read answer of ingest: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return refusal(resp.StatusCode, answer)
+	}
+	if v == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer, v); err != nil {
+		return fmt.Errorf("read answer of ingest: %w", err)
+	}
+	return nil
+}
+
+// refusal is the error that an answer other than 200 tells of.
+func refusal(code int, answer []byte) error {
+	var e errorReply
+	if json.Unmarshal(answer, &e) != nil || e.Error == "" {
+		return fmt.Errorf("ingest answers %d: is it of the same version?", code)
+	}
+	if code == http.StatusNotFound {
+		return fmt.Errorf("ingest: %w", ErrUnknownCheckpoint)
+	}
+	return fmt.Errorf("ingest: %s", e.Error)
+}
+
+// wrapDial leaves the sentinels as they are and names the act for the rest.
+func wrapDial(err error) error {
+	for _, sentinel := range []error{ErrNotRunning, ErrForbidden} {
+		if errors.Is(err, sentinel) {
+			return sentinel
+		}
+	}
+	return fmt.Errorf("talk to ingest: %w", err)
+}
