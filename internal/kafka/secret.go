@@ -1,0 +1,27 @@
+package kafka
+
+import "log/slog"
+
+// redacted stands for a secret wherever one would be printed.
+const redacted = "REDACTED"
+
+// Secret is text that must not be printed: fmt, slog and JSON all show a
+// placeholder. A conversion to string is the only way to the text.
+type Secret string
+
+// String is a placeholder, or empty for an empty secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return redacted
+}
+
+// GoString is String, for %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue is String, for slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText is String, for encoders of JSON and YAML.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
