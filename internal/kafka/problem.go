@@ -97,9 +97,9 @@ func (c *Config) Explain(subject string, err error) error {
 	case errIsAny(err, syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ECONNRESET):
 		return problem("start it, or check --brokers", "no broker answers at %s", brokers)
 	case errIsAny(err, kgo.ErrRecordTimeout, kgo.ErrRecordRetries, kerr.RequestTimedOut, context.DeadlineExceeded, os.ErrDeadlineExceeded):
-		remedy := "check that the brokers are up and reachable, then try again"
-		if !c.TLS {
-			remedy = "check that the brokers are up and reachable, and whether they want --tls"
+		remedy := "check that they are up and reachable, and whether they want --tls"
+		if c.TLS {
+			remedy = "check that they are up and reachable, and that the port is one for --tls"
 		}
 		return problem(remedy, "%s did not answer in time", brokers)
 	}
