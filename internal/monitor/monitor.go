@@ -1,3 +1,160 @@
-// Package monitor serves /metrics, /healthz and /readyz on loopback by default.
-// It owns the HTTP server, not the metrics: every package registers its own.
+// Package monitor serves /metrics, /healthz and /readyz on loopback by
+// default. It owns the HTTP server, not the metrics: every package registers
+// its own. There is no default mux, no profiler and nothing that changes
+// anything: all it answers is GET.
 package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Bounds of a request, so that a slow or hostile client costs little.
+const (
+	headerTimeout   = 5 * time.Second
+	requestTimeout  = 30 * time.Second
+	shutdownTimeout = 3 * time.Second
+	maxHeaderBytes  = 16 << 10
+)
+
+// Config says where to listen.
+type Config struct {
+	Monitor string `help:"Address for /metrics, /healthz and /readyz, host:port; empty serves none." default:"127.0.0.1:9464" env:"DAYBOOK_MONITOR" placeholder:"HOST:PORT"`
+}
+
+// Validate reports a faulty address.
+func (c *Config) Validate() error {
+	if c.Monitor == "" {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(c.Monitor); err != nil {
+		return fmt.Errorf("--monitor %q: want host:port", c.Monitor)
+	}
+	return nil
+}
+
+// NewRegistry is a registry with the process's own metrics in it.
+func NewRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return r
+}
+
+// Server answers for one process. Make it with Listen; Run it once.
+type Server struct {
+	listener net.Listener // nil: serves none
+	http     *http.Server
+}
+
+// Listen opens the address, so that one in use is reported before work
+// begins. ready returns why the process is not ready, "" when it is; it is
+// called from many goroutines.
+func Listen(c Config, g prometheus.Gatherer, ready func() string, log *slog.Logger) (*Server, error) {
+	s := &Server{}
+	if c.Monitor == "" {
+		return s, nil
+	}
+	l, err := net.Listen("tcp", c.Monitor)
+	if err != nil {
+		return nil, fmt.Errorf("serve metrics: %w; choose another address with --monitor, or none with --monitor=", err)
+	}
+	s.listener = l
+	s.http = &http.Server{
+		Handler:           handler(g, ready, log),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      requestTimeout,
+		IdleTimeout:       requestTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// Addr is the address listened on; "" when none is.
+func (s *Server) Addr() string {
+	if s.listener == nil {
+		return ""
+	}
+	return s.listener.Addr().String()
+}
+
+// Run serves until ctx ends, lets requests in hand finish, and closes.
+func (s *Server) Run(ctx context.Context) error {
+	if s.listener == nil {
+		<-ctx.Done()
+		return nil
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(s.listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve metrics: %w", err)
+	case <-ctx.Done():
+	}
+	// The work is over already: what still hangs is cut off.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := s.http.Shutdown(end); err != nil {
+		s.http.Close()
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve metrics: %w", err)
+	}
+	return nil
+}
+
+// Close gives the address back when Run was never called; else it cuts Run off.
+func (s *Server) Close() error {
+	if s.listener == nil {
+		return nil
+	}
+	if err := s.http.Close(); err != nil {
+		return err
+	}
+	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// handler is the whole surface.
+func handler(g prometheus.Gatherer, ready func() string, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		MaxRequestsInFlight: 4,
+		Timeout:             requestTimeout / 2,
+	}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if reason := ready(); reason != "" {
+			answer(w, http.StatusServiceUnavailable, "not ready: "+reason)
+			return
+		}
+		answer(w, http.StatusOK, "ok")
+	})
+	return mux
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n") // a client that went away is no fault of ours
+}
