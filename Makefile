@@ -1,0 +1,42 @@
+# Everything that a developer runs, by name. `make` alone lists it.
+
+GOLANGCI_VERSION := v2.15.0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: ## the programs, into bin/
+	@mkdir -p bin
+	go build -trimpath -o bin/ ./cmd/...
+
+.PHONY: demo
+demo: ## a week of events, a release, a late correction, a second release
+	go run ./cmd/sandbox demo
+
+.PHONY: test
+test: ## all tests that need no other server (a C compiler for the DuckDB ones)
+	go test ./...
+
+.PHONY: race
+race: ## the short tests under the race detector
+	go test -race -short ./...
+
+.PHONY: lint
+lint: ## format, floors and the other rules of .golangci.yml
+	@test/lint $(GOLANGCI_VERSION) run ./...
+
+.PHONY: bench
+bench: ## the benchmarks; BENCH=pattern chooses
+	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem ./...
+
+.PHONY: test-kafka
+test-kafka: ## the Kafka tests against a real Apache Kafka, fetched and started on loopback (needs Java 17 and Maven)
+	test/kafka/run go test -count=1 -run 'Kafka' ./...
+
+.PHONY: clean
+clean: ## remove bin/ and .cache/
+	rm -rf bin .cache
