@@ -85,7 +85,7 @@ func (p *Progress) Close() {
 
 // showBar draws a bar on a terminal until end.
 func (p *Progress) showBar(c *console) {
-	bars := mpb.New(mpb.WithOutput(c.w), mpb.WithWidth(32), mpb.WithRefreshRate(150*time.Millisecond))
+	bars := mpb.New(mpb.WithOutput(c.w), mpb.WithWidth(32), mpb.WithRefreshRate(150*time.Millisecond), mpb.WithAutoRefresh())
 	bar := bars.New(0, mpb.BarStyle(),
 		mpb.PrependDecorators(decor.Name(p.label+" ")),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return " " + p.status() })),
