@@ -51,8 +51,8 @@ func Table(w io.Writer, header []string, rows [][]string) error {
 				line.WriteString(c + pad)
 			}
 		}
-		out.WriteString(strings.TrimRight(line.String(), " "))
-		out.WriteByte('\n')
+		// An error stays with the writer until Flush returns it.
+		_, _ = out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 	return out.Flush()
 }

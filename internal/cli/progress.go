@@ -132,10 +132,10 @@ func (p *Progress) logLines(c *Context) {
 		for logged := false; ; logged = true {
 			select {
 			case <-t.C:
-				c.Log.Info(p.label, "progress", p.status())
+				c.Log.Info("progress", "work", p.label, "status", p.status())
 			case <-stop:
 				if logged {
-					c.Log.Info(p.label, "progress", p.status())
+					c.Log.Info("progress", "work", p.label, "status", p.status())
 				}
 				return
 			}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -48,7 +47,7 @@ func TestProgressInALog(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		p.Set(2500, 10000)
 		time.Sleep(6 * time.Second)
-		if !strings.Contains(out.String(), `msg=rebuild progress="2,500 of 10,000 records, 250/s, 30s left"`) {
+		if !strings.Contains(out.String(), `msg=progress work=rebuild status="2,500 of 10,000 records, 250/s, 30s left"`) {
 			t.Errorf("after 10 s: %q", out.String())
 		}
 		p.Set(10000, 10000)
@@ -62,7 +61,7 @@ func TestProgressInALog(t *testing.T) {
 
 func TestProgressStatusOfUnknownTotalAndResumedWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &Context{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		c := &Context{Log: slog.New(slog.DiscardHandler)}
 		p := c.NewProgress("load", "rows", 0)
 		defer p.Close()
 		if got := p.status(); got != "0 rows" {
