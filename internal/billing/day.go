@@ -1,22 +1,109 @@
 package billing
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrDay: the text is not a date YYYY-MM-DD of the calendar.
+var ErrDay = errors.New("not a date YYYY-MM-DD")
+
+const secondsPerDay = 24 * 60 * 60
 
 // Day is a civil date in UTC, as days since 1970-01-01. A usage day is
 // half-open: [Start, next Start).
 type Day int32
 
 // DayOf is the UTC day that t falls in.
-func DayOf(t time.Time) Day { panic("not built yet") }
+func DayOf(t time.Time) Day {
+	s := t.Unix()
+	d := s / secondsPerDay
+	if s%secondsPerDay < 0 {
+		d--
+	}
+	return Day(d)
+}
 
-// ParseDay reads YYYY-MM-DD, years 0001 to 9999.
-func ParseDay(s string) (Day, error) { panic("not built yet") }
+// ParseDay reads YYYY-MM-DD, years 0001 to 9999. Its error is ErrDay.
+func ParseDay(s string) (Day, error) {
+	if len(s) != len("2006-01-02") || s[4] != '-' || s[7] != '-' {
+		return 0, ErrDay
+	}
+	year, ok1 := number(s[0:4])
+	month, ok2 := number(s[5:7])
+	day, ok3 := number(s[8:10])
+	if !ok1 || !ok2 || !ok3 || year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+		return 0, ErrDay
+	}
+	return dayOfDate(year, month, day), nil
+}
 
 // String is YYYY-MM-DD.
-func (d Day) String() string { panic("not built yet") }
+func (d Day) String() string {
+	var buf [16]byte
+	return string(d.append(buf[:0]))
+}
+
+// AppendText appends String to b. It returns no error.
+func (d Day) AppendText(b []byte) ([]byte, error) { return d.append(b), nil }
+
+// MarshalText is String; with UnmarshalText, Day is a date in JSON.
+func (d Day) MarshalText() ([]byte, error) { return d.append(nil), nil }
+
+// UnmarshalText is ParseDay.
+func (d *Day) UnmarshalText(text []byte) error {
+	day, err := ParseDay(string(text))
+	if err != nil {
+		return fmt.Errorf("read day %.64q: %w", text, err)
+	}
+	*d = day
+	return nil
+}
 
 // Start is the day's first moment, 00:00 UTC.
-func (d Day) Start() time.Time { panic("not built yet") }
+func (d Day) Start() time.Time { return time.Unix(int64(d)*secondsPerDay, 0).UTC() }
 
 // Month is the day's month as YYYY-MM.
-func (d Day) Month() Period { panic("not built yet") }
+func (d Day) Month() Period { return Period(d.String()[:len("2006-01")]) }
+
+func (d Day) append(b []byte) []byte { return d.Start().AppendFormat(b, time.DateOnly) }
+
+// dayOfDate counts the days from 1970-01-01 to a date of the proleptic
+// Gregorian calendar. Years begin in March here, so that the leap day is last.
+func dayOfDate(year, month, day int) Day {
+	if month <= 2 {
+		year--
+		month += 12
+	}
+	leaps := year/4 - year/100 + year/400
+	// 153 days in every five months from March on.
+	inYear := (153*(month-3)+2)/5 + day - 1
+	const toEpoch = 719468 // days from 0000-03-01 to 1970-01-01
+	return Day(365*year + leaps + inYear - toEpoch)
+}
+
+func daysIn(year, month int) int {
+	switch month {
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	case 4, 6, 9, 11:
+		return 30
+	default:
+		return 31
+	}
+}
+
+// number reads a few ASCII digits.
+func number(s string) (n int, ok bool) {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return 0, false
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	return n, true
+}

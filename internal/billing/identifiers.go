@@ -33,3 +33,23 @@ type AccountDay struct {
 	Account AccountID
 	Day     Day
 }
+
+// MaxIDBytes bounds event, account, service, region and pricing model.
+const MaxIDBytes = 256
+
+// tenantRule is Valid's rule, for messages.
+const tenantRule = "a tenant is 1 to 64 of [A-Za-z0-9_.-], not starting with a dot"
+
+// Valid reports whether t is spelled as a tenant may be.
+func (t TenantID) Valid() bool {
+	if len(t) < 1 || len(t) > 64 || t[0] == '.' {
+		return false
+	}
+	for i := range len(t) {
+		c := t[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || isDigit(c) || c == '_' || c == '.' || c == '-') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,20 +1,79 @@
 package billing
 
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"strconv"
+)
+
 // Scale is the number of decimal places of Money.
 const Scale = 18
 
+// Errors of ParseMoney.
+var (
+	// ErrMoneySyntax: the text is not a JSON number.
+	ErrMoneySyntax = errors.New("not a decimal number")
+	// ErrMoneyRange: the amount does not fit DECIMAL(38,18).
+	ErrMoneyRange = errors.New("amount outside DECIMAL(38,18)")
+	// ErrMoneyPlaces: the text has more than 18 decimal places where an exact
+	// amount is needed.
+	ErrMoneyPlaces = errors.New("more than 18 decimal places")
+)
+
+// 10^38, the first magnitude outside DECIMAL(38,18), in units of 10^-18.
+const (
+	limitHi = 0x4B3B4CA85A86C47A
+	limitLo = 0x098A224000000000
+)
+
+// maxDigits is how many decimal digits always fit a uint64.
+const maxDigits = 19
+
+// pow10 holds the powers of ten that fit a uint64.
+var pow10 = [maxDigits + 1]uint64{
+	1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+}
+
 // Money is an exact amount of USD: a 128-bit two's complement integer in units
 // of 10^-18. The zero value is zero dollars. Values within DECIMAL(38,18) are
-// those that InRange reports; ParseMoney returns no others.
+// those that InRange reports; ParseMoney returns no others. Equal amounts are
+// equal values, so == compares them.
 type Money struct {
 	hi int64
 	lo uint64
 }
 
-// ParseMoney reads a decimal (JSON number syntax, exponent allowed). Digits
-// beyond the 18th place are rounded half-even, once, and rounded reports so.
-// It takes bounded time whatever the exponent.
-func ParseMoney(text string) (m Money, rounded bool, err error) { panic("not built yet") }
+// ParseMoney reads a decimal in the syntax of a JSON number (RFC 8259 §6:
+// optional minus, no leading zeros, exponent allowed). Digits beyond the 18th
+// place are rounded half-even, once, and rounded reports that the amount
+// changed by it. The range is checked after rounding. It takes time linear in
+// the text, whatever the exponent.
+//
+// Errors: ErrMoneySyntax, ErrMoneyRange.
+func ParseMoney(text string) (m Money, rounded bool, err error) {
+	d, ok := scanDecimal(text)
+	if !ok {
+		return Money{}, false, ErrMoneySyntax
+	}
+	var hi, lo uint64
+	if d.digits <= maxDigits && d.shift >= 0 && d.shift < maxDigits {
+		hi, lo = bits.Mul64(d.head, pow10[d.shift])
+	} else {
+		hi, lo, rounded, err = d.scale(text)
+		if err != nil {
+			return Money{}, false, err
+		}
+	}
+	if !magnitudeInRange(hi, lo) {
+		return Money{}, false, ErrMoneyRange
+	}
+	m = Money{int64(hi), lo}
+	if d.negative {
+		m = m.Neg()
+	}
+	return m, rounded, nil
+}
 
 // MoneyFromParts makes Money of the two halves that Parts gave.
 func MoneyFromParts(hi int64, lo uint64) Money { return Money{hi: hi, lo: lo} }
@@ -23,29 +82,124 @@ func MoneyFromParts(hi int64, lo uint64) Money { return Money{hi: hi, lo: lo} }
 func (m Money) Parts() (hi int64, lo uint64) { return m.hi, m.lo }
 
 // Add is m + n. ok is false when the sum leaves DECIMAL(38,18).
-func (m Money) Add(n Money) (sum Money, ok bool) { panic("not built yet") }
+func (m Money) Add(n Money) (sum Money, ok bool) {
+	lo, carry := bits.Add64(m.lo, n.lo, 0)
+	hi, _ := bits.Add64(uint64(m.hi), uint64(n.hi), carry)
+	sum = Money{int64(hi), lo}
+	// Two amounts in range can leave 128 bits; then the sum has the sign that
+	// neither summand has.
+	overflow := (m.hi^sum.hi)&(n.hi^sum.hi) < 0
+	return sum, !overflow && sum.InRange()
+}
 
 // Sub is m - n. ok is false when the difference leaves DECIMAL(38,18).
-func (m Money) Sub(n Money) (diff Money, ok bool) { panic("not built yet") }
+func (m Money) Sub(n Money) (diff Money, ok bool) { return m.Add(n.Neg()) }
 
 // Neg is -m. Within DECIMAL(38,18) it cannot overflow.
-func (m Money) Neg() Money { panic("not built yet") }
+func (m Money) Neg() Money {
+	lo, borrow := bits.Sub64(0, m.lo, 0)
+	hi, _ := bits.Sub64(0, uint64(m.hi), borrow)
+	return Money{int64(hi), lo}
+}
 
 // Sign is -1, 0 or 1.
-func (m Money) Sign() int { panic("not built yet") }
+func (m Money) Sign() int {
+	switch {
+	case m.hi < 0:
+		return -1
+	case m.hi == 0 && m.lo == 0:
+		return 0
+	default:
+		return 1
+	}
+}
 
 // Cmp is -1, 0 or 1 as m is less than, equal to or greater than n.
-func (m Money) Cmp(n Money) int { panic("not built yet") }
+func (m Money) Cmp(n Money) int {
+	switch {
+	case m == n:
+		return 0
+	case m.hi < n.hi, m.hi == n.hi && m.lo < n.lo:
+		return -1
+	default:
+		return 1
+	}
+}
 
 // InRange reports whether m fits DECIMAL(38,18): |m| < 10^20 dollars.
-func (m Money) InRange() bool { panic("not built yet") }
+func (m Money) InRange() bool {
+	hi, lo := m.magnitude()
+	return magnitudeInRange(hi, lo)
+}
 
 // String is the shortest exact decimal: no exponent, no trailing zeros.
-func (m Money) String() string { panic("not built yet") }
+func (m Money) String() string {
+	var buf [48]byte
+	return string(m.append(buf[:0]))
+}
+
+// AppendText appends String to b. It returns no error.
+func (m Money) AppendText(b []byte) ([]byte, error) { return m.append(b), nil }
 
 // MarshalText is String; with UnmarshalText, Money is a string in JSON, so
 // that no reader rounds it.
-func (m Money) MarshalText() ([]byte, error) { panic("not built yet") }
+func (m Money) MarshalText() ([]byte, error) { return m.append(nil), nil }
 
-// UnmarshalText is ParseMoney, and an error where it would round.
-func (m *Money) UnmarshalText(text []byte) error { panic("not built yet") }
+// UnmarshalText is ParseMoney, and ErrMoneyPlaces where it would round.
+func (m *Money) UnmarshalText(text []byte) error {
+	n, rounded, err := ParseMoney(string(text))
+	if err == nil && rounded {
+		err = ErrMoneyPlaces
+	}
+	if err != nil {
+		return fmt.Errorf("read amount %.64q: %w", text, err)
+	}
+	*m = n
+	return nil
+}
+
+func (m Money) append(b []byte) []byte {
+	if m.hi < 0 {
+		b = append(b, '-')
+	}
+	hi, lo := m.magnitude()
+	// Two steps of division, because whole dollars may need 67 bits.
+	wholeHi := hi / pow10[Scale]
+	wholeLo, frac := bits.Div64(hi%pow10[Scale], lo, pow10[Scale])
+	if wholeHi == 0 {
+		b = strconv.AppendUint(b, wholeLo, 10)
+	} else {
+		top, rest := bits.Div64(wholeHi, wholeLo, pow10[maxDigits])
+		b = strconv.AppendUint(b, top, 10)
+		b = appendPadded(b, rest, maxDigits)
+	}
+	if frac == 0 {
+		return b
+	}
+	places := Scale
+	for frac%10 == 0 {
+		frac /= 10
+		places--
+	}
+	b = append(b, '.')
+	return appendPadded(b, frac, places)
+}
+
+func (m Money) magnitude() (hi, lo uint64) {
+	if m.hi < 0 {
+		m = m.Neg()
+	}
+	return uint64(m.hi), m.lo
+}
+
+func magnitudeInRange(hi, lo uint64) bool {
+	return hi < limitHi || hi == limitHi && lo < limitLo
+}
+
+// appendPadded appends v with leading zeros up to width digits.
+func appendPadded(b []byte, v uint64, width int) []byte {
+	for n := width - 1; n > 0 && v < pow10[n]; n-- {
+		b = append(b, '0')
+	}
+	return strconv.AppendUint(b, v, 10)
+}

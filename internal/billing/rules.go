@@ -1,6 +1,20 @@
 package billing
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Limits of the rules themselves.
+const (
+	maxAhead       = 10 * 366 * 24 * time.Hour
+	maxRecordBytes = 64 << 20
+)
 
 // NegativePolicy says which negative costs a tenant's books accept.
 type NegativePolicy string
@@ -15,6 +29,11 @@ const (
 	// AllowNegative accepts all.
 	AllowNegative NegativePolicy = "allow"
 )
+
+// Valid reports whether p is one of the policies.
+func (p NegativePolicy) Valid() bool {
+	return p == RejectNegative || p == LabelledNegative || p == AllowNegative
+}
 
 // Rules is everything that decides verdicts. It is fixed in a state's
 // identity: with other rules the same log gives other books.
@@ -41,10 +60,50 @@ func (r Rules) NegativeFor(t TenantID) NegativePolicy {
 }
 
 // Validate reports every fault of the rules in one error.
-func (r Rules) Validate() error { panic("not built yet") }
+func (r Rules) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	const policies = "reject, labelled or allow"
+	if !r.DefaultNegative.Valid() {
+		fault("negative cost policy %q: must be %s", r.DefaultNegative, policies)
+	}
+	for _, t := range slices.Sorted(maps.Keys(r.Negative)) {
+		if !t.Valid() {
+			fault("negative cost policy for tenant %q: %s", t, tenantRule)
+		}
+		if !r.Negative[t].Valid() {
+			fault("negative cost policy %q for tenant %q: must be %s", r.Negative[t], t, policies)
+		}
+	}
+	for _, topic := range slices.Sorted(maps.Keys(r.Bindings)) {
+		if topic == "" {
+			fault("a binding names no topic")
+		}
+		if t := r.Bindings[topic]; !t.Valid() {
+			fault("binding of topic %q to tenant %q: %s", topic, t, tenantRule)
+		}
+	}
+	if r.MaxUsageAhead < 0 || r.MaxUsageAhead > maxAhead {
+		fault("bound of usage_date ahead %s: must be 0 to %s", r.MaxUsageAhead, maxAhead)
+	}
+	if r.MaxIngestedAhead < 0 || r.MaxIngestedAhead > maxAhead {
+		fault("bound of ingested_at ahead %s: must be 0 to %s", r.MaxIngestedAhead, maxAhead)
+	}
+	if r.MaxRecordBytes < 1 || r.MaxRecordBytes > maxRecordBytes {
+		fault("record size limit %d: must be 1 to %d bytes", r.MaxRecordBytes, maxRecordBytes)
+	}
+	return errors.Join(faults...)
+}
 
 // Digest identifies the rules: equal rules have equal digests.
-func (r Rules) Digest() Digest { panic("not built yet") }
+func (r Rules) Digest() Digest {
+	text, err := json.Marshal(r) // map keys ascend, so equal rules have equal text
+	if err != nil {
+		panic(err) // strings, integers and maps of strings always marshal
+	}
+	sum := sha256.Sum256(text)
+	return Digest(sum[:len(Digest{})])
+}
 
 // DefaultRules are the rules of a state that was created without flags:
 // negatives rejected, usage at most 7 days and ingested_at at most 24 h ahead

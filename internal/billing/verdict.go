@@ -1,5 +1,7 @@
 package billing
 
+import "fmt"
+
 // Outcome is what one delivered record came to: exactly one of these.
 type Outcome uint8
 
@@ -15,11 +17,21 @@ const (
 )
 
 // String is the outcome's word in metrics, status and docs.
-func (o Outcome) String() string { panic("not built yet") }
+func (o Outcome) String() string {
+	if o < OutcomeCount {
+		return outcomeWords[o]
+	}
+	return fmt.Sprintf("outcome %d", uint8(o))
+}
 
-// Reason names why a record cannot be an event, as in metrics, quarantine and
-// docs/events.md.
-type Reason string
+var outcomeWords = [OutcomeCount]string{
+	New:         "new",
+	Replaced:    "replaced",
+	Duplicate:   "duplicate",
+	Superseded:  "superseded",
+	Deleted:     "deleted",
+	Quarantined: "quarantined",
+}
 
 // Rejection is the verdict on a record that cannot be an event: why, and
 // whatever could still be read of it. It is an error.

@@ -1,8 +1,28 @@
 package billing
 
+import (
+	"cmp"
+	"math"
+	"time"
+)
+
 // Instant is a moment as nanoseconds since 1970-01-01T00:00:00Z. It holds the
 // years 1970 to 2262, which is what decode lets through.
 type Instant int64
+
+// InstantOf is t in nanoseconds. ok is false when t is before 1970 or after
+// the last nanosecond that an int64 holds, in 2262.
+func InstantOf(t time.Time) (i Instant, ok bool) {
+	const perSecond = int64(time.Second)
+	s, ns := t.Unix(), int64(t.Nanosecond())
+	if s < 0 || s > math.MaxInt64/perSecond || s == math.MaxInt64/perSecond && ns > math.MaxInt64%perSecond {
+		return 0, false
+	}
+	return Instant(s*perSecond + ns), true
+}
+
+// Time is the moment in UTC.
+func (i Instant) Time() time.Time { return time.Unix(0, int64(i)).UTC() }
 
 // Source is the place of a record in the log.
 type Source struct {
@@ -26,7 +46,14 @@ type Version struct {
 // topic ordinal, partition, offset). It is a total order over the records of a
 // state: only a record and itself compare as 0.
 func (v Version) Compare(w Version) int {
-	panic("not built yet")
+	return cmp.Or(
+		cmp.Compare(v.IngestedAt, w.IngestedAt),
+		cmp.Compare(v.SourceRevision, w.SourceRevision),
+		cmp.Compare(v.Source.RecordTime, w.Source.RecordTime),
+		cmp.Compare(v.Source.Topic, w.Source.Topic),
+		cmp.Compare(v.Source.Partition, w.Source.Partition),
+		cmp.Compare(v.Source.Offset, w.Source.Offset),
+	)
 }
 
 // Ties reports whether v and w can be told apart only by their place in the
