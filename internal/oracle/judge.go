@@ -44,6 +44,10 @@ func (m *Model) judge(r Record) (*Event, *Rejected) {
 	switch {
 	case r.Null:
 		return reject("no value")
+	case r.Timestamp < 0:
+		// Neither bound on the event's own clocks could be checked.
+		no.IngestedAt = 0
+		return reject("no record timestamp")
 	case m.rules.MaxRecordBytes > 0 && len(r.Value) > m.rules.MaxRecordBytes:
 		return reject("too large")
 	}
@@ -118,7 +122,7 @@ func (m *Model) judge(r Record) (*Event, *Rejected) {
 	}
 	if day, ok := usageDay(members); ok {
 		e.Day, no.Day = day, day
-		if r.Timestamp >= 0 && m.tooFarAhead(day, r.Timestamp) {
+		if m.tooFarAhead(day, r.Timestamp) {
 			fault("usage in the future")
 		}
 	} else {
@@ -206,7 +210,7 @@ func (m *Model) ingestedAt(r Record, members map[string]json.RawMessage) (int64,
 	first, hasFirst := present(members, "ingested_at")
 	second, hasSecond := present(members, "ingestion_date")
 	if !hasFirst && !hasSecond {
-		return r.Timestamp * int64(time.Millisecond), r.Timestamp >= 0
+		return r.Timestamp * int64(time.Millisecond), true
 	}
 	raw := first
 	if !hasFirst {
@@ -227,7 +231,7 @@ func (m *Model) ingestedAt(r Record, members map[string]json.RawMessage) (int64,
 			return 0, false
 		}
 	}
-	if r.Timestamp >= 0 && t.After(time.UnixMilli(r.Timestamp).Add(m.rules.MaxIngestedAhead)) {
+	if t.After(time.UnixMilli(r.Timestamp).Add(m.rules.MaxIngestedAhead)) {
 		return 0, false
 	}
 	return t.UnixNano(), true

@@ -189,9 +189,10 @@ func TestVerdicts(t *testing.T) {
 	)
 	m := New(billing.DefaultRules(), "billing")
 	m.Add(Record{Null: true})
-	m.Add(Record{Offset: 1, Timestamp: -1, Value: []byte(good(""))}) // no clock at all
-	if got := len(m.Books().Rejected); got != 2 {
-		t.Errorf("a tombstone and a record without any time: %d rejected", got)
+	m.Add(Record{Offset: 1, Timestamp: -1, Value: []byte(good(""))})
+	m.Add(Record{Offset: 2, Timestamp: -1, Value: []byte(good(`,"ingested_at":"2025-01-01T00:00:00Z"`))})
+	if got := len(m.Books().Rejected); got != 3 {
+		t.Errorf("a tombstone and two records without a timestamp: %d rejected", got)
 	}
 }
 
