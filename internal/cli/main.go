@@ -30,10 +30,10 @@ type Context struct {
 
 // sharedFlags are the flags that every program has.
 type sharedFlags struct {
-	Config    kong.ConfigFlag  `help:"YAML file with flags as keys; a command's name opens a section for it alone." env:"DAYBOOK_CONFIG" placeholder:"FILE"`
-	LogFormat string           `help:"Form of the log on standard error: text or json." enum:"text,json" default:"text" env:"DAYBOOK_LOG_FORMAT"`
-	LogLevel  string           `help:"Least level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"DAYBOOK_LOG_LEVEL"`
-	Version   kong.VersionFlag `help:"Print the version and exit."`
+	Config    kong.ConfigFlag  `help:"YAML file with flags as keys; a command's name opens a section for it alone." env:"DAYBOOK_CONFIG" placeholder:"FILE" group:"Flags of all programs:"`
+	LogFormat string           `help:"Form of the log on standard error: text or json." enum:"text,json" default:"text" env:"DAYBOOK_LOG_FORMAT" group:"Flags of all programs:"`
+	LogLevel  string           `help:"Least level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"DAYBOOK_LOG_LEVEL" group:"Flags of all programs:"`
+	Version   kong.VersionFlag `help:"Print the version and exit." group:"Flags of all programs:"`
 }
 
 // exited carries the exit code of --help and --version out of kong.
