@@ -1,0 +1,248 @@
+package lake
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"daybook/internal/billing"
+)
+
+// syncers is how many directories are synced at once: a journalling file system commits them together.
+const syncers = 16
+
+// Build is a release being written. Methods that write different files may run
+// concurrently; the rest is one goroutine's. End it with Publish or Abort.
+type Build struct {
+	series *Series
+	n      int
+	prev   *Manifest // nil: the first
+	dir    string    // tmp/NNNNNN
+
+	mu struct {
+		sync.Mutex
+		dirs    map[string]bool // made, by path in the release
+		files   map[string]File // of the release so far, by path
+		written []string        // those that this build wrote
+	}
+}
+
+// Begin starts building release n in tmp/, on top of prev (nil: the first). Needs the lock.
+func (s *Series) Begin(n int, prev *Manifest) (*Build, error) {
+	if n < 1 || prev != nil && prev.Release >= n {
+		return nil, fmt.Errorf("begin release %d: it must be greater than the one before", n)
+	}
+	taken, err := exists(s.fs, s.Dir(n))
+	if err != nil {
+		return nil, fmt.Errorf("begin release %d: %w", n, err)
+	}
+	if taken {
+		return nil, fmt.Errorf("begin release %d of tenant %s: %w", n, s.tenant, ErrTaken)
+	}
+	b := &Build{series: s, n: n, prev: prev, dir: s.path(tmpDir, number(n))}
+	b.mu.dirs = map[string]bool{}
+	b.mu.files = map[string]File{}
+	if err := s.fs.RemoveAll(b.dir); err != nil {
+		return nil, fmt.Errorf("begin release %d: %w", n, err)
+	}
+	if err := s.fs.MkdirAll(b.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("begin release %d: %w", n, err)
+	}
+	return b, nil
+}
+
+// Files are the files of the release so far, by path. Publish puts them into the manifest.
+func (b *Build) Files() []File {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	files := make([]File, 0, len(b.mu.files))
+	for _, f := range b.mu.files {
+		files = append(files, f)
+	}
+	slices.SortFunc(files, func(x, y File) int { return cmp.Compare(x.Path, y.Path) })
+	return files
+}
+
+// Link takes a file over from the previous release, as a hard link.
+func (b *Build) Link(f File) error {
+	if b.prev == nil {
+		return fmt.Errorf("link %s: there is no previous release", f.Path)
+	}
+	return b.LinkFrom(b.prev.Release, f)
+}
+
+// LinkFrom takes a file over from release n, as a hard link, or as a copy whose hash is checked
+// where the file system refuses links.
+func (b *Build) LinkFrom(n int, f File) error {
+	from, err := b.series.filePath(n, f)
+	if err != nil {
+		return err
+	}
+	to, err := b.claim(f.Path)
+	if err != nil {
+		return err
+	}
+	info, err := b.series.fs.Stat(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("link %s of release %d: %w: it is gone", f.Path, n, ErrDamaged)
+	}
+	if err != nil {
+		return fmt.Errorf("link %s of release %d: %w", f.Path, n, err)
+	}
+	if info.Size() != f.Bytes {
+		return fmt.Errorf("link %s of release %d: %w: %d bytes instead of %d", f.Path, n, ErrDamaged, info.Size(), f.Bytes)
+	}
+	err = b.series.fs.Link(from, to)
+	if linkRefused(err) {
+		err = b.copyFile(from, to, f)
+	}
+	if err != nil {
+		return fmt.Errorf("link %s of release %d: %w", f.Path, n, err)
+	}
+	b.record(f)
+	return nil
+}
+
+func (b *Build) copyFile(from, to string, f File) error {
+	data, err := readHashed(b.series.fs, from, f)
+	if err != nil {
+		return err
+	}
+	out, err := b.series.fs.Create(to, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(data)
+	if err == nil {
+		err = out.Sync()
+	}
+	return errors.Join(err, out.Close())
+}
+
+// Publish writes the manifest, syncs everything, renames the build to its number, and switches
+// current. It sets the manifest's Format, Tenant, Release and Files. An outcome that is unclear is
+// read back. ErrTaken.
+func (b *Build) Publish(m *Manifest) error {
+	s := b.series
+	if err := b.fillEmpty(billing.DayOf(m.AsOf)); err != nil {
+		return fmt.Errorf("publish release %d: %w", b.n, err)
+	}
+	m.Format, m.Tenant, m.Release, m.Files = ManifestFormat, s.tenant, b.n, b.Files()
+	data, err := m.encode()
+	if err != nil {
+		return fmt.Errorf("publish release %d: %w", b.n, err)
+	}
+	if err := b.syncDirs(); err != nil {
+		return fmt.Errorf("publish release %d: sync: %w", b.n, err)
+	}
+	temporary, name := s.fs.PathJoin(b.dir, manifestName+".tmp"), s.fs.PathJoin(b.dir, manifestName)
+	if err := replaceFile(s.fs, temporary, name, data); err != nil {
+		return fmt.Errorf("publish release %d: write manifest: %w", b.n, err)
+	}
+	if err := s.fs.RenameNew(b.dir, s.Dir(b.n)); err != nil {
+		// The outcome is unclear: the manifest that is there decides.
+		there, readErr := readFile(s.fs, s.fs.PathJoin(s.Dir(b.n), manifestName))
+		ours := readErr == nil && bytes.Equal(there, data)
+		switch {
+		case ours:
+		case errors.Is(err, fs.ErrExist):
+			return fmt.Errorf("publish release %d of tenant %s: %w", b.n, s.tenant, ErrTaken)
+		default:
+			return fmt.Errorf("publish release %d: %w", b.n, err)
+		}
+	}
+	return s.switchTo(b.n)
+}
+
+// Abort removes the build.
+func (b *Build) Abort() error {
+	if err := b.series.fs.RemoveAll(b.dir); err != nil {
+		return fmt.Errorf("abort release %d: %w", b.n, err)
+	}
+	return nil
+}
+
+// fillEmpty writes a file without rows for each dataset that has none, since engines refuse to read
+// a pattern that no file matches.
+func (b *Build) fillEmpty(d billing.Day) error {
+	has := map[Dataset]bool{}
+	for _, f := range b.Files() {
+		has[f.Dataset] = true
+	}
+	for _, ds := range Datasets() {
+		if has[ds] {
+			continue
+		}
+		var err error
+		switch ds {
+		case Events:
+			_, err = b.WriteEvents(d, 0, func(func(*EventRow, error) bool) {})
+		case ServiceDays:
+			_, err = b.WriteServiceDays(d, nil)
+		case AccountDays:
+			_, err = b.WriteAccountDays(d, nil)
+		case Changes:
+			_, err = b.WriteChanges(nil)
+		default:
+			_, err = b.WriteDimension(ds, nil, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claim makes the directories of a file in the release and returns its full path. Each path may be
+// claimed once.
+func (b *Build) claim(name string) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.mu.files[name]; ok {
+		return "", fmt.Errorf("%s is in release %d already", name, b.n)
+	}
+	b.mu.files[name] = File{Path: name}
+	if dir := path.Dir(name); !b.mu.dirs[dir] {
+		if err := b.series.fs.MkdirAll(b.series.fs.PathJoin(b.dir, dir), 0o755); err != nil {
+			return "", fmt.Errorf("make directory: %w", err)
+		}
+		for ; dir != "."; dir = path.Dir(dir) {
+			b.mu.dirs[dir] = true
+		}
+	}
+	return b.series.fs.PathJoin(b.dir, name), nil
+}
+
+// record enters a finished file.
+func (b *Build) record(f File) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mu.files[f.Path] = f
+}
+
+// syncDirs makes every directory entry of the build durable, deepest first.
+func (b *Build) syncDirs() error {
+	dirs := make([]string, 0, len(b.mu.dirs)+1)
+	for dir := range b.mu.dirs {
+		dirs = append(dirs, dir)
+	}
+	slices.SortFunc(dirs, func(x, y string) int {
+		return cmp.Or(cmp.Compare(strings.Count(y, "/"), strings.Count(x, "/")), cmp.Compare(x, y))
+	})
+	var group errgroup.Group
+	group.SetLimit(syncers)
+	for _, dir := range dirs {
+		group.Go(func() error { return syncDir(b.series.fs, b.series.fs.PathJoin(b.dir, dir)) })
+	}
+	return group.Wait()
+}

@@ -1,0 +1,200 @@
+package lake
+
+import (
+	"fmt"
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"daybook/internal/billing"
+)
+
+func day(t testing.TB, s string) billing.Day {
+	t.Helper()
+	d, err := billing.ParseDay(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func usd(t testing.TB, s string) billing.Money {
+	t.Helper()
+	m, _, err := billing.ParseMoney(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// event makes a row; cost in USD.
+func event(t testing.TB, d billing.Day, account, id, cost string) EventRow {
+	t.Helper()
+	return EventRow{Topic: "billing", Event: billing.Event{
+		Tenant: "acme", ID: billing.EventID(id), Account: billing.AccountID(account), Service: "Compute", Day: d, Cost: usd(t, cost),
+		Region: "eu-west-1", Attributes: `{"team":"a"}`,
+		Version: billing.Version{
+			IngestedAt: 1_735_700_000_123_456_789,
+			Source:     billing.Source{Partition: 3, Offset: 41, RecordTime: 1_735_700_000_123},
+		},
+	}}
+}
+
+func events(rows ...EventRow) iter.Seq2[*EventRow, error] {
+	return func(yield func(*EventRow, error) bool) {
+		for i := range rows {
+			if !yield(&rows[i], nil) {
+				return
+			}
+		}
+	}
+}
+
+var testNow = time.Date(2025, 1, 9, 3, 0, 0, 0, time.UTC)
+
+func memLake() (*Lake, *vfs.MemFS) {
+	under := vfs.NewCrashableMem()
+	return Open("/lake", Mem(under), func() time.Time { return testNow }), under
+}
+
+// lock takes the tenant's lock until the test ends.
+func lock(t testing.TB, s *Series) {
+	t.Helper()
+	unlock, err := s.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unlock(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// publishDays makes the next release: each day has two accounts, the first with a negative event,
+// and cost as the second's amount.
+func publishDays(t testing.TB, s *Series, cost string, days ...string) *Manifest {
+	t.Helper()
+	prev, err := s.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 1
+	if prev != nil {
+		n = prev.Release + 1
+	}
+	b, err := s.Begin(n, prev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := fill(t, b, prev, cost, days...)
+	if err := b.Publish(m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func fill(t testing.TB, b *Build, prev *Manifest, cost string, days ...string) *Manifest {
+	t.Helper()
+	m := &Manifest{AsOf: testNow, Cutoff: "02:00"}
+	if prev != nil {
+		m.Previous = prev.Release
+		rewritten := map[string]bool{}
+		for _, d := range days {
+			rewritten[d] = true
+		}
+		for _, f := range prev.Files {
+			if _, dim := dimensionKeys[f.Dataset]; dim || rewritten[f.Day] {
+				continue
+			}
+			if err := b.Link(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var changes []ChangeRow
+	for _, name := range days {
+		d := day(t, name)
+		if err := writeDay(t, b, d, cost); err != nil {
+			t.Fatal(err)
+		}
+		changes = append(changes, ChangeRow{
+			Tenant: "acme", Account: "0001", Day: d, Kind: ChangeNew, Reasons: []string{"new", "corrected"},
+			New: usd(t, "-4.5"), HasNew: true, Delta: usd(t, "-4.5"),
+		})
+	}
+	if _, err := b.WriteChanges(changes); err != nil {
+		t.Fatal(err)
+	}
+	owner := "Ann"
+	if _, err := b.WriteDimension(DimAccount, []string{"owner", "cost centre"}, []DimRow{
+		{Tenant: "acme", Key: "0001", Extra: []*string{&owner, nil}},
+		{Tenant: "acme", Key: "0002", Extra: []*string{nil, nil}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	faults, err := b.ReadBack()
+	if err != nil || len(faults) > 0 {
+		t.Fatal(err, faults)
+	}
+	return m
+}
+
+func writeDay(t testing.TB, b *Build, d billing.Day, cost string) error {
+	_, err := b.WriteEvents(d, 0, events(
+		event(t, d, "0001", "a", "-5.000000000000000001"),
+		event(t, d, "0001", "b", "0.500000000000000001"),
+		event(t, d, "0002", "c", cost),
+	))
+	if err != nil {
+		return err
+	}
+	_, err = b.WriteServiceDays(d, []ServiceDayRow{
+		{"acme", "0001", "Compute", usd(t, "-4.5"), 2}, {"acme", "0002", "Compute", usd(t, cost), 1},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = b.WriteAccountDays(d, []AccountDayRow{
+		{Tenant: "acme", Account: "0001", Total: usd(t, "-4.5"), Complete: true, PublishedAt: testNow, Revision: 1, Events: 2},
+		{Tenant: "acme", Account: "0002", Total: usd(t, cost), PublishedAt: testNow, Revision: 2, Events: 1, Previous: usd(t, "0"), HasPrevious: true},
+	})
+	return err
+}
+
+func TestReleaseReadsBack(t *testing.T) {
+	l, _ := memLake()
+	s := l.Tenant("acme")
+	lock(t, s)
+	publishDays(t, s, "7", "2025-01-01", "2025-01-02")
+	m, err := s.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Verify(m, nil); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := s.ReadAccountDays(m, day(t, "2025-01-02"))
+	if err != nil || len(rows) != 2 {
+		t.Fatal(rows, err)
+	}
+	if got := fmt.Sprint(rows[0].Total, rows[0].HasPrevious, rows[1].Total, rows[1].HasPrevious, rows[1].PublishedAt); got != "-4.5 false 7 true "+testNow.String() {
+		t.Error(got)
+	}
+	for _, f := range m.filesOf(Events, "2025-01-01") {
+		var got []EventRow
+		for r, err := range s.ReadEvents(m, f) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, *r)
+		}
+		want := event(t, day(t, "2025-01-01"), "0001", "a", "-5.000000000000000001")
+		want.Event.Version.IngestedAt = 1_735_700_000_123_456_000
+		if len(got) != 3 || got[0] != want {
+			t.Errorf("got %+v\nwant %+v", got, want)
+		}
+	}
+}

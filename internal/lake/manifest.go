@@ -1,0 +1,162 @@
+package lake
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"daybook/internal/billing"
+)
+
+// ManifestFormat is the version of the manifest and of the files it lists.
+const ManifestFormat = 1
+
+// File is one file of a release, as the manifest lists it.
+type File struct {
+	Path    string         `json:"path"` // relative to the release, slash-separated
+	Dataset Dataset        `json:"dataset"`
+	Day     string         `json:"usage_date,omitempty"`
+	Rows    int64          `json:"rows"`
+	Bytes   int64          `json:"bytes"`
+	SHA256  string         `json:"sha256"`
+	Sum     *billing.Money `json:"sum_usd,omitempty"` // of the dataset's money column
+	// First and Last are the least and the greatest account of a file of a day.
+	First billing.AccountID `json:"first_account,omitempty"`
+	Last  billing.AccountID `json:"last_account,omitempty"`
+	// WrittenBy is the release that wrote the file; a later one links it.
+	WrittenBy int `json:"written_by"`
+}
+
+// DayEntry is what a manifest says of one released day.
+type DayEntry struct {
+	Day string `json:"usage_date"`
+	// CoveredSequence is the state change up to which the day's account-days are in this release.
+	CoveredSequence uint64        `json:"covered_sequence"`
+	AccountDays     int64         `json:"account_days"`
+	Events          int64         `json:"events"`
+	Total           billing.Money `json:"total_usd"`
+	// Completeness is a FOCUS TimeSectors word: complete or incomplete.
+	Completeness string `json:"completeness"`
+	// Reasons hold for the whole day; Accounts for one account-day each.
+	Reasons  []string            `json:"reasons,omitempty"`
+	Accounts map[string][]string `json:"accounts,omitempty"`
+	// Dimension values of the day's winners, sorted.
+	Services []string `json:"services,omitempty"`
+	Regions  []string `json:"regions,omitempty"`
+	Pricing  []string `json:"pricing_models,omitempty"`
+	// Digest is the order-independent digest of the day's events (the xor of its account-days').
+	Digest string `json:"digest,omitempty"`
+}
+
+// InputPosition is how far the release read a partition.
+type InputPosition struct {
+	Topic       string    `json:"topic"`
+	TopicID     string    `json:"topic_id,omitempty"`
+	Partition   int32     `json:"partition"`
+	FirstOffset int64     `json:"first_offset"`
+	NextOffset  int64     `json:"next_offset"`
+	LeaderEpoch int32     `json:"leader_epoch"`
+	CaughtUpAt  time.Time `json:"caught_up_at"`
+}
+
+// QuarantineCount is what quarantine held back at the time of a release.
+type QuarantineCount struct {
+	Reason     string        `json:"reason"`
+	Topic      string        `json:"topic"`
+	ArrivalDay string        `json:"arrival_day"`
+	NamesDay   bool          `json:"names_account_day"`
+	Records    int64         `json:"records"`
+	Readable   billing.Money `json:"readable_usd"`
+}
+
+// GateResult is the verdict of one gate.
+type GateResult struct {
+	Gate   string   `json:"gate"`
+	Passed bool     `json:"passed"`
+	Detail []string `json:"detail,omitempty"` // rows named, at most 20
+}
+
+// Manifest describes a release. Its JSON is documented in docs/format.md.
+type Manifest struct {
+	Format         int              `json:"format"`
+	Tenant         billing.TenantID `json:"tenant_id"`
+	Release        int              `json:"release"`
+	Previous       int              `json:"previous,omitempty"`
+	RolledBackFrom int              `json:"rolled_back_from,omitempty"` // the release that was current before
+	RolledBackTo   int              `json:"rolled_back_to,omitempty"`   // the release whose content this is
+	AsOf           time.Time        `json:"as_of"`
+	Cutoff         string           `json:"cutoff"` // time of day, UTC, on T+1
+	Database       string           `json:"database_id"`
+	Cluster        string           `json:"cluster_id"`
+	Covered        uint64           `json:"covered_sequence"`
+	JournalDigest  string           `json:"journal_digest"`
+	RulesDigest    string           `json:"rules_digest"`
+	Input          []InputPosition  `json:"input"`
+	Days           []DayEntry       `json:"days"`
+	// NotComplete lists due days without a row, with the reason (no_events).
+	NotComplete []DayEntry        `json:"not_complete,omitempty"`
+	Decisions   []uint64          `json:"decisions,omitempty"`
+	Files       []File            `json:"files"`
+	Ties        []string          `json:"ties,omitempty"` // event ids, at most 1000
+	TieCount    int64             `json:"tie_count"`
+	Quarantine  []QuarantineCount `json:"quarantine,omitempty"`
+	Gates       []GateResult      `json:"gates"`
+	Changes     ChangeSummary     `json:"changes"`
+	Versions    map[string]string `json:"versions"` // format of files, daybook
+}
+
+// ChangeSummary counts a release's own rows of account_day_changes.
+type ChangeSummary struct {
+	New          int64         `json:"new"`
+	Restated     int64         `json:"restated"`
+	Retracted    int64         `json:"retracted"`
+	Completeness int64         `json:"completeness"`
+	Delta        billing.Money `json:"delta_usd"`
+	RestatedAbs  billing.Money `json:"restated_abs_usd"` // sum of |delta| of restated and retracted
+}
+
+// encode is the manifest as it is kept.
+func (m *Manifest) encode() ([]byte, error) {
+	data, err := json.MarshalIndent(m, "", " ")
+	if err != nil {
+		return nil, fmt.Errorf("encode manifest: %w", err)
+	}
+	return append(data, '\n'), nil
+}
+
+// readManifest reads the manifest of release n; fs.ErrNotExist, ErrFormat, ErrDamaged.
+func (s *Series) readManifest(name string, n int) (*Manifest, error) {
+	data, err := readFile(s.fs, name)
+	if err != nil {
+		return nil, fmt.Errorf("read manifest: %w", err)
+	}
+	var head struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("read manifest of release %d: %w: %w", n, ErrDamaged, err)
+	}
+	if head.Format != ManifestFormat {
+		return nil, fmt.Errorf("read manifest of release %d: %w %d; this is Daybook for version %d", n, ErrFormat, head.Format, ManifestFormat)
+	}
+	m := new(Manifest)
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, fmt.Errorf("read manifest of release %d: %w: %w", n, ErrDamaged, err)
+	}
+	if m.Release != n || m.Tenant != s.tenant {
+		return nil, fmt.Errorf("read manifest of release %d of tenant %s: %w: it is that of release %d of tenant %s",
+			n, s.tenant, ErrDamaged, m.Release, m.Tenant)
+	}
+	return m, nil
+}
+
+// filesOf are the files of one dataset on one day (any day when day is empty).
+func (m *Manifest) filesOf(ds Dataset, day string) []File {
+	var files []File
+	for _, f := range m.Files {
+		if f.Dataset == ds && (day == "" || f.Day == day) {
+			files = append(files, f)
+		}
+	}
+	return files
+}

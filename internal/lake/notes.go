@@ -1,0 +1,97 @@
+package lake
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+)
+
+// Hold keeps a tenant from publishing after a rollback.
+type Hold struct {
+	Since time.Time `json:"since"`
+	Why   string    `json:"why"`
+	Who   string    `json:"who"`
+}
+
+// Hold is the hold in force; nil when there is none.
+func (s *Series) Hold() (*Hold, error) {
+	h := new(Hold)
+	found, err := s.readNote(holdName, h)
+	if !found {
+		return nil, err
+	}
+	return h, err
+}
+
+// SetHold sets, or with nil lifts, the hold. Needs the lock.
+func (s *Series) SetHold(h *Hold) error {
+	if h != nil {
+		return s.writeNote(holdName, h)
+	}
+	if err := s.fs.Remove(s.path(holdName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("lift hold: %w", err)
+	}
+	if err := syncDir(s.fs, s.dir); err != nil {
+		return fmt.Errorf("lift hold: %w", err)
+	}
+	return nil
+}
+
+// Keep labels a release so that it is never pruned; an empty label lifts that. Needs the lock.
+func (s *Series) Keep(n int, label string) error {
+	labels, err := s.labels()
+	if err != nil {
+		return err
+	}
+	if label == "" {
+		delete(labels, n)
+		return s.writeNote(keptName, labels)
+	}
+	current, _, err := s.Resolve()
+	if err != nil {
+		return err
+	}
+	ok, err := exists(s.fs, s.fs.PathJoin(s.Dir(n), manifestName))
+	if err != nil {
+		return fmt.Errorf("keep release %d: %w", n, err)
+	}
+	if !ok || n > current {
+		return fmt.Errorf("keep release %d of tenant %s: %w", n, s.tenant, ErrNoRelease)
+	}
+	labels[n] = label
+	return s.writeNote(keptName, labels)
+}
+
+// labels are the labels of kept releases.
+func (s *Series) labels() (map[int]string, error) {
+	labels := map[int]string{}
+	_, err := s.readNote(keptName, &labels)
+	return labels, err
+}
+
+func (s *Series) readNote(name string, into any) (bool, error) {
+	data, err := readFile(s.fs, s.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", name, err)
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return false, fmt.Errorf("read %s of tenant %s: %w", name, s.tenant, err)
+	}
+	return true, nil
+}
+
+func (s *Series) writeNote(name string, note any) error {
+	data, err := json.MarshalIndent(note, "", " ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := replaceFile(s.fs, s.path(tmpDir, name), s.path(name), append(data, '\n')); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package lake
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// Recovery is what Recover found.
+type Recovery struct {
+	Finished int    // the release whose switch was finished; 0: none
+	Aside    string // where a bad release was put; empty: none
+}
+
+// Recover finishes or sets aside a release newer than current, and empties tmp/. Needs the lock.
+//
+// A release reaches releases/ by a rename of a synced directory, so a newer one there is whole, or
+// the disk broke its word: its hashes decide.
+func (s *Series) Recover() (Recovery, error) {
+	var found Recovery
+	current, _, err := s.Resolve()
+	if err != nil && !errors.Is(err, ErrNoRelease) {
+		return found, err
+	}
+	numbers, err := s.present()
+	if err != nil {
+		return found, err
+	}
+	for _, n := range numbers {
+		if n <= current {
+			continue
+		}
+		if fault := s.verifyRelease(n); fault != nil {
+			if !errors.Is(fault, ErrDamaged) && !errors.Is(fault, fs.ErrNotExist) {
+				return found, fmt.Errorf("verify release %d, which is newer than current: %w", n, fault)
+			}
+			if found.Aside, err = s.setAside(n); err != nil {
+				return found, err
+			}
+			continue
+		}
+		if err := s.switchTo(n); err != nil {
+			return found, err
+		}
+		found.Finished = n
+	}
+	// A switch that was seen but perhaps not synced becomes durable here.
+	if err := errors.Join(syncDir(s.fs, s.path(releasesDir)), syncDir(s.fs, s.dir)); err != nil {
+		return found, fmt.Errorf("sync lake directory: %w", err)
+	}
+	return found, s.emptyTmp()
+}
+
+func (s *Series) verifyRelease(n int) error {
+	m, err := s.readManifest(s.fs.PathJoin(s.Dir(n), manifestName), n)
+	if err != nil {
+		return err
+	}
+	return s.Verify(m, nil)
+}
+
+// setAside puts a release that was never current where nothing reads it.
+func (s *Series) setAside(n int) (string, error) {
+	if err := s.fs.MkdirAll(s.path(asideDir), 0o755); err != nil {
+		return "", fmt.Errorf("make directory: %w", err)
+	}
+	for i := 0; ; i++ {
+		to := s.path(asideDir, fmt.Sprintf("%s.%d", number(n), i))
+		err := s.fs.RenameNew(s.Dir(n), to)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", fmt.Errorf("set release %d aside: %w", n, err)
+		}
+		// Its number is free again, so its manifest must not stand for it.
+		if err := s.fs.Remove(s.path(manifestsDir, number(n)+".json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("set release %d aside: %w", n, err)
+		}
+		for _, dir := range []string{asideDir, releasesDir, manifestsDir} {
+			if err := syncDir(s.fs, s.path(dir)); err != nil {
+				return "", fmt.Errorf("set release %d aside: %w", n, err)
+			}
+		}
+		return to, nil
+	}
+}
+
+// switchTo makes release n, which lies in releases/, current, and keeps its manifest for good.
+func (s *Series) switchTo(n int) error {
+	if err := syncDir(s.fs, s.path(releasesDir)); err != nil {
+		return fmt.Errorf("sync releases: %w", err)
+	}
+	if err := s.keepManifest(n); err != nil {
+		return fmt.Errorf("keep manifest of release %d: %w", n, err)
+	}
+	target := releasesDir + "/" + number(n)
+	temporary := s.path(tmpDir, "current."+number(n))
+	if err := s.fs.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("switch to release %d: %w", n, err)
+	}
+	if err := s.fs.Symlink(target, temporary); err != nil {
+		return fmt.Errorf("switch to release %d: %w", n, err)
+	}
+	if err := s.fs.Rename(temporary, s.path(currentLink)); err != nil {
+		// The outcome is unclear: what the link names decides.
+		if now, _, readErr := s.Resolve(); readErr != nil || now != n {
+			return fmt.Errorf("switch to release %d: %w", n, err)
+		}
+	}
+	if err := syncDir(s.fs, s.dir); err != nil {
+		return fmt.Errorf("release %d is current, but not known to be durable; run again: %w", n, err)
+	}
+	return nil
+}
+
+// keepManifest puts a second name on a release's manifest, which pruning leaves.
+func (s *Series) keepManifest(n int) error {
+	if err := s.fs.MkdirAll(s.path(manifestsDir), 0o755); err != nil {
+		return err
+	}
+	from, to := s.fs.PathJoin(s.Dir(n), manifestName), s.path(manifestsDir, number(n)+".json")
+	if err := s.fs.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err := s.fs.Link(from, to)
+	if linkRefused(err) {
+		data, readErr := readFile(s.fs, from)
+		if readErr != nil {
+			return readErr
+		}
+		err = replaceFile(s.fs, s.path(tmpDir, "manifest."+number(n)), to, data)
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(s.fs, s.path(manifestsDir))
+}
+
+func (s *Series) emptyTmp() error {
+	names, err := s.fs.List(s.path(tmpDir))
+	if err != nil {
+		return fmt.Errorf("empty tmp: %w", err)
+	}
+	for _, name := range names {
+		if err := s.fs.RemoveAll(s.path(tmpDir, name)); err != nil {
+			return fmt.Errorf("empty tmp: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package lake
+
+import "daybook/internal/billing"
+
+// rowGroups gathers rows of events and cuts row groups where Cuts would with rowGroupRows, and
+// within an account larger than that by rows. It holds at most one row group and a row.
+type rowGroups struct {
+	pending  []eventRecord
+	accounts []billing.AccountID // of pending
+	rows     []int64             // of each of them
+	cutOff   bool                // the first of them has rows in an earlier group
+	previous billing.AccountID   // the last account of the group before; empty: none
+}
+
+func (g *rowGroups) add(t *table[eventRecord], row *EventRow) error {
+	if n := len(g.accounts); n == 0 || g.accounts[n-1] != row.Event.Account {
+		if g.cutOff { // what is left of a large account is a group of its own
+			if err := g.emit(t, 1); err != nil {
+				return err
+			}
+		}
+		g.accounts = append(g.accounts, row.Event.Account)
+		g.rows = append(g.rows, 0)
+	}
+	g.pending = append(g.pending, eventRecord{})
+	g.pending[len(g.pending)-1].set(row)
+	g.rows[len(g.rows)-1]++
+	for len(g.pending) > rowGroupRows {
+		if err := g.cut(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish writes what is left.
+func (g *rowGroups) finish(t *table[eventRecord]) error {
+	for len(g.accounts) > 0 {
+		if err := g.cut(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cut writes the first group of what is pending: more than a group, or the end.
+func (g *rowGroups) cut(t *table[eventRecord]) error {
+	if len(g.accounts) == 1 && g.rows[0] > rowGroupRows {
+		g.rows[0] -= rowGroupRows
+		g.cutOff = true
+		return g.write(t, rowGroupRows)
+	}
+	before := -1
+	if g.previous != "" {
+		before = sharedBits(g.previous, g.accounts[0])
+	}
+	n, _ := subtree(g.accounts, g.rows, rowGroupRows, before)
+	return g.emit(t, n)
+}
+
+// emit writes the first n accounts as a group.
+func (g *rowGroups) emit(t *table[eventRecord], n int) error {
+	rows := int64(0)
+	for _, r := range g.rows[:n] {
+		rows += r
+	}
+	g.previous, g.cutOff = g.accounts[n-1], false
+	g.accounts = append(g.accounts[:0], g.accounts[n:]...)
+	g.rows = append(g.rows[:0], g.rows[n:]...)
+	return g.write(t, rows)
+}
+
+func (g *rowGroups) write(t *table[eventRecord], rows int64) error {
+	group := g.pending[:rows]
+	for i := range group {
+		if r := &group[i]; r.recordTime >= 0 {
+			r.recordTime *= 1000 // from milliseconds
+			r.RecordTime = &r.recordTime
+		}
+	}
+	if err := t.write(group); err != nil {
+		return err
+	}
+	n := copy(g.pending, g.pending[rows:])
+	clear(g.pending[n:])
+	g.pending = g.pending[:n]
+	return t.cut()
+}

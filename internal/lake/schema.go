@@ -1,0 +1,164 @@
+package lake
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/parquet-go/parquet-go"
+
+	"daybook/internal/billing"
+)
+
+// createdBy is in every file's footer. Readers in the Java world trust the statistics of a file
+// only when this has the form "NAME version VERSION (build BUILD)".
+const createdBy = "daybook version 1 (build daybook-format-1)"
+
+// The rows as they lie in Parquet, columns in their published order. A dictionary goes where
+// values repeat. An empty string in an optional column is null.
+
+type eventRecord struct {
+	Tenant     string  `parquet:"tenant_id,dict"`
+	Event      string  `parquet:"event_id"`
+	Account    string  `parquet:"account_id,dict"`
+	Service    string  `parquet:"service_name,dict"`
+	Region     string  `parquet:"region,optional,dict"`
+	Pricing    string  `parquet:"pricing_model,optional,dict"`
+	Category   string  `parquet:"charge_category,optional,dict"`
+	Period     string  `parquet:"billing_period,optional,dict"`
+	Cost       decimal `parquet:"cost_usd,decimal(18:38)"`
+	IngestedAt int64   `parquet:"ingested_at,timestamp(microsecond)"`
+	Topic      string  `parquet:"source_topic,dict"`
+	Partition  int32   `parquet:"source_partition"`
+	Offset     int64   `parquet:"source_offset"`
+	RecordTime *int64  `parquet:"record_timestamp,optional,timestamp(microsecond)"`
+	Attributes string  `parquet:"attributes,optional"`
+
+	recordTime int64 // where RecordTime points
+}
+
+type serviceDayRecord struct {
+	Tenant  string  `parquet:"tenant_id,dict"`
+	Account string  `parquet:"account_id,dict"`
+	Service string  `parquet:"service_name,dict"`
+	Total   decimal `parquet:"total_cost_usd,decimal(18:38)"`
+	Events  int64   `parquet:"event_count"`
+}
+
+type accountDayRecord struct {
+	Tenant      string   `parquet:"tenant_id,dict"`
+	Account     string   `parquet:"account_id"`
+	Total       decimal  `parquet:"total_cost_usd,decimal(18:38)"`
+	Complete    bool     `parquet:"data_complete"`
+	PublishedAt int64    `parquet:"published_at,timestamp(microsecond)"`
+	Revision    int64    `parquet:"revision"`
+	Previous    *decimal `parquet:"previous_total_cost_usd,optional,decimal(18:38)"`
+	Events      int64    `parquet:"event_count"`
+}
+
+type changeRecord struct {
+	Tenant  string   `parquet:"tenant_id,dict"`
+	Account string   `parquet:"account_id,dict"`
+	Day     int32    `parquet:"usage_date,date"`
+	Kind    string   `parquet:"kind,dict"`
+	Reasons string   `parquet:"reasons,optional,dict"`
+	Old     *decimal `parquet:"old_total_usd,optional,decimal(18:38)"`
+	New     *decimal `parquet:"new_total_usd,optional,decimal(18:38)"`
+	Delta   decimal  `parquet:"delta_usd,decimal(18:38)"`
+}
+
+var (
+	eventSchema      = signedSchema("event", parquet.SchemaOf(eventRecord{}))
+	serviceDaySchema = signedSchema("account_service_day", parquet.SchemaOf(serviceDayRecord{}))
+	accountDaySchema = signedSchema("account_day", parquet.SchemaOf(accountDayRecord{}))
+	changeSchema     = signedSchema("change", parquet.SchemaOf(changeRecord{}))
+)
+
+// dimensionKeys are the key columns of the dimensions.
+var dimensionKeys = map[Dataset]string{
+	DimAccount: "account_id",
+	DimService: "service_name",
+	DimRegion:  "region",
+	DimPricing: "pricing_model",
+}
+
+// dimensionSchema has tenant_id, the key, and the tenant's own columns as nullable strings.
+func dimensionSchema(ds Dataset, columns []string) (*parquet.Schema, error) {
+	key, ok := dimensionKeys[ds]
+	if !ok {
+		return nil, fmt.Errorf("%s is not a dimension", ds)
+	}
+	root := orderedGroup{Group: parquet.Group{}}
+	add := func(name string, n parquet.Node) error {
+		if name == "" {
+			return fmt.Errorf("%s: a column has no name", ds)
+		}
+		if slices.ContainsFunc(root.fields, func(f parquet.Field) bool { return f.Name() == name }) {
+			return fmt.Errorf("%s: column %q is there twice", ds, name)
+		}
+		root.fields = append(root.fields, orderedField{n, name})
+		return nil
+	}
+	err := add("tenant_id", parquet.Encoded(parquet.String(), &parquet.RLEDictionary))
+	if err == nil {
+		err = add(key, parquet.String())
+	}
+	for _, column := range columns {
+		if err == nil {
+			err = add(column, parquet.Optional(parquet.Encoded(parquet.String(), &parquet.RLEDictionary)))
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parquet.NewSchema(string(ds), root), nil
+}
+
+// orderedGroup is a parquet.Group that keeps its columns' order.
+type orderedGroup struct {
+	parquet.Group
+	fields []parquet.Field
+}
+
+func (g orderedGroup) Fields() []parquet.Field { return g.fields }
+
+func (g orderedGroup) GoType() reflect.Type { return reflect.TypeFor[map[string]string]() }
+
+type orderedField struct {
+	parquet.Node
+	name string
+}
+
+func (f orderedField) Name() string { return f.name }
+
+func (f orderedField) Value(base reflect.Value) reflect.Value {
+	return base.MapIndex(reflect.ValueOf(f.name))
+}
+
+func (r *eventRecord) set(row *EventRow) {
+	e := &row.Event
+	*r = eventRecord{
+		Tenant: string(e.Tenant), Event: string(e.ID), Account: string(e.Account), Service: string(e.Service),
+		Region: string(e.Region), Pricing: string(e.PricingModel), Category: string(e.Category), Period: string(e.Period),
+		Cost: decimalOf(e.Cost), IngestedAt: int64(e.Version.IngestedAt) / 1000, Topic: row.Topic,
+		Partition: e.Version.Source.Partition, Offset: e.Version.Source.Offset,
+		Attributes: e.Attributes, recordTime: e.Version.Source.RecordTime,
+	}
+}
+
+func (r *eventRecord) row(d billing.Day) EventRow {
+	e := EventRow{Topic: r.Topic, Event: billing.Event{
+		Tenant: billing.TenantID(r.Tenant), ID: billing.EventID(r.Event), Account: billing.AccountID(r.Account),
+		Service: billing.ServiceName(r.Service), Day: d, Cost: r.Cost.money(), Region: billing.Region(r.Region),
+		PricingModel: billing.PricingModel(r.Pricing), Category: billing.Category(r.Category),
+		Period: billing.Period(r.Period), Attributes: r.Attributes,
+		Version: billing.Version{
+			IngestedAt: billing.Instant(r.IngestedAt * 1000),
+			Source:     billing.Source{Partition: r.Partition, Offset: r.Offset, RecordTime: -1},
+		},
+	}}
+	if r.RecordTime != nil {
+		e.Event.Version.Source.RecordTime = *r.RecordTime / 1000
+	}
+	return e
+}

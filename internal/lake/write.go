@@ -1,0 +1,243 @@
+package lake
+
+import (
+	"fmt"
+	"iter"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+
+	"daybook/internal/billing"
+)
+
+// WriteEvents writes one file of a day's events, part numbers from 0, and returns its manifest entry.
+// rows must be ascending by account and event id. Memory is bounded by a row group.
+func (b *Build) WriteEvents(d billing.Day, part int, rows iter.Seq2[*EventRow, error]) (File, error) {
+	f := File{Dataset: Events, Day: d.String(), Path: b.dayPath(Events, d, part)}
+	return write(b, f, eventSchema, func(t *table[eventRecord], f *File) error {
+		var group rowGroups
+		var last [2]string
+		for row, err := range rows {
+			if err != nil {
+				return err
+			}
+			e := &row.Event
+			if err := b.checkKey(e.Tenant, string(e.Account), string(e.ID)); err != nil {
+				return err
+			}
+			if e.Day != d {
+				return fmt.Errorf("event %q is of %s", e.ID, e.Day)
+			}
+			key := [2]string{string(e.Account), string(e.ID)}
+			if !ascends(last, key) {
+				return fmt.Errorf("event %q of account %q follows event %q of account %q", e.ID, e.Account, last[1], last[0])
+			}
+			if f.First == "" {
+				f.First = e.Account
+			}
+			last, f.Last = key, e.Account
+			if err := t.add(e.Cost); err != nil {
+				return err
+			}
+			if err := group.add(t, row); err != nil {
+				return err
+			}
+		}
+		return group.finish(t)
+	})
+}
+
+// WriteServiceDays writes a day's service-days, ascending by account and service.
+func (b *Build) WriteServiceDays(d billing.Day, rows []ServiceDayRow) (File, error) {
+	f := File{Dataset: ServiceDays, Day: d.String(), Path: b.dayPath(ServiceDays, d, 0)}
+	return write(b, f, serviceDaySchema, func(t *table[serviceDayRecord], f *File) error {
+		records := make([]serviceDayRecord, len(rows))
+		for i, r := range rows {
+			if err := b.checkKey(r.Tenant, string(r.Account), string(r.Service)); err != nil {
+				return err
+			}
+			if i > 0 && !ascends([2]string{string(rows[i-1].Account), string(rows[i-1].Service)}, [2]string{string(r.Account), string(r.Service)}) {
+				return fmt.Errorf("row %d does not ascend: account %q, service %q", i, r.Account, r.Service)
+			}
+			if err := t.add(r.Total); err != nil {
+				return err
+			}
+			records[i] = serviceDayRecord{string(r.Tenant), string(r.Account), string(r.Service), decimalOf(r.Total), r.Events}
+		}
+		if len(rows) > 0 {
+			f.First, f.Last = rows[0].Account, rows[len(rows)-1].Account
+		}
+		return writeGroups(t, records)
+	})
+}
+
+// WriteAccountDays writes a day's account-days, ascending by account.
+func (b *Build) WriteAccountDays(d billing.Day, rows []AccountDayRow) (File, error) {
+	f := File{Dataset: AccountDays, Day: d.String(), Path: b.dayPath(AccountDays, d, 0)}
+	return write(b, f, accountDaySchema, func(t *table[accountDayRecord], f *File) error {
+		records := make([]accountDayRecord, len(rows))
+		for i, r := range rows {
+			if err := b.checkKey(r.Tenant, string(r.Account)); err != nil {
+				return err
+			}
+			if i > 0 && rows[i-1].Account >= r.Account {
+				return fmt.Errorf("row %d does not ascend: account %q", i, r.Account)
+			}
+			if err := t.add(r.Total); err != nil {
+				return err
+			}
+			records[i] = accountDayRecord{
+				Tenant: string(r.Tenant), Account: string(r.Account), Total: decimalOf(r.Total), Complete: r.Complete,
+				PublishedAt: r.PublishedAt.UnixMicro(), Revision: r.Revision, Events: r.Events,
+				Previous: optional(r.Previous, r.HasPrevious),
+			}
+		}
+		if len(rows) > 0 {
+			f.First, f.Last = rows[0].Account, rows[len(rows)-1].Account
+		}
+		return writeGroups(t, records)
+	})
+}
+
+// WriteChanges writes this release's ledger, ascending by day and account.
+func (b *Build) WriteChanges(rows []ChangeRow) (File, error) {
+	f := File{Dataset: Changes, Path: path.Join(string(Changes), "release="+number(b.n), b.partName(0))}
+	return write(b, f, changeSchema, func(t *table[changeRecord], _ *File) error {
+		records := make([]changeRecord, len(rows))
+		for i, r := range rows {
+			if err := b.checkKey(r.Tenant, string(r.Account), string(r.Kind)); err != nil {
+				return err
+			}
+			if i > 0 && (rows[i-1].Day > r.Day || rows[i-1].Day == r.Day && rows[i-1].Account >= r.Account) {
+				return fmt.Errorf("row %d does not ascend: %s, account %q", i, r.Day, r.Account)
+			}
+			if err := t.add(r.Delta); err != nil {
+				return err
+			}
+			records[i] = changeRecord{
+				Tenant: string(r.Tenant), Account: string(r.Account), Day: int32(r.Day), Kind: string(r.Kind),
+				Reasons: strings.Join(r.Reasons, ","), Old: optional(r.Old, r.HasOld), New: optional(r.New, r.HasNew),
+				Delta: decimalOf(r.Delta),
+			}
+		}
+		return writeGroups(t, records)
+	})
+}
+
+// WriteDimension writes a dimension, ascending by key; columns name Extra.
+func (b *Build) WriteDimension(ds Dataset, columns []string, rows []DimRow) (File, error) {
+	schema, err := dimensionSchema(ds, columns)
+	if err != nil {
+		return File{}, fmt.Errorf("write dimension: %w", err)
+	}
+	f := File{Dataset: ds, Path: path.Join(string(ds), b.partName(0))}
+	return write(b, f, schema, func(t *table[any], _ *File) error {
+		records := make([]parquet.Row, len(rows))
+		for i, r := range rows {
+			if err := b.checkKey(r.Tenant, r.Key); err != nil {
+				return err
+			}
+			if i > 0 && rows[i-1].Key >= r.Key {
+				return fmt.Errorf("row %d does not ascend: %q", i, r.Key)
+			}
+			if len(r.Extra) != len(columns) {
+				return fmt.Errorf("row %d (%q) has %d columns instead of %d", i, r.Key, len(r.Extra), len(columns))
+			}
+			row := parquet.Row{
+				parquet.ByteArrayValue([]byte(r.Tenant)).Level(0, 0, 0),
+				parquet.ByteArrayValue([]byte(r.Key)).Level(0, 0, 1),
+			}
+			for j, value := range r.Extra {
+				if value == nil {
+					row = append(row, parquet.NullValue().Level(0, 0, 2+j))
+				} else {
+					row = append(row, parquet.ByteArrayValue([]byte(*value)).Level(0, 1, 2+j))
+				}
+			}
+			records[i] = row
+		}
+		for batch := range slices.Chunk(records, writeBatch) {
+			if _, err := t.writer.WriteRows(batch); err != nil {
+				return err
+			}
+			t.rows += int64(len(batch))
+		}
+		return nil
+	})
+}
+
+// write makes one file: its table is filled by fill.
+func write[T any](b *Build, f File, schema *parquet.Schema, fill func(*table[T], *File) error) (File, error) {
+	f.WrittenBy = b.n
+	name, err := b.claim(f.Path)
+	if err != nil {
+		return File{}, fmt.Errorf("write %s: %w", f.Path, err)
+	}
+	t, err := newTable[T](b.series.fs, name, schema)
+	if err != nil {
+		return File{}, fmt.Errorf("write %s: %w", f.Path, err)
+	}
+	if err := fill(t, &f); err != nil {
+		t.abandon()
+		return File{}, fmt.Errorf("write %s: %w", f.Path, err)
+	}
+	if err := t.close(&f); err != nil {
+		return File{}, fmt.Errorf("write %s: %w", f.Path, err)
+	}
+	if _, dimension := dimensionKeys[f.Dataset]; !dimension {
+		sum := t.sum
+		f.Sum = &sum
+	}
+	b.record(f)
+	b.mu.Lock()
+	b.mu.written = append(b.mu.written, f.Path)
+	b.mu.Unlock()
+	return f, nil
+}
+
+// writeGroups writes rows in row groups of a fixed size.
+func writeGroups[T any](t *table[T], records []T) error {
+	for group := range slices.Chunk(records, rowGroupRows) {
+		if err := t.write(group); err != nil {
+			return err
+		}
+		if err := t.cut(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dayPath is where part of a day's dataset lies in the release.
+func (b *Build) dayPath(ds Dataset, d billing.Day, part int) string {
+	return path.Join(string(ds), "usage_date="+d.String(), b.partName(part))
+}
+
+// partName is unique in the series: it names the release that writes it.
+func (b *Build) partName(part int) string {
+	return fmt.Sprintf("part-%s-%d.parquet", number(b.n), part)
+}
+
+// checkKey refuses another tenant's row and an empty key.
+func (b *Build) checkKey(t billing.TenantID, key ...string) error {
+	if t != b.series.tenant {
+		return fmt.Errorf("a row %q is of tenant %q, not %q", key, t, b.series.tenant)
+	}
+	if slices.Contains(key, "") {
+		return fmt.Errorf("a row has an empty key: %q", key)
+	}
+	return nil
+}
+
+// ascends reports whether key b follows key a.
+func ascends(a, b [2]string) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[1] }
+
+func optional(m billing.Money, has bool) *decimal {
+	if !has {
+		return nil
+	}
+	d := decimalOf(m)
+	return &d
+}
