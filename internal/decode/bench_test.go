@@ -1,0 +1,33 @@
+package decode
+
+import (
+	"testing"
+
+	"daybook/internal/billing"
+)
+
+// benchmarkEvent is an event of about 300 bytes, as the design's load has it.
+const benchmarkEvent = `{"event_id":"01JGXK5V7Q2M8N3P4R6S9T0WZA-000001","account_id":"004211223344","service_name":"AmazonEC2",` +
+	`"usage_start":"2025-01-01T13:00:00Z","cost_usd":0.0416666667,"ingested_at":"2025-01-01T14:02:11.123Z",` +
+	`"region":"eu-west-1","pricing_model":"on_demand","charge_category":"Usage","usage_type":"BoxUsage:t3.medium","team":"search"}`
+
+func BenchmarkDecode(b *testing.B) {
+	for name, text := range map[string]string{
+		"accepted": benchmarkEvent,
+		"delete":   `{"event_id":"01JGXK5V7Q2M8N3P4R6S9T0WZA-000001","op":"delete"}`,
+		"rejected": `{"event_id":"01JGXK5V7Q2M8N3P4R6S9T0WZA-000001","account_id":"004211223344","usage_date":"2025-01-01","cost_usd":"x"}`,
+		"broken":   benchmarkEvent[:250],
+	} {
+		b.Run("record="+name, func(b *testing.B) {
+			d := New(billing.DefaultRules())
+			r := record(text)
+			var e billing.Event
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				d.Decode(r, &e)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}

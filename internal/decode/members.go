@@ -1,0 +1,277 @@
+package decode
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"daybook/internal/billing"
+)
+
+// member is a member of the event that Daybook models.
+type member uint8
+
+const (
+	eventID member = iota
+	accountID
+	serviceName
+	usageDate
+	usageStart
+	costUSD
+	ingestedAt
+	ingestionDate
+	sourceRevision
+	region
+	pricingModel
+	tenantID
+	chargeCategory
+	billingPeriod
+	currency
+	op
+	memberCount
+	unmodelled = memberCount
+)
+
+// memberOf finds the member with a name. Names are matched to the letter.
+func memberOf(name []byte) member {
+	switch string(name) {
+	case "event_id":
+		return eventID
+	case "account_id":
+		return accountID
+	case "service_name":
+		return serviceName
+	case "usage_date":
+		return usageDate
+	case "usage_start":
+		return usageStart
+	case "cost_usd":
+		return costUSD
+	case "ingested_at":
+		return ingestedAt
+	case "ingestion_date":
+		return ingestionDate
+	case "source_revision":
+		return sourceRevision
+	case "region":
+		return region
+	case "pricing_model":
+		return pricingModel
+	case "tenant_id":
+		return tenantID
+	case "charge_category":
+		return chargeCategory
+	case "billing_period":
+		return billingPeriod
+	case "currency":
+		return currency
+	case "op":
+		return op
+	default:
+		return unmodelled
+	}
+}
+
+// members are the JSON texts of the modelled members, nil where absent. They
+// point into the record.
+type members [memberCount][]byte
+
+// extra is a member that Daybook does not model: its unescaped name and its
+// JSON text.
+type extra struct{ name, value []byte }
+
+// byteOrderMarks are those of UTF-8 and UTF-16.
+var byteOrderMarks = [...]string{"\xEF\xBB\xBF", "\xFE\xFF", "\xFF\xFE"}
+
+// errTooDeep stops a strict reading at a value that nests too deep.
+var errTooDeep = errors.New("nested too deep")
+
+// read finds the members of the object in value, notes the first fault of its
+// JSON in j, and reports whether it came to the end of the object. Where the
+// JSON has a fault, the members are those that a lenient reading finds.
+func (d *Decoder) read(value []byte, j *judge) (whole bool) {
+	for _, mark := range byteOrderMarks {
+		if bytes.HasPrefix(value, []byte(mark)) {
+			j.fail(billing.JSONByteOrderMark, "the value must be UTF-8 without a byte order mark")
+			d.clear()
+			return false
+		}
+	}
+	at, err := d.scan(value, false)
+	if err == nil {
+		return true
+	}
+	if err == errNotObject {
+		j.fail(billing.JSONNotObject, "the value must be a JSON object")
+		d.clear()
+		return false
+	}
+	j.salvaging = true
+	lenientAt, lenientErr := d.scan(value, true)
+	// A strict reading stops at the first fault. Where it is not one that the
+	// lenient reading lets pass, that one stops at the same place.
+	reason := billing.JSONSyntax
+	switch {
+	case err == errTooDeep || depth(value[:at]) > MaxDepth:
+		reason = billing.JSONTooDeep
+	case err == errTrailing:
+		reason = billing.JSONTrailingData
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		reason = billing.JSONDuplicateKey
+	case lenientErr == nil || lenientErr == errTrailing || lenientAt > at:
+		reason = billing.JSONInvalidUTF8
+	}
+	j.failf(reason, "at byte %d of %d", at, len(value))
+	return lenientErr == nil || lenientErr == errTrailing
+}
+
+var (
+	errNotObject = errors.New("not an object")
+	errTrailing  = errors.New("trailing data")
+)
+
+// scan reads the object's members into d.raw and d.extra. On an error it
+// reports how many bytes were read before the fault, and keeps what it found.
+//
+// A lenient scan takes duplicate keys, invalid UTF-8 and any depth; of a
+// modelled member that is there twice it keeps neither, because no one knows
+// which is meant.
+func (d *Decoder) scan(value []byte, lenient bool) (at int, err error) {
+	d.clear()
+	d.input = *bytes.NewBuffer(value)
+	if lenient {
+		d.json.Reset(&d.input, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	} else {
+		d.json.Reset(&d.input)
+	}
+	if d.json.PeekKind() != '{' {
+		if _, err := d.json.ReadValue(); err != nil {
+			return faultAt(err, len(value)), err
+		}
+		return 0, errNotObject
+	}
+	if _, err := d.json.ReadToken(); err != nil {
+		return faultAt(err, len(value)), err
+	}
+	var seen [memberCount]bool
+	for d.json.PeekKind() == '"' {
+		name, err := d.json.ReadValue()
+		if err != nil {
+			return faultAt(err, len(value)), err
+		}
+		// The decoder's slices are good until its next call; the record's
+		// stay. Offsets lead from one to the other.
+		end := int(d.json.InputOffset())
+		name = d.unquote(value[end-len(name) : end])
+		text, err := d.json.ReadValue()
+		if err != nil {
+			return faultAt(err, len(value)), err
+		}
+		end = int(d.json.InputOffset())
+		text = value[end-len(text) : end : end]
+		if !lenient && (text[0] == '{' || text[0] == '[') && 1+depth(text) > MaxDepth {
+			return end, errTooDeep
+		}
+		m := memberOf(name)
+		if m == unmodelled {
+			d.extra = append(d.extra, extra{name, text})
+			continue
+		}
+		d.raw[m] = text
+		if seen[m] {
+			d.raw[m] = nil
+		}
+		seen[m] = true
+	}
+	if _, err := d.json.ReadToken(); err != nil {
+		return faultAt(err, len(value)), err
+	}
+	for at = int(d.json.InputOffset()); at < len(value); at++ {
+		if c := value[at]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return at, errTrailing
+		}
+	}
+	return at, nil
+}
+
+// clear forgets the members of the record before.
+func (d *Decoder) clear() {
+	d.raw = members{}
+	clear(d.extra) // they point into a record that may be large
+	d.extra = d.extra[:0]
+	d.buffer = d.buffer[:0]
+}
+
+// unquote is the text of a JSON string, valid until the next record; where the
+// string holds invalid UTF-8, with U+FFFD in its place.
+func (d *Decoder) unquote(quoted []byte) []byte {
+	if plain := quoted[1 : len(quoted)-1]; bytes.IndexByte(plain, '\\') < 0 {
+		return plain
+	}
+	start := len(d.buffer)
+	// The only error is of invalid UTF-8, which strict reading has refused.
+	d.buffer, _ = jsontext.AppendUnquote(d.buffer, quoted)
+	return d.buffer[start:len(d.buffer):len(d.buffer)]
+}
+
+// wellFormed reports whether a JSON string that a lenient reading let pass
+// holds valid UTF-8 and no half of a surrogate pair.
+func wellFormed(quoted []byte) bool {
+	if !utf8.Valid(quoted) {
+		return false
+	}
+	_, err := jsontext.AppendUnquote(nil, quoted)
+	return err == nil
+}
+
+// appendAttributes appends the object of the members that are not modelled:
+// names ascending and escaped as little as possible, values as they came.
+// Nothing is appended where there are none.
+func (d *Decoder) appendAttributes(b []byte) []byte {
+	if len(d.extra) == 0 {
+		return b
+	}
+	slices.SortFunc(d.extra, func(x, y extra) int { return bytes.Compare(x.name, y.name) })
+	b = append(b, '{')
+	for i, x := range d.extra {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b, _ = jsontext.AppendQuote(b, x.name) // names are valid UTF-8 here
+		b = append(b, ':')
+		b = append(b, x.value...)
+	}
+	return append(b, '}')
+}
+
+// faultAt is where the decoder stopped, at most size.
+func faultAt(err error, size int) int {
+	if syntactic := (*jsontext.SyntacticError)(nil); errors.As(err, &syntactic) {
+		return min(int(syntactic.ByteOffset), size)
+	}
+	return size
+}
+
+// depth is how deep objects and arrays nest in a JSON text, or in the
+// beginning of one.
+func depth(text []byte) (deepest int) {
+	for i, now := 0, 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			now++
+			deepest = max(deepest, now)
+		case '}', ']':
+			now--
+		}
+	}
+	return deepest
+}
