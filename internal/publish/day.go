@@ -1,0 +1,328 @@
+package publish
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
+	"daybook/internal/rollup"
+	"daybook/internal/state"
+)
+
+// dayResult is a due day as it stands in the new release.
+type dayResult struct {
+	day      billing.Day
+	entry    lake.DayEntry
+	links    []lake.File // taken over from the previous release
+	written  []lake.File
+	changes  []lake.ChangeRow
+	computed int                 // account-days
+	accounts []billing.AccountID // of a computed day, ascending
+	// differ are account-days that were not dirty and came out differently.
+	differ []string
+	faults faults
+}
+
+// dayBuilder computes and writes days. It is safe for concurrent use on
+// different days.
+type dayBuilder struct {
+	reader   *state.Reader
+	series   *lake.Series
+	build    *lake.Build
+	prev     *lake.Manifest
+	tenant   billing.TenantID
+	asOf     time.Time
+	head     uint64
+	cutBy    int64
+	negative bool // negative totals are allowed
+	topics   map[billing.TopicOrdinal]state.Topic
+	keep     bool // the covered sequences of days that are linked whole (a backfill)
+}
+
+// link takes over a day to which nothing happened.
+func (b *dayBuilder) link(w *dayWork) *dayResult {
+	r := &dayResult{day: w.day, entry: *w.prev, links: w.files}
+	switch {
+	case !b.keep:
+		r.entry.CoveredSequence = b.head
+	case !w.known:
+		r.entry.CoveredSequence = 0 // covered by no sequence of this state
+	}
+	return r
+}
+
+// compute recomputes what a day's work names and writes the files that change.
+func (b *dayBuilder) compute(ctx context.Context, w *dayWork) (*dayResult, error) {
+	r := &dayResult{day: w.day}
+	old, err := b.released(w)
+	if err != nil {
+		return nil, err
+	}
+	folds, err := foldDay(ctx, b.reader, b.tenant, w)
+	if err != nil {
+		return nil, err
+	}
+	r.computed = len(folds)
+	now, err := b.merge(w, old, folds, r)
+	if err != nil {
+		return nil, err
+	}
+	if len(now.rows) > 0 || w.prev != nil {
+		if err := b.writeTotals(w, old, now, r); err != nil {
+			return nil, err
+		}
+		if err := b.writeEvents(ctx, w, now, folds, r); err != nil {
+			return nil, err
+		}
+	}
+	b.describe(w, now, r)
+	return r, nil
+}
+
+// dayRows are the rows of a day's two totals datasets.
+type dayRows struct {
+	rows     []lake.AccountDayRow
+	services []lake.ServiceDayRow
+}
+
+// servicesOf cuts the account's service-days off the front of rows, which
+// ascend by account like the accounts asked for.
+func servicesOf(rows []lake.ServiceDayRow, a billing.AccountID) (own, rest []lake.ServiceDayRow) {
+	start := 0
+	for start < len(rows) && rows[start].Account < a {
+		start++
+	}
+	end := start
+	for end < len(rows) && rows[end].Account == a {
+		end++
+	}
+	return rows[start:end], rows[end:]
+}
+
+// released reads a day's rows from the previous release.
+func (b *dayBuilder) released(w *dayWork) (dayRows, error) {
+	if w.prev == nil || len(w.files) == 0 {
+		return dayRows{}, nil
+	}
+	rows, err := b.series.ReadAccountDays(b.prev, w.day)
+	if err != nil {
+		return dayRows{}, fmt.Errorf("read released account-days of %s: %w", w.day, err)
+	}
+	services, err := b.series.ReadServiceDays(b.prev, w.day)
+	if err != nil {
+		return dayRows{}, fmt.Errorf("read released service-days of %s: %w", w.day, err)
+	}
+	return dayRows{rows, services}, nil
+}
+
+// merge puts the recomputed account-days in the place of the released ones and
+// notes what that changes.
+func (b *dayBuilder) merge(w *dayWork, old dayRows, folds []folded, r *dayResult) (now dayRows, err error) {
+	fresh := make(map[billing.AccountID]*rollup.Totals, len(folds))
+	released := make(map[billing.AccountID]*lake.AccountDayRow, len(old.rows))
+	accounts := make([]billing.AccountID, 0, max(len(folds), len(old.rows))+len(w.withheld))
+	for i := range folds {
+		fresh[folds[i].account] = &folds[i].totals
+		accounts = append(accounts, folds[i].account)
+	}
+	for i := range old.rows {
+		released[old.rows[i].Account] = &old.rows[i]
+		accounts = append(accounts, old.rows[i].Account)
+	}
+	for a := range w.withheld {
+		accounts = append(accounts, a)
+	}
+	slices.Sort(accounts)
+	accounts = slices.Compact(accounts)
+
+	oldServices := old.services
+	for _, a := range accounts {
+		var own []lake.ServiceDayRow
+		own, oldServices = servicesOf(oldServices, a)
+		_, dirty := w.dirty[a]
+		_, touched := w.touched[a]
+		was := released[a]
+		if !w.all && !dirty && !touched {
+			if was != nil {
+				now.rows = append(now.rows, *was)
+				now.services = append(now.services, own...)
+			}
+			continue
+		}
+		row, services, err := b.judge(w, a, was, own, fresh[a], r)
+		if err != nil {
+			return now, err
+		}
+		if row != nil {
+			now.rows = append(now.rows, *row)
+			now.services = append(now.services, services...)
+		}
+	}
+	return now, nil
+}
+
+// judge compares one recomputed account-day with its released row and returns the row as it
+// is now: nil when there is none any more.
+func (b *dayBuilder) judge(w *dayWork, a billing.AccountID, was *lake.AccountDayRow, own []lake.ServiceDayRow, totals *rollup.Totals, r *dayResult) (*lake.AccountDayRow, []lake.ServiceDayRow, error) {
+	if totals == nil {
+		totals = &rollup.Totals{}
+	}
+	services := b.serviceRows(a, totals)
+	why := w.why(a)
+	words, dirty := w.dirty[a]
+	numbers := was == nil || was.Total != totals.Total || was.Events != totals.Events || !slices.Equal(own, services)
+	if w.prev != nil && w.known && !dirty && numbers && (was != nil || totals.Events > 0) {
+		r.differ = append(r.differ, differLine(a, w.day, was, totals))
+		words = []string{"damage_repaired"}
+	}
+	present := totals.Events > 0 || len(w.withheld[a]) > 0
+	change := lake.ChangeRow{Tenant: b.tenant, Account: a, Day: w.day, Reasons: slices.Clone(words)}
+	if was != nil {
+		change.Old, change.HasOld = was.Total, true
+	}
+	if present {
+		change.New, change.HasNew = totals.Total, true
+	}
+	var ok bool
+	if change.Delta, ok = change.New.Sub(change.Old); !ok {
+		return nil, nil, fmt.Errorf("account %q on %s: %w", a, w.day, errOverflow)
+	}
+
+	var row *lake.AccountDayRow
+	switch {
+	case !present && was == nil:
+		return nil, nil, nil
+	case !present:
+		change.Kind = lake.ChangeRetracted
+	case was == nil:
+		change.Kind = lake.ChangeNew
+		change.Reasons = append(change.Reasons, why...)
+		row = &lake.AccountDayRow{
+			Tenant: b.tenant, Account: a, Total: totals.Total, Events: totals.Events,
+			Complete: len(why) == 0, PublishedAt: b.asOf, Revision: 1,
+		}
+	default:
+		next := *was
+		next.Events, next.Complete = totals.Events, len(why) == 0
+		if was.Total != totals.Total || was.Complete != next.Complete {
+			next.Total, next.PublishedAt = totals.Total, b.asOf
+			next.Previous, next.HasPrevious = was.Total, true
+			next.Revision++
+		}
+		row = &next
+		before := append(slices.Clone(w.prev.Reasons), w.prev.Accounts[string(a)]...)
+		completeness := !slices.Equal(before, why)
+		switch {
+		case numbers:
+			change.Kind = lake.ChangeRestated
+		case completeness:
+			change.Kind = lake.ChangeCompleteness
+		default:
+			return row, services, nil
+		}
+		if completeness {
+			change.Reasons = append(change.Reasons, why...)
+			if len(why) == 0 {
+				change.Reasons = append(change.Reasons, dayComplete)
+			}
+		}
+	}
+	r.changes = append(r.changes, change)
+	return row, services, nil
+}
+
+// serviceRows are an account-day's totals as rows.
+func (b *dayBuilder) serviceRows(a billing.AccountID, totals *rollup.Totals) []lake.ServiceDayRow {
+	rows := make([]lake.ServiceDayRow, 0, len(totals.Services))
+	for _, s := range totals.Services {
+		rows = append(rows, lake.ServiceDayRow{Tenant: b.tenant, Account: a, Service: s.Service, Total: s.Total, Events: s.Events})
+	}
+	return rows
+}
+
+// writeTotals writes or links the two totals datasets of a day.
+func (b *dayBuilder) writeTotals(w *dayWork, old, now dayRows, r *dayResult) error {
+	b.checkRows(w.day, now, &r.faults)
+	if !w.forced && slices.Equal(old.rows, now.rows) {
+		r.links = append(r.links, w.of(lake.AccountDays)...)
+	} else if len(now.rows) > 0 {
+		f, err := b.build.WriteAccountDays(w.day, now.rows)
+		if err != nil {
+			return fmt.Errorf("write account-days of %s: %w", w.day, err)
+		}
+		r.written = append(r.written, f)
+	}
+	if !w.forced && slices.Equal(old.services, now.services) {
+		r.links = append(r.links, w.of(lake.ServiceDays)...)
+	} else if len(now.services) > 0 {
+		f, err := b.build.WriteServiceDays(w.day, now.services)
+		if err != nil {
+			return fmt.Errorf("write service-days of %s: %w", w.day, err)
+		}
+		r.written = append(r.written, f)
+	}
+	return nil
+}
+
+// describe fills the day's entry of the manifest.
+func (b *dayBuilder) describe(w *dayWork, now dayRows, r *dayResult) {
+	r.entry.Day = w.day.String()
+	r.entry.CoveredSequence = b.head
+	r.entry.AccountDays = int64(len(now.rows))
+	r.entry.Reasons = w.reasons
+	r.entry.Completeness = dayComplete
+	if len(w.reasons) > 0 || len(w.withheld) > 0 {
+		r.entry.Completeness = dayIncomplete
+	}
+	if len(w.withheld) > 0 {
+		r.entry.Accounts = make(map[string][]string, len(w.withheld))
+		for a, reasons := range w.withheld {
+			r.entry.Accounts[string(a)] = reasons
+		}
+	}
+	for i := range now.rows {
+		r.accounts = append(r.accounts, now.rows[i].Account)
+		r.entry.Events += now.rows[i].Events
+		// A sum that leaves DECIMAL(38,18) is a fault of the sums gate, which adds the same rows.
+		r.entry.Total, _ = r.entry.Total.Add(now.rows[i].Total)
+	}
+	services := map[string]struct{}{}
+	for i := range now.services {
+		services[string(now.services[i].Service)] = struct{}{}
+	}
+	r.entry.Services = sortedKeys(services)
+}
+
+// differLine names an account-day that was not dirty and came out differently.
+func differLine(a billing.AccountID, d billing.Day, was *lake.AccountDayRow, now *rollup.Totals) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "account %q on %s: ", a, d)
+	if was == nil {
+		b.WriteString("not released")
+	} else {
+		fmt.Fprintf(&b, "released %s of %d events", was.Total, was.Events)
+	}
+	fmt.Fprintf(&b, ", recomputed %s of %d events", now.Total, now.Events)
+	return b.String()
+}
+
+// hexDigest is a digest as manifests have it.
+func hexDigest(d billing.Digest) string { return hex.EncodeToString(d[:]) }
+
+// sortedKeys are a set's members, ascending; nil for none.
+func sortedKeys(set map[string]struct{}) []string {
+	if len(set) == 0 {
+		return nil
+	}
+	keys := make([]string, 0, len(set))
+	for k := range set {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

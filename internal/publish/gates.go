@@ -1,0 +1,279 @@
+package publish
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
+	"daybook/internal/state"
+)
+
+// The gates, as manifests and metrics name them.
+const (
+	gateNullKey      = "null_key"
+	gateNegative     = "negative_total"
+	gateEmptyDay     = "empty_day"
+	gateUniqueKey    = "unique_key"
+	gateSums         = "sums_agree"
+	gateLedger       = "ledger_adds_up"
+	gateConservation = "conservation"
+	gateReadBack     = "read_back"
+	gateRetractions  = "retractions"
+	gateRestatements = "restatements"
+	gateUndirtied    = "undirtied_difference"
+)
+
+// gateNames are all gates, in the order in which they are reported.
+var gateNames = []string{
+	gateNullKey, gateNegative, gateEmptyDay, gateUniqueKey, gateSums, gateLedger,
+	gateConservation, gateReadBack, gateRetractions, gateRestatements, gateUndirtied,
+}
+
+// maxNamed is how many rows a failed gate names.
+const maxNamed = 20
+
+// faults are lines per gate that say which row fails it.
+type faults map[string][]string
+
+// add notes a row that fails a gate. Lines after the first few are only counted by the last.
+func (f *faults) add(gate, line string) {
+	if *f == nil {
+		*f = faults{}
+	}
+	if len((*f)[gate]) < maxNamed {
+		(*f)[gate] = append((*f)[gate], line)
+	}
+}
+
+// merge takes over another's lines.
+func (f *faults) merge(g faults) {
+	for gate, lines := range g {
+		for _, line := range lines {
+			f.add(gate, line)
+		}
+	}
+}
+
+// results are the verdicts of all gates.
+func (f faults) results() []lake.GateResult {
+	out := make([]lake.GateResult, 0, len(gateNames))
+	for _, g := range gateNames {
+		out = append(out, lake.GateResult{Gate: g, Passed: len(f[g]) == 0, Detail: f[g]})
+	}
+	return out
+}
+
+// err is ErrGate with what failed, nil when nothing did.
+func (f faults) err() error {
+	var failed []string
+	for _, g := range gateNames {
+		if lines := f[g]; len(lines) > 0 {
+			more := ""
+			if len(lines) > 1 {
+				more = fmt.Sprintf(" (and %d more)", len(lines)-1)
+			}
+			failed = append(failed, g+": "+lines[0]+more)
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: the newest release stays: %s", ErrGate, strings.Join(failed, "; "))
+}
+
+// checkRows holds a changed day's rows against the gates on keys, signs and sums.
+func (b *dayBuilder) checkRows(d billing.Day, now dayRows, f *faults) {
+	services := now.services
+	for i := range now.rows {
+		row := &now.rows[i]
+		if row.Account == "" {
+			f.add(gateNullKey, fmt.Sprintf("account-day on %s without account_id", d))
+		}
+		if i > 0 && now.rows[i-1].Account >= row.Account {
+			f.add(gateUniqueKey, fmt.Sprintf("account-day of %q on %s is there twice or out of order", row.Account, d))
+		}
+		if !b.negative && row.Total.Sign() < 0 {
+			f.add(gateNegative, fmt.Sprintf("account %q on %s: total %s, and the policy of the tenant is to reject negative costs", row.Account, d, row.Total))
+		}
+		var own []lake.ServiceDayRow
+		own, services = servicesOf(services, row.Account)
+		var sum billing.Money
+		var events int64
+		for j := range own {
+			var ok bool
+			if sum, ok = sum.Add(own[j].Total); !ok {
+				f.add(gateSums, fmt.Sprintf("account %q on %s: service-days overflow", row.Account, d))
+			}
+			events += own[j].Events
+			if own[j].Service == "" {
+				f.add(gateNullKey, fmt.Sprintf("service-day of account %q on %s without service_name", row.Account, d))
+			}
+			if j > 0 && own[j-1].Service >= own[j].Service {
+				f.add(gateUniqueKey, fmt.Sprintf("service-day of account %q, service %q on %s is there twice or out of order", row.Account, own[j].Service, d))
+			}
+		}
+		if sum != row.Total || events != row.Events {
+			f.add(gateSums, fmt.Sprintf("account %q on %s: total %s of %d events, service-days come to %s of %d", row.Account, d, row.Total, row.Events, sum, events))
+		}
+	}
+}
+
+// checkFiles holds the sums and counts of the datasets against each other, day
+// by day and linked files included.
+func checkFiles(m *lake.Manifest, f *faults) {
+	type facts struct {
+		sum  billing.Money
+		rows int64
+	}
+	sums := map[string]map[lake.Dataset]*facts{}
+	for i := range m.Files {
+		file := &m.Files[i]
+		if file.Day == "" || file.Sum == nil {
+			continue
+		}
+		if sums[file.Day] == nil {
+			sums[file.Day] = map[lake.Dataset]*facts{lake.Events: {}, lake.ServiceDays: {}, lake.AccountDays: {}}
+		}
+		s := sums[file.Day][file.Dataset]
+		var ok bool
+		if s.sum, ok = s.sum.Add(*file.Sum); !ok {
+			f.add(gateSums, fmt.Sprintf("%s of %s: the sum overflows", file.Dataset, file.Day))
+		}
+		s.rows += file.Rows
+	}
+	for i := range m.Days {
+		day := &m.Days[i]
+		of := sums[day.Day]
+		if of == nil {
+			if day.AccountDays != 0 {
+				f.add(gateSums, fmt.Sprintf("%s has %d account-days and no file", day.Day, day.AccountDays))
+			}
+			continue
+		}
+		for ds, s := range of {
+			if s.sum != day.Total {
+				f.add(gateSums, fmt.Sprintf("%s: %s comes to %s, the day to %s", day.Day, ds, s.sum, day.Total))
+			}
+		}
+		if of[lake.Events].rows != day.Events {
+			f.add(gateSums, fmt.Sprintf("%s: %d events in files, %d in account-days", day.Day, of[lake.Events].rows, day.Events))
+		}
+		if of[lake.AccountDays].rows != day.AccountDays {
+			f.add(gateSums, fmt.Sprintf("%s: %d rows in daily_account_cost, %d account-days", day.Day, of[lake.AccountDays].rows, day.AccountDays))
+		}
+	}
+}
+
+// checkLedger holds the release's own changes against the difference of the totals.
+func checkLedger(prev, m *lake.Manifest, f *faults) {
+	before, okBefore := total(prev)
+	now, okNow := total(m)
+	moved, okMoved := now.Sub(before)
+	switch {
+	case !okBefore || !okNow || !okMoved:
+		f.add(gateLedger, "the release's total overflows DECIMAL(38,18)")
+	case moved != m.Changes.Delta:
+		f.add(gateLedger, fmt.Sprintf("the ledger's delta_usd come to %s, the totals moved by %s (from %s to %s)", m.Changes.Delta, moved, before, now))
+	}
+}
+
+// total is what a release's days come to; a missing release comes to nothing.
+func total(m *lake.Manifest) (sum billing.Money, ok bool) {
+	if m == nil {
+		return sum, true
+	}
+	for i := range m.Days {
+		if sum, ok = sum.Add(m.Days[i].Total); !ok {
+			return sum, false
+		}
+	}
+	return sum, true
+}
+
+// checkEmptyDays looks for days without any row between days with rows.
+func (t *tenantRun) checkEmptyDays(m *lake.Manifest, f *faults) {
+	rows := map[string]bool{}
+	var days []string
+	for i := range m.Days {
+		if m.Days[i].AccountDays > 0 {
+			rows[m.Days[i].Day] = true
+			days = append(days, m.Days[i].Day)
+		}
+	}
+	if len(days) < 2 || t.cfg.AllowEmptyDays {
+		return
+	}
+	first, errFirst := billing.ParseDay(slices.Min(days))
+	last, errLast := billing.ParseDay(slices.Max(days))
+	if errFirst != nil || errLast != nil {
+		return // plan has read the same days
+	}
+	for d := first; d <= last; d++ {
+		if !rows[d.String()] && !emptyDayAllowed(t.in.decisions, t.tenant, d) {
+			f.add(gateEmptyDay, fmt.Sprintf("%s has no event, days before and after it have: allow it with a decision or --allow-empty-days if that is right", d))
+		}
+	}
+}
+
+// checkConservation holds the positions against the conservation law.
+func (in *input) checkConservation(f *faults) {
+	for i := range in.positions {
+		p := &in.positions[i]
+		name := fmt.Sprintf("%s/%d", in.topics[p.Partition.Topic].Name, p.Partition.Partition)
+		if p.NextOffset-p.FirstOffset != p.Delivered+p.Control+p.Holes {
+			f.add(gateConservation, fmt.Sprintf("%s: offsets %d to %d, but %d delivered, %d control records, %d holes", name, p.FirstOffset, p.NextOffset, p.Delivered, p.Control, p.Holes))
+		}
+		var outcomes int64
+		for o := range billing.OutcomeCount {
+			outcomes += p.Outcomes[o]
+		}
+		if p.Delivered != outcomes {
+			f.add(gateConservation, fmt.Sprintf("%s: %d records delivered, %d have an outcome", name, p.Delivered, outcomes))
+		}
+		if p.Holes != 0 && !p.HolesExplained && !gapAcceptedIn(in.decisions, p.Partition) {
+			f.add(gateConservation, fmt.Sprintf("%s: %d offsets are missing from a topic that is neither transactional nor compacted", name, p.Holes))
+		}
+	}
+}
+
+// gapAcceptedIn reports whether an operator accepted a gap of the partition.
+func gapAcceptedIn(decisions []state.Decision, p state.PartitionID) bool {
+	return slices.ContainsFunc(decisions, func(d state.Decision) bool {
+		return d.Kind == state.GapAccepted && d.Topic == p.Topic && d.Partition == p.Partition
+	})
+}
+
+// checkLimits holds what changes against the limits on retractions and restatements.
+func checkLimits(limits *Limits, prev, m *lake.Manifest, changes []lake.ChangeRow, f *faults) {
+	if prev != nil {
+		var released int64
+		for i := range prev.Days {
+			released += prev.Days[i].AccountDays
+		}
+		if n := m.Changes.Retracted; n > limits.MaxRetracted && n*100 > released*limits.MaxRetractedPercent {
+			f.add(gateRetractions, fmt.Sprintf("%d of %d released account-days would be retracted: raise --max-retracted or --max-retracted-percent if that is right", n, released))
+			name(changes, f, gateRetractions, lake.ChangeRetracted)
+		}
+	}
+	if n := m.Changes.Restated + m.Changes.Retracted; limits.MaxRestatedDays >= 0 && n > limits.MaxRestatedDays {
+		f.add(gateRestatements, fmt.Sprintf("%d account-days would be restated or retracted, the limit is %d", n, limits.MaxRestatedDays))
+		name(changes, f, gateRestatements, lake.ChangeRestated, lake.ChangeRetracted)
+	}
+	// Validate has read the limit.
+	if limit, set, _ := limits.restatedUSD(); set && m.Changes.RestatedAbs.Cmp(limit) > 0 {
+		f.add(gateRestatements, fmt.Sprintf("restatements would move %s dollars, the limit is %s", m.Changes.RestatedAbs, limit))
+		name(changes, f, gateRestatements, lake.ChangeRestated, lake.ChangeRetracted)
+	}
+}
+
+// name adds the ledger rows of some kinds to a gate's lines.
+func name(changes []lake.ChangeRow, f *faults, gate string, kinds ...lake.ChangeKind) {
+	for i := range changes {
+		c := &changes[i]
+		if slices.Contains(kinds, c.Kind) {
+			f.add(gate, fmt.Sprintf("account %q on %s: %s, delta %s", c.Account, c.Day, c.Kind, c.Delta))
+		}
+	}
+}

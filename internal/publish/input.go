@@ -1,0 +1,201 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
+	"daybook/internal/state"
+)
+
+// input is what a run reads, the same for all tenants.
+type input struct {
+	reader    *state.Reader
+	asOf      time.Time
+	now       time.Time
+	lastDue   billing.Day
+	identity  state.Identity
+	topics    map[billing.TopicOrdinal]state.Topic
+	head      state.Head
+	positions []state.Position
+	decisions []state.Decision
+	behind    []Behind
+	// quarantine counts what is held back, per tenant; read when first asked for.
+	quarantine func() (map[billing.TenantID][]lake.QuarantineCount, error)
+}
+
+// Behind is a partition that was not read up to the newest cutoff.
+type Behind struct {
+	Topic      string    `json:"topic"`
+	Partition  int32     `json:"partition"`
+	CaughtUpAt time.Time `json:"caught_up_at"`
+	Cutoff     time.Time `json:"cutoff"`
+	NextOffset int64     `json:"next_offset"`
+	Missing    int64     `json:"records_missing"` // -1: unknown
+	Reason     string    `json:"reason,omitempty"`
+}
+
+// String names the partition, the records missing and why.
+func (b Behind) String() string {
+	s := fmt.Sprintf("%s/%d", b.Topic, b.Partition)
+	if b.Missing >= 0 {
+		s += fmt.Sprintf(" %d records missing", b.Missing)
+	}
+	switch {
+	case b.Reason != "":
+		s += " (" + b.Reason + ")"
+	case b.CaughtUpAt.IsZero():
+		s += " (never caught up)"
+	default:
+		s += " (caught up at " + b.CaughtUpAt.UTC().Format(time.RFC3339) + ")"
+	}
+	return s
+}
+
+// input takes a checkpoint whose partitions were all read up to the newest
+// cutoff; while they are behind it waits, up to Config.Wait.
+func (p *Publisher) input(ctx context.Context) (*Checkpoint, *input, error) {
+	deadline := p.deps.Now().Add(p.cfg.Wait)
+	for {
+		c, err := p.deps.Source.Checkpoint(ctx)
+		if err != nil {
+			return nil, &input{}, err
+		}
+		in, err := p.readInput(c)
+		if err == nil && (len(in.behind) == 0 || p.cfg.AllowIncomplete) {
+			return c, in, nil
+		}
+		if closeErr := c.Close(); closeErr != nil {
+			err = errors.Join(err, closeErr)
+		}
+		if err != nil {
+			return nil, &input{}, err
+		}
+		if !p.deps.Now().Add(p.cfg.Poll).Before(deadline) {
+			return nil, in, fmt.Errorf("%w as of the cutoff of %s: %s: let ingest catch up, wait with --wait, or publish with --allow-incomplete",
+				ErrIncomplete, in.lastDue, listBehind(in.behind))
+		}
+		p.deps.Log.Info("wait for input", "behind", listBehind(in.behind))
+		select {
+		case <-ctx.Done():
+			return nil, in, ctx.Err()
+		case <-time.After(p.cfg.Poll):
+		}
+	}
+}
+
+// readInput reads what concerns all tenants.
+func (p *Publisher) readInput(c *Checkpoint) (*input, error) {
+	in := &input{
+		reader:   c.Reader,
+		now:      p.deps.Now().UTC(),
+		identity: c.Identity(),
+		head:     c.Head(),
+		topics:   map[billing.TopicOrdinal]state.Topic{},
+	}
+	in.asOf = in.now
+	if !p.cfg.AsOf.IsZero() {
+		in.asOf = p.cfg.AsOf.UTC()
+	}
+	// Parquet keeps microseconds; what is compared later must be what was kept.
+	in.asOf = in.asOf.Truncate(time.Microsecond)
+	in.lastDue = p.cfg.Cutoff.LastDue(in.asOf)
+	for _, t := range in.identity.Topics {
+		in.topics[t.Ordinal] = t
+	}
+	var err error
+	if in.positions, err = c.Positions(); err != nil {
+		return nil, fmt.Errorf("read positions: %w", err)
+	}
+	if in.decisions, err = c.Decisions(); err != nil {
+		return nil, fmt.Errorf("read decisions: %w", err)
+	}
+	in.behind = in.behindAt(c, p.cfg.Cutoff.Of(in.lastDue))
+	in.quarantine = sync.OnceValues(func() (map[billing.TenantID][]lake.QuarantineCount, error) {
+		return countQuarantine(in)
+	})
+	return in, nil
+}
+
+// caughtUp is when a partition was last known to be read to its end. A time
+// later than now is no evidence.
+func (in *input) caughtUp(p *state.Position) time.Time {
+	if p.CaughtUpAt.After(in.now) {
+		return time.Time{}
+	}
+	return p.CaughtUpAt
+}
+
+// readUpTo reports whether all partitions were read up to a cutoff.
+func (in *input) readUpTo(cutoff time.Time) bool {
+	return len(in.behindAt(nil, cutoff)) == 0
+}
+
+// behindAt are the partitions not read up to a cutoff. A topic without any
+// partition is one of them. c may be nil.
+func (in *input) behindAt(c *Checkpoint, cutoff time.Time) []Behind {
+	var behind []Behind
+	seen := map[billing.TopicOrdinal]bool{}
+	for i := range in.positions {
+		pos := &in.positions[i]
+		seen[pos.Partition.Topic] = true
+		at := in.caughtUp(pos)
+		if !at.IsZero() && !at.Before(cutoff) {
+			continue
+		}
+		b := Behind{
+			Topic: in.topics[pos.Partition.Topic].Name, Partition: pos.Partition.Partition,
+			CaughtUpAt: at, Cutoff: cutoff, NextOffset: pos.NextOffset, Missing: -1,
+		}
+		if c != nil {
+			if end, ok := c.EndOffsets[pos.Partition]; ok {
+				b.Missing = max(0, end-pos.NextOffset)
+			}
+			b.Reason = c.Waiting[pos.Partition]
+		}
+		if b.Reason == "" && pos.CaughtUpAt.After(in.now) {
+			b.Reason = "caught-up-at lies in the future"
+		}
+		behind = append(behind, b)
+	}
+	for _, t := range in.identity.Topics {
+		if !seen[t.Ordinal] {
+			behind = append(behind, Behind{Topic: t.Name, Cutoff: cutoff, Missing: -1, Reason: "never read"})
+		}
+	}
+	return behind
+}
+
+// listBehind is a list of partitions for a person.
+func listBehind(behind []Behind) string {
+	const most = 8
+	parts := make([]string, 0, most+1)
+	for i, b := range behind {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(behind)-most))
+			break
+		}
+		parts = append(parts, b.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// inputPositions are the positions as a manifest has them.
+func (in *input) inputPositions() []lake.InputPosition {
+	out := make([]lake.InputPosition, 0, len(in.positions))
+	for i := range in.positions {
+		p := &in.positions[i]
+		t := in.topics[p.Partition.Topic]
+		out = append(out, lake.InputPosition{
+			Topic: t.Name, TopicID: t.ID, Partition: p.Partition.Partition,
+			FirstOffset: p.FirstOffset, NextOffset: p.NextOffset, LeaderEpoch: p.LeaderEpoch,
+			CaughtUpAt: p.CaughtUpAt.UTC(),
+		})
+	}
+	return out
+}

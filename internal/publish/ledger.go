@@ -1,0 +1,84 @@
+package publish
+
+import (
+	"cmp"
+	"fmt"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
+)
+
+// maxNotComplete bounds how many due days after the last one with events a
+// manifest lists.
+const maxNotComplete = 400
+
+// ledger writes this release's changes and links those of the releases before it.
+func (t *tenantRun) ledger(build *lake.Build, m *lake.Manifest, changes []lake.ChangeRow) error {
+	if t.prev != nil {
+		for _, f := range t.prev.Files {
+			if f.Dataset != lake.Changes {
+				continue
+			}
+			if err := build.Link(f); err != nil {
+				return fmt.Errorf("link %s: %w", f.Path, err)
+			}
+			m.Files = append(m.Files, f)
+		}
+	}
+	// An empty first ledger still gives readers the columns.
+	if len(changes) == 0 && t.prev != nil {
+		return nil
+	}
+	f, err := build.WriteChanges(changes)
+	if err != nil {
+		return fmt.Errorf("write changes: %w", err)
+	}
+	m.Files = append(m.Files, f)
+	return nil
+}
+
+// summarize counts a release's own ledger.
+func summarize(changes []lake.ChangeRow) (s lake.ChangeSummary, err error) {
+	for i := range changes {
+		c := &changes[i]
+		var ok bool
+		if s.Delta, ok = s.Delta.Add(c.Delta); !ok {
+			return s, fmt.Errorf("sum of deltas: %w", errOverflow)
+		}
+		switch c.Kind {
+		case lake.ChangeNew:
+			s.New++
+			continue
+		case lake.ChangeCompleteness:
+			s.Completeness++
+			continue
+		case lake.ChangeRestated:
+			s.Restated++
+		case lake.ChangeRetracted:
+			s.Retracted++
+		}
+		if s.RestatedAbs, ok = s.RestatedAbs.Add(abs(c.Delta)); !ok {
+			return s, fmt.Errorf("sum of restatements: %w", errOverflow)
+		}
+	}
+	return s, nil
+}
+
+func abs(m billing.Money) billing.Money {
+	if m.Sign() < 0 {
+		return m.Neg()
+	}
+	return m
+}
+
+// compareQuarantine orders the counts of a manifest.
+func compareQuarantine(a, b lake.QuarantineCount) int {
+	named := func(q lake.QuarantineCount) int {
+		if q.NamesDay {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ArrivalDay, b.ArrivalDay),
+		cmp.Compare(a.Reason, b.Reason), cmp.Compare(named(a), named(b)), cmp.Compare(a.Records, b.Records))
+}

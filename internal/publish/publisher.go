@@ -1,0 +1,173 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
+)
+
+// Deps is what a publisher works with.
+type Deps struct {
+	Source  Source // needed by Run, Backfill and Verify
+	Lake    *lake.Lake
+	Now     func() time.Time      // default time.Now
+	Log     *slog.Logger          // default: none
+	Metrics prometheus.Registerer // default: none
+	// Progress is told how many days of a tenant are done; may be nil.
+	Progress func(t billing.TenantID, done, total int64)
+}
+
+// Publisher publishes the tenants of one state into one lake. Its methods may
+// not run at the same time; several publishers may, each tenant has a lock.
+type Publisher struct {
+	cfg     Config
+	deps    Deps
+	metrics *metrics
+}
+
+// New makes a publisher. The configuration must be valid.
+func New(cfg Config, deps Deps) *Publisher {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	if deps.Progress == nil {
+		deps.Progress = func(billing.TenantID, int64, int64) {}
+	}
+	if deps.Metrics == nil {
+		deps.Metrics = prometheus.NewRegistry()
+	}
+	return &Publisher{cfg: cfg, deps: deps, metrics: newMetrics(deps.Metrics)}
+}
+
+// Outcome says what a run came to for one tenant.
+type Outcome string
+
+// The outcomes.
+const (
+	Published  Outcome = "published"
+	NothingNew Outcome = "nothing_new"
+	DryRun     Outcome = "dry_run"
+	Failed     Outcome = "failed"
+)
+
+// TenantReport is what a run came to for one tenant.
+type TenantReport struct {
+	Tenant   billing.TenantID   `json:"tenant_id"`
+	Outcome  Outcome            `json:"outcome"`
+	Release  int                `json:"release,omitempty"` // the newest one afterwards
+	AsOf     time.Time          `json:"as_of"`
+	Finished int                `json:"finished_release,omitempty"` // whose switch had been cut short
+	Aside    string             `json:"set_aside,omitempty"`        // where a bad release was put
+	Days     int                `json:"days_recomputed"`
+	Accounts int                `json:"account_days_recomputed"`
+	Changes  lake.ChangeSummary `json:"changes"`
+	Rows     []lake.ChangeRow   `json:"-"` // this run's ledger
+	Gates    []lake.GateResult  `json:"gates,omitempty"`
+	Differ   []string           `json:"differences,omitempty"` // account-days that were not dirty and differ
+	Err      error              `json:"-"`
+}
+
+// Report is what a run came to.
+type Report struct {
+	AsOf time.Time `json:"as_of"`
+	// Behind names the partitions that are not read up to the newest cutoff.
+	Behind  []Behind       `json:"behind,omitempty"`
+	Tenants []TenantReport `json:"tenants"`
+}
+
+// Err joins the tenants' errors.
+func (r *Report) Err() error {
+	var all []error
+	for _, t := range r.Tenants {
+		if t.Err != nil {
+			all = append(all, fmt.Errorf("tenant %s: %w", t.Tenant, t.Err))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// Window is a range of usage dates, both inclusive.
+type Window struct{ From, To billing.Day }
+
+// contains reports whether d is in the window; a nil window holds no day.
+func (w *Window) contains(d billing.Day) bool { return w != nil && w.From <= d && d <= w.To }
+
+// Run publishes what is due and changed, for every tenant. The error is the
+// first that concerns all tenants, or Report.Err.
+func (p *Publisher) Run(ctx context.Context) (Report, error) {
+	return p.run(ctx, nil, false)
+}
+
+// Backfill recomputes every account-day of the released days in w from its
+// events, dirty or not, and writes them in one release. An account-day that was
+// not dirty and comes out differently is damage: ErrDifference, unless repair.
+func (p *Publisher) Backfill(ctx context.Context, w Window, repair bool) (Report, error) {
+	if w.From > w.To {
+		return Report{}, fmt.Errorf("%w: window ends (%s) before it begins (%s)", ErrUsage, w.To, w.From)
+	}
+	return p.run(ctx, &w, repair)
+}
+
+func (p *Publisher) run(ctx context.Context, w *Window, repair bool) (report Report, err error) {
+	started := p.deps.Now()
+	defer func() { p.metrics.finish(p.deps.Now().Sub(started), err) }()
+	checkpoint, in, err := p.input(ctx)
+	if err != nil {
+		return Report{AsOf: in.asOf, Behind: in.behind}, err
+	}
+	defer func() {
+		if closeErr := checkpoint.Close(); closeErr != nil {
+			p.deps.Log.Warn("drop checkpoint", "error", closeErr)
+		}
+	}()
+	report.AsOf, report.Behind = in.asOf, in.behind
+	tenants, err := p.tenants(checkpoint)
+	if err != nil {
+		return report, err
+	}
+	for _, t := range tenants {
+		if err := ctx.Err(); err != nil {
+			return report, err
+		}
+		tr := p.publishTenant(ctx, in, t, w, repair)
+		p.metrics.tenant(&tr)
+		report.Tenants = append(report.Tenants, tr)
+	}
+	return report, report.Err()
+}
+
+// tenants are those to publish: the named ones, or all that the state or the
+// lake knows.
+func (p *Publisher) tenants(c *Checkpoint) ([]billing.TenantID, error) {
+	all, err := c.Tenants()
+	if err != nil {
+		return nil, fmt.Errorf("list tenants of the state: %w", err)
+	}
+	inLake, err := p.deps.Lake.Tenants()
+	if err != nil {
+		return nil, fmt.Errorf("list tenants of the lake: %w", err)
+	}
+	all = append(all, inLake...)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if len(p.cfg.Tenants) == 0 {
+		return all, nil
+	}
+	for _, t := range p.cfg.Tenants {
+		if !slices.Contains(all, t) {
+			return nil, fmt.Errorf("%w: tenant %q is neither in the state nor in the lake", ErrUsage, t)
+		}
+	}
+	return p.cfg.Tenants, nil
+}

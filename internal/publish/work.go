@@ -1,0 +1,225 @@
+package publish
+
+import (
+	"encoding/hex"
+	"fmt"
+	"math"
+	"slices"
+
+	"daybook/internal/billing"
+	"daybook/internal/dedup"
+	"daybook/internal/lake"
+	"daybook/internal/state"
+)
+
+// dayWork is what is known of a due day before it is computed.
+type dayWork struct {
+	day   billing.Day
+	prev  *lake.DayEntry // as released; nil: newly due
+	files []lake.File    // of prev, by dataset and path
+
+	// dirty are the account-days that changed since the release, with the words for why.
+	dirty map[billing.AccountID][]string
+	// known reports that the released rows are covered by this very state, so that an
+	// account-day that is not dirty cannot have changed.
+	known  bool
+	forced bool // a backfill: recomputed and written whatever is known
+
+	reasons  []string                       // why no account-day of the day is complete
+	withheld map[billing.AccountID][]string // why single ones are not
+	touched  map[billing.AccountID]struct{} // those whose completeness or reasons differ, where not all
+	all      bool                           // every account-day is computed
+	idle     bool                           // nothing to do: all files are linked
+}
+
+// work is a tenant's due days, ascending, and how much there is to do.
+type work struct {
+	days []*dayWork
+	// newlyDue counts days with account-days that no release has.
+	newlyDue int
+	// dirty counts account-days that changed or whose completeness did.
+	dirty int
+}
+
+// any reports whether there is a reason for a release.
+func (w *work) any() bool {
+	return slices.ContainsFunc(w.days, func(d *dayWork) bool { return !d.idle })
+}
+
+// planner finds a tenant's work.
+type planner struct {
+	in     *input
+	tenant billing.TenantID
+	cutoff TimeOfDay
+	prev   *lake.Manifest // nil: no release yet
+	window *Window        // nil: not a backfill
+}
+
+// plan reads markers and quarantine and says what each due day needs.
+func (p *planner) plan() (*work, error) {
+	known, err := p.covered()
+	if err != nil {
+		return nil, err
+	}
+	held, err := readWithheld(p.in.reader, p.tenant)
+	if err != nil {
+		return nil, err
+	}
+	days := map[billing.Day]*dayWork{}
+	at := func(d billing.Day) *dayWork {
+		if days[d] == nil {
+			days[d] = &dayWork{day: d, known: known, dirty: map[billing.AccountID][]string{}}
+		}
+		return days[d]
+	}
+	if p.prev != nil {
+		for i := range p.prev.Days {
+			d, err := billing.ParseDay(p.prev.Days[i].Day)
+			if err != nil {
+				return nil, fmt.Errorf("manifest of release %d: %w", p.prev.Release, err)
+			}
+			at(d).prev = &p.prev.Days[i]
+		}
+		for _, f := range p.prev.Files {
+			if f.Day == "" {
+				continue
+			}
+			d, err := billing.ParseDay(f.Day)
+			if err != nil {
+				return nil, fmt.Errorf("manifest of release %d: %w", p.prev.Release, err)
+			}
+			at(d).files = append(at(d).files, f)
+		}
+	}
+	for m, err := range p.in.reader.Markers(p.tenant, math.MinInt32, math.MaxInt32) {
+		if err != nil {
+			return nil, fmt.Errorf("read markers: %w", err)
+		}
+		day := days[m.AccountDay.Day]
+		if day == nil {
+			if m.AccountDay.Day > p.in.lastDue {
+				continue // not due yet
+			}
+			day = at(m.AccountDay.Day)
+		}
+		covered := state.Sequence(0)
+		if day.prev != nil && known {
+			covered = state.Sequence(day.prev.CoveredSequence)
+		}
+		if m.Sequence > covered {
+			day.dirty[m.AccountDay.Account] = changesSince(&m, covered)
+		}
+	}
+	w := &work{}
+	for _, day := range days {
+		if p.window != nil && !p.window.contains(day.day) {
+			if day.prev == nil {
+				continue // a backfill publishes no new day outside its window
+			}
+			day.idle = true
+			w.days = append(w.days, day)
+			continue
+		}
+		p.judge(day, held[day.day])
+		w.days = append(w.days, day)
+		if day.prev == nil {
+			w.newlyDue++
+		}
+		w.dirty += len(day.dirty) + len(day.touched)
+	}
+	slices.SortFunc(w.days, func(a, b *dayWork) int { return int(a.day) - int(b.day) })
+	return w, nil
+}
+
+// judge decides what of a day is computed.
+func (p *planner) judge(day *dayWork, held map[billing.AccountID][]string) {
+	day.reasons = p.in.dayReasons(p.tenant, day.day, p.cutoff)
+	day.withheld = held
+	day.forced = p.window.contains(day.day)
+	if day.prev == nil || !day.known || day.forced || !slices.Equal(day.reasons, day.prev.Reasons) {
+		day.all = true
+		return
+	}
+	day.touched = map[billing.AccountID]struct{}{}
+	for account, reasons := range held {
+		if !slices.Equal(reasons, day.prev.Accounts[string(account)]) {
+			day.touched[account] = struct{}{}
+		}
+	}
+	for account := range day.prev.Accounts {
+		if _, still := held[billing.AccountID(account)]; !still {
+			day.touched[billing.AccountID(account)] = struct{}{}
+		}
+	}
+	day.idle = len(day.dirty) == 0 && len(day.touched) == 0
+}
+
+// accounts are the accounts to compute, ascending, where not all are.
+func (d *dayWork) accounts() []billing.AccountID {
+	accounts := make([]billing.AccountID, 0, len(d.dirty)+len(d.touched))
+	for a := range d.dirty {
+		accounts = append(accounts, a)
+	}
+	for a := range d.touched {
+		if _, twice := d.dirty[a]; !twice {
+			accounts = append(accounts, a)
+		}
+	}
+	slices.Sort(accounts)
+	return accounts
+}
+
+// of are the files of one dataset.
+func (d *dayWork) of(ds lake.Dataset) []lake.File {
+	var files []lake.File
+	for _, f := range d.files {
+		if f.Dataset == ds {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// why are the reasons for which one account-day is not complete.
+func (d *dayWork) why(a billing.AccountID) []string {
+	return append(slices.Clone(d.reasons), d.withheld[a]...)
+}
+
+// covered reports whether the newest release's covered sequences are of this
+// state: the database is the same, and its journal still says at that sequence
+// what it said then. The journal is chained, so that one digest stands for all
+// sequences before it.
+func (p *planner) covered() (bool, error) {
+	if p.prev == nil || p.prev.Database != string(p.in.identity.Database) {
+		return false, nil
+	}
+	digest, ok, err := p.in.reader.DigestAt(state.Sequence(p.prev.Covered))
+	if err != nil {
+		return false, fmt.Errorf("read journal digest: %w", err)
+	}
+	return ok && hex.EncodeToString(digest[:]) == p.prev.JournalDigest, nil
+}
+
+// changeWords are the words of the ledger for the changes of a marker, by bit.
+var changeWords = [...]struct {
+	change dedup.Change
+	word   string
+}{
+	{dedup.Added, "new"},
+	{dedup.Corrected, "corrected"},
+	{dedup.MovedIn, "moved_in"},
+	{dedup.MovedOut, "moved_out"},
+	{dedup.Removed, "deleted"},
+	{dedup.Withheld, "quarantine"},
+}
+
+// changesSince are the words for what happened to an account-day after a sequence.
+func changesSince(m *state.Marker, covered state.Sequence) []string {
+	words := make([]string, 0, 2)
+	for bit, w := range changeWords {
+		if m.Changes&w.change != 0 && m.BySequence[bit] > covered {
+			words = append(words, w.word)
+		}
+	}
+	return words
+}
