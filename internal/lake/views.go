@@ -1,0 +1,29 @@
+package lake
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// DuckDBViews are the CREATE VIEW statements, one a line, that read the release
+// in dir, which must be a resolved directory (releases/NNNNNN, never current).
+func DuckDBViews(dir string) string {
+	// In a pattern a special character stands for itself inside brackets; in SQL a quote is doubled.
+	escape := strings.NewReplacer("[", "[[]", "*", "[*]", "?", "[?]", "'", "''")
+	var lines strings.Builder
+	for _, ds := range Datasets() {
+		var pattern, options string
+		switch ds {
+		case AccountDays, ServiceDays, Events:
+			pattern, options = "*/*.parquet", ", hive_partitioning = true, hive_types = {'usage_date': DATE}"
+		case Changes:
+			pattern, options = "*/*.parquet", ", hive_partitioning = true, hive_types = {'release': INTEGER}"
+		default:
+			pattern, options = "*.parquet", ", hive_partitioning = false"
+		}
+		fmt.Fprintf(&lines, "CREATE OR REPLACE VIEW %s AS SELECT * FROM read_parquet('%s/%s'%s);\n",
+			ds, escape.Replace(filepath.ToSlash(filepath.Join(dir, string(ds)))), pattern, options)
+	}
+	return lines.String()
+}
