@@ -19,7 +19,6 @@ type dayResult struct {
 	day      billing.Day
 	entry    lake.DayEntry
 	links    []lake.File // taken over from the previous release
-	written  []lake.File
 	changes  []lake.ChangeRow
 	computed int                 // account-days
 	accounts []billing.AccountID // of a computed day, ascending
@@ -251,20 +250,16 @@ func (b *dayBuilder) writeTotals(w *dayWork, old, now dayRows, r *dayResult) err
 	if !w.forced && slices.Equal(old.rows, now.rows) {
 		r.links = append(r.links, w.of(lake.AccountDays)...)
 	} else if len(now.rows) > 0 {
-		f, err := b.build.WriteAccountDays(w.day, now.rows)
-		if err != nil {
+		if _, err := b.build.WriteAccountDays(w.day, now.rows); err != nil {
 			return fmt.Errorf("write account-days of %s: %w", w.day, err)
 		}
-		r.written = append(r.written, f)
 	}
 	if !w.forced && slices.Equal(old.services, now.services) {
 		r.links = append(r.links, w.of(lake.ServiceDays)...)
 	} else if len(now.services) > 0 {
-		f, err := b.build.WriteServiceDays(w.day, now.services)
-		if err != nil {
+		if _, err := b.build.WriteServiceDays(w.day, now.services); err != nil {
 			return fmt.Errorf("write service-days of %s: %w", w.day, err)
 		}
-		r.written = append(r.written, f)
 	}
 	return nil
 }

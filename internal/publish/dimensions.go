@@ -7,7 +7,7 @@ import (
 )
 
 // dimensions writes the dimensions: the values of the released days.
-func (t *tenantRun) dimensions(build *lake.Build, m *lake.Manifest, results []*dayResult) error {
+func (t *tenantRun) dimensions(build *lake.Build, results []*dayResult) error {
 	accounts, services := map[string]struct{}{}, map[string]struct{}{}
 	regions, pricing := map[string]struct{}{}, map[string]struct{}{}
 	addAll := func(set map[string]struct{}, values []string) {
@@ -34,11 +34,9 @@ func (t *tenantRun) dimensions(build *lake.Build, m *lake.Manifest, results []*d
 		for _, k := range keys {
 			rows = append(rows, lake.DimRow{Tenant: t.tenant, Key: k})
 		}
-		f, err := build.WriteDimension(d.dataset, nil, rows)
-		if err != nil {
+		if _, err := build.WriteDimension(d.dataset, nil, rows); err != nil {
 			return fmt.Errorf("write %s: %w", d.dataset, err)
 		}
-		m.Files = append(m.Files, f)
 	}
 	return nil
 }

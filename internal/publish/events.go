@@ -86,12 +86,11 @@ func (b *dayBuilder) writeEvents(ctx context.Context, w *dayWork, now dayRows, f
 			facts.add(linked)
 			continue
 		}
-		f, own, err := b.writeCut(ctx, w.day, part, cut, accounts[first:next], rows, r)
+		own, err := b.writeCut(ctx, w.day, part, cut, accounts[first:next], rows, r)
 		if err != nil {
 			return err
 		}
 		facts.add(own)
-		r.written = append(r.written, f)
 	}
 	r.entry.Digest = hexDigest(facts.digest)
 	r.entry.Regions, r.entry.Pricing = sortedKeys(facts.regions), sortedKeys(facts.pricing)
@@ -163,7 +162,7 @@ func (b *dayBuilder) factsOf(ctx context.Context, w *dayWork, f lake.File) (even
 
 // writeCut writes one file of events, and holds each account's events against
 // its row on the way.
-func (b *dayBuilder) writeCut(ctx context.Context, d billing.Day, part int, cut lake.Cut, accounts []billing.AccountID, rows map[billing.AccountID]*lake.AccountDayRow, r *dayResult) (lake.File, eventFacts, error) {
+func (b *dayBuilder) writeCut(ctx context.Context, d billing.Day, part int, cut lake.Cut, accounts []billing.AccountID, rows map[billing.AccountID]*lake.AccountDayRow, r *dayResult) (eventFacts, error) {
 	facts := newEventFacts()
 	seen := 0
 	end := func(account billing.AccountID, totals rollup.Totals) {
@@ -206,12 +205,11 @@ func (b *dayBuilder) writeCut(ctx context.Context, d billing.Day, part int, cut 
 			}
 		}
 	}
-	f, err := b.build.WriteEvents(d, part, events())
-	if err != nil {
-		return f, facts, fmt.Errorf("write events of %s: %w", d, err)
+	if _, err := b.build.WriteEvents(d, part, events()); err != nil {
+		return facts, fmt.Errorf("write events of %s: %w", d, err)
 	}
 	if seen != len(accounts) {
 		r.faults.add(gateSums, fmt.Sprintf("events of %s, accounts %q to %q: %d accounts written, %d expected", d, cut.First, cut.Last, seen, len(accounts)))
 	}
-	return f, facts, nil
+	return facts, nil
 }

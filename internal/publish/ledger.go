@@ -13,27 +13,23 @@ import (
 const maxNotComplete = 400
 
 // ledger writes this release's changes and links those of the releases before it.
-func (t *tenantRun) ledger(build *lake.Build, m *lake.Manifest, changes []lake.ChangeRow) error {
+func (t *tenantRun) ledger(build *lake.Build, changes []lake.ChangeRow) error {
 	if t.prev != nil {
 		for _, f := range t.prev.Files {
-			if f.Dataset != lake.Changes {
+			if f.Dataset != lake.Changes || f.Rows == 0 {
 				continue
 			}
 			if err := build.Link(f); err != nil {
 				return fmt.Errorf("link %s: %w", f.Path, err)
 			}
-			m.Files = append(m.Files, f)
 		}
 	}
-	// An empty first ledger still gives readers the columns.
-	if len(changes) == 0 && t.prev != nil {
+	if len(changes) == 0 {
 		return nil
 	}
-	f, err := build.WriteChanges(changes)
-	if err != nil {
+	if _, err := build.WriteChanges(changes); err != nil {
 		return fmt.Errorf("write changes: %w", err)
 	}
-	m.Files = append(m.Files, f)
 	return nil
 }
 

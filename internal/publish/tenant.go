@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -187,12 +186,10 @@ func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *work, number
 		changes = append(changes, r.changes...)
 		failed.merge(r.faults)
 		t.report.Differ = append(t.report.Differ, r.differ...)
-		m.Files = append(m.Files, r.written...)
 		for _, f := range r.links {
 			if err := build.Link(f); err != nil {
 				return nil, fmt.Errorf("link %s: %w", f.Path, err)
 			}
-			m.Files = append(m.Files, f)
 		}
 		m.Days = append(m.Days, r.entry)
 	}
@@ -206,16 +203,16 @@ func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *work, number
 		return nil, err
 	}
 	t.report.Changes = m.Changes
-	if err := t.ledger(build, m, changes); err != nil {
+	if err := t.ledger(build, changes); err != nil {
 		return nil, err
 	}
-	if err := t.dimensions(build, m, results); err != nil {
+	if err := t.dimensions(build, results); err != nil {
 		return nil, err
 	}
 	if err := t.describe(m, w); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(m.Files, func(a, b lake.File) int { return strings.Compare(a.Path, b.Path) })
+	m.Files = build.Files()
 
 	t.checkEmptyDays(m, &failed)
 	checkFiles(m, &failed)

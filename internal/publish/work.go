@@ -81,8 +81,8 @@ func (p *planner) plan() (*work, error) {
 			at(d).prev = &p.prev.Days[i]
 		}
 		for _, f := range p.prev.Files {
-			if f.Day == "" {
-				continue
+			if f.Day == "" || f.Rows == 0 {
+				continue // a file without rows only shows readers the columns
 			}
 			d, err := billing.ParseDay(f.Day)
 			if err != nil {
@@ -136,7 +136,7 @@ func (p *planner) judge(day *dayWork, held map[billing.AccountID][]string) {
 	day.reasons = p.in.dayReasons(p.tenant, day.day, p.cutoff)
 	day.withheld = held
 	day.forced = p.window.contains(day.day)
-	if day.prev == nil || !day.known || day.forced || !slices.Equal(day.reasons, day.prev.Reasons) {
+	if day.prev == nil || day.prev.CoveredSequence == 0 || !day.known || day.forced || !slices.Equal(day.reasons, day.prev.Reasons) {
 		day.all = true
 		return
 	}
