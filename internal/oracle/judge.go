@@ -53,6 +53,7 @@ func (m *Model) judge(r Record) (*Event, *Rejected) {
 	}
 	members, why := object(r.Value)
 	if why != "" {
+		no.Malformed = true
 		return reject(why)
 	}
 

@@ -53,11 +53,14 @@ type Event struct {
 
 // Rejected is a record that is no event, with what could be read of it.
 type Rejected struct {
-	Why     string // in words, not a name that Daybook publishes
-	Tenant  string
-	ID      string
-	Account string
-	Day     string
+	Why string // in words, not a name that Daybook publishes
+	// Malformed is set where the bytes are no JSON object: how much of it is
+	// readable all the same is decode's to say, not modelled.
+	Malformed bool
+	Tenant    string
+	ID        string
+	Account   string
+	Day       string
 	// IngestedAt and Revision place it in the order of versions.
 	IngestedAt int64
 	Revision   int64
