@@ -2,20 +2,23 @@ package lake
 
 import "daybook/internal/billing"
 
-// rowGroups gathers rows of events and cuts row groups where Cuts would with rowGroupRows, and
-// within an account larger than that by rows. It holds at most one row group and a row.
+// rowGroups gathers rows of events and cuts row groups where Cuts would with the same limit,
+// and within an account larger than that by rows. It holds at most one row group and a row.
 type rowGroups struct {
 	pending  []eventRecord
 	accounts []billing.AccountID // of pending
 	rows     []int64             // of each of them
 	cutOff   bool                // the first of them has rows in an earlier group
 	previous billing.AccountID   // the last account of the group before; empty: none
+
+	limit int // rows of a group
+	write func(group []eventRecord) error
 }
 
-func (g *rowGroups) add(t *table[eventRecord], row *EventRow) error {
+func (g *rowGroups) add(row *EventRow) error {
 	if n := len(g.accounts); n == 0 || g.accounts[n-1] != row.Event.Account {
 		if g.cutOff { // what is left of a large account is a group of its own
-			if err := g.emit(t, 1); err != nil {
+			if err := g.emit(1); err != nil {
 				return err
 			}
 		}
@@ -25,8 +28,8 @@ func (g *rowGroups) add(t *table[eventRecord], row *EventRow) error {
 	g.pending = append(g.pending, eventRecord{})
 	g.pending[len(g.pending)-1].set(row)
 	g.rows[len(g.rows)-1]++
-	for len(g.pending) > rowGroupRows {
-		if err := g.cut(t); err != nil {
+	for len(g.pending) > g.limit {
+		if err := g.cut(); err != nil {
 			return err
 		}
 	}
@@ -34,9 +37,9 @@ func (g *rowGroups) add(t *table[eventRecord], row *EventRow) error {
 }
 
 // finish writes what is left.
-func (g *rowGroups) finish(t *table[eventRecord]) error {
+func (g *rowGroups) finish() error {
 	for len(g.accounts) > 0 {
-		if err := g.cut(t); err != nil {
+		if err := g.cut(); err != nil {
 			return err
 		}
 	}
@@ -44,22 +47,22 @@ func (g *rowGroups) finish(t *table[eventRecord]) error {
 }
 
 // cut writes the first group of what is pending: more than a group, or the end.
-func (g *rowGroups) cut(t *table[eventRecord]) error {
-	if len(g.accounts) == 1 && g.rows[0] > rowGroupRows {
-		g.rows[0] -= rowGroupRows
+func (g *rowGroups) cut() error {
+	if len(g.accounts) == 1 && g.rows[0] > int64(g.limit) {
+		g.rows[0] -= int64(g.limit)
 		g.cutOff = true
-		return g.write(t, rowGroupRows)
+		return g.pass(g.limit)
 	}
 	before := -1
 	if g.previous != "" {
 		before = sharedBits(g.previous, g.accounts[0])
 	}
-	n, _ := subtree(g.accounts, g.rows, rowGroupRows, before)
-	return g.emit(t, n)
+	n, _ := subtree(g.accounts, g.rows, int64(g.limit), before)
+	return g.emit(n)
 }
 
 // emit writes the first n accounts as a group.
-func (g *rowGroups) emit(t *table[eventRecord], n int) error {
+func (g *rowGroups) emit(n int) error {
 	rows := int64(0)
 	for _, r := range g.rows[:n] {
 		rows += r
@@ -67,10 +70,11 @@ func (g *rowGroups) emit(t *table[eventRecord], n int) error {
 	g.previous, g.cutOff = g.accounts[n-1], false
 	g.accounts = append(g.accounts[:0], g.accounts[n:]...)
 	g.rows = append(g.rows[:0], g.rows[n:]...)
-	return g.write(t, rows)
+	return g.pass(int(rows))
 }
 
-func (g *rowGroups) write(t *table[eventRecord], rows int64) error {
+// pass writes the first rows that are pending and lets go of them.
+func (g *rowGroups) pass(rows int) error {
 	group := g.pending[:rows]
 	for i := range group {
 		if r := &group[i]; r.recordTime >= 0 {
@@ -78,11 +82,11 @@ func (g *rowGroups) write(t *table[eventRecord], rows int64) error {
 			r.RecordTime = &r.recordTime
 		}
 	}
-	if err := t.write(group); err != nil {
+	if err := g.write(group); err != nil {
 		return err
 	}
 	n := copy(g.pending, g.pending[rows:])
 	clear(g.pending[n:])
 	g.pending = g.pending[:n]
-	return t.cut()
+	return nil
 }

@@ -17,7 +17,12 @@ import (
 func (b *Build) WriteEvents(d billing.Day, part int, rows iter.Seq2[*EventRow, error]) (File, error) {
 	f := File{Dataset: Events, Day: d.String(), Path: b.dayPath(Events, d, part)}
 	return write(b, f, eventSchema, func(t *table[eventRecord], f *File) error {
-		var group rowGroups
+		group := rowGroups{limit: rowGroupRows, write: func(rows []eventRecord) error {
+			if err := t.write(rows); err != nil {
+				return err
+			}
+			return t.cut()
+		}}
 		var last [2]string
 		for row, err := range rows {
 			if err != nil {
@@ -41,11 +46,11 @@ func (b *Build) WriteEvents(d billing.Day, part int, rows iter.Seq2[*EventRow, e
 			if err := t.add(e.Cost); err != nil {
 				return err
 			}
-			if err := group.add(t, row); err != nil {
+			if err := group.add(row); err != nil {
 				return err
 			}
 		}
-		return group.finish(t)
+		return group.finish()
 	})
 }
 
