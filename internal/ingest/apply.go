@@ -1,0 +1,120 @@
+package ingest
+
+import (
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"daybook/internal/state"
+)
+
+// apply writes batches and evidence until both of its inputs are closed. It owns
+// the durable positions. It does not watch a context: what gather hands over is written.
+func (s *stream) apply(first *listing) error {
+	defer close(s.written)
+	e := newEvidence()
+	e.add(first)
+	full, listings := s.full, s.listings
+	// With nothing to read the first listing is evidence at once.
+	err := s.write(nil, e)
+	for err == nil && (full != nil || listings != nil) {
+		select {
+		case b, ok := <-full:
+			if !ok {
+				full = nil
+				break
+			}
+			err = s.write(b, e)
+			b.reset()
+			s.free <- b
+		case l, ok := <-listings:
+			if !ok {
+				listings = nil
+				break
+			}
+			if err = s.grow(l); err == nil {
+				e.add(l)
+				s.board.listed(l)
+				err = s.write(nil, e)
+			}
+		}
+	}
+	return err
+}
+
+// write makes one batch durable, with the evidence that it completes; b may be nil.
+func (s *stream) write(b *batch, e *evidence) error {
+	w := &state.Batch{}
+	if b != nil {
+		for _, h := range b.holes {
+			if !b.advances[b.index[h.partition]].HolesExplained {
+				return h.damaged()
+			}
+		}
+		w = b.write()
+	}
+	next := s.board.nexts()
+	for _, a := range w.Advances {
+		next[a.Partition] = a.Next
+	}
+	for id, n := range next {
+		if c, ok := e.kept(id, n); ok {
+			w.CaughtUp = append(w.CaughtUp, c)
+		}
+	}
+	if len(w.Advances) == 0 && len(w.CaughtUp) == 0 {
+		return nil
+	}
+	start := s.deps.Now()
+	applied, err := s.store.Apply(w)
+	if err != nil {
+		return err
+	}
+	s.metrics.applied(w, applied, s.deps.Now().Sub(start).Seconds())
+	s.board.durable(w)
+	if len(w.Records) > 0 {
+		s.progressed.Store(s.deps.Now().UnixNano())
+	}
+	if s.opts.UntilCaughtUp && s.board.caughtUpSince(s.started) {
+		return errDone
+	}
+	return nil
+}
+
+// grow gives partitions that a listing shows for the first time their place,
+// offset 0, and has the client read them.
+func (s *stream) grow(l *listing) error {
+	w := &state.Batch{}
+	var fresh []state.PartitionID
+	for id, b := range l.Partitions {
+		if s.board.known(id) {
+			continue
+		}
+		fresh = append(fresh, id)
+		gp, err := place(s.board.topics[id.Topic], id, nil, b)
+		if err != nil {
+			return err
+		}
+		if gp != nil && !s.opts.AcceptGap {
+			return gp.stop()
+		}
+		if gp != nil {
+			if err := s.accept(gp); err != nil {
+				return err
+			}
+		} else {
+			w.Advances = append(w.Advances, state.Advance{Partition: id, LeaderEpoch: -1, LastOffset: -1})
+		}
+		s.deps.Log.Info("new partition", "topic", s.board.topics[id.Topic].Name, "partition", id.Partition)
+	}
+	if len(w.Advances) > 0 {
+		if _, err := s.store.Apply(w); err != nil {
+			return err
+		}
+		s.board.durable(w)
+	}
+	at := map[string]map[int32]kgo.Offset{}
+	for _, id := range fresh {
+		s.startAt(at, id)
+	}
+	s.client.AddConsumePartitions(at)
+	return nil
+}

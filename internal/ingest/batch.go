@@ -1,0 +1,212 @@
+package ingest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"daybook/internal/billing"
+	"daybook/internal/decode"
+	"daybook/internal/state"
+)
+
+// minDecodeShare is the number of records below which another goroutine costs
+// more than it brings.
+const minDecodeShare = 256
+
+// batch is one write being gathered. It is reused.
+type batch struct {
+	records  []state.Record
+	advances []state.Advance
+	index    map[state.PartitionID]int // into advances
+	last     []*kgo.Record             // beside advances: the last delivered record
+	holes    []hole                    // not explained yet
+	bytes    int64
+	since    time.Time // when the first record came
+}
+
+// hole is a range of offsets [From, Next) that the broker did not deliver.
+type hole struct {
+	partition  state.PartitionID
+	topic      string
+	From, Next int64
+}
+
+// newBatch makes an empty batch.
+func newBatch() *batch { return &batch{index: map[state.PartitionID]int{}} }
+
+// empty reports whether nothing would be written.
+func (b *batch) empty() bool { return len(b.advances) == 0 }
+
+// reset empties b and keeps its memory.
+func (b *batch) reset() {
+	clear(b.records)
+	clear(b.last)
+	clear(b.index)
+	b.records, b.advances, b.last, b.holes = b.records[:0], b.advances[:0], b.last[:0], b.holes[:0]
+	b.bytes = 0
+}
+
+// decoders judges records with one decoder per core.
+type decoders []*decode.Decoder
+
+// newDecoders makes as many as there are cores to use.
+func newDecoders(rules billing.Rules) decoders {
+	ds := make(decoders, runtime.GOMAXPROCS(0))
+	for i := range ds {
+		ds[i] = decode.New(rules)
+	}
+	return ds
+}
+
+// add takes what was fetched of one partition, which goes on at offset next, and
+// returns the next offset afterwards. compacted says that holes are to be expected.
+func (b *batch) add(ds decoders, t state.Topic, p *kgo.FetchPartition, next int64, compacted bool, now time.Time) int64 {
+	if len(p.Records) == 0 {
+		return next
+	}
+	if b.empty() {
+		b.since = now
+	}
+	id := state.PartitionID{Topic: t.Ordinal, Partition: p.Partition}
+	i, ok := b.index[id]
+	if !ok {
+		i = len(b.advances)
+		b.index[id] = i
+		b.advances = append(b.advances, state.Advance{Partition: id, From: next, Next: next, LeaderEpoch: -1, LastOffset: -1, HolesExplained: compacted})
+		b.last = append(b.last, nil)
+	}
+	a := &b.advances[i]
+	start := len(b.records)
+	delivered := p.Records[:0:0]
+	for _, r := range p.Records {
+		if r.Offset < a.Next {
+			continue // a broker may send what precedes the offset asked for
+		}
+		if r.Attrs.IsTransactional() || r.Attrs.IsControl() {
+			a.HolesExplained = true
+		}
+		if missing := r.Offset - a.Next; missing > 0 {
+			a.Holes += missing
+			b.holes = append(b.holes, hole{partition: id, topic: t.Name, From: a.Next, Next: r.Offset})
+		}
+		a.Next = r.Offset + 1
+		a.LeaderEpoch = r.LeaderEpoch
+		if r.Attrs.IsControl() {
+			a.Control++
+			continue
+		}
+		a.Delivered++
+		delivered = append(delivered, r)
+		b.bytes += int64(len(r.Value) + len(r.Key))
+	}
+	if len(delivered) > 0 {
+		b.last[i] = delivered[len(delivered)-1]
+		b.grow(start + len(delivered))
+		ds.judge(t, delivered, b.records[start:])
+	}
+	return a.Next
+}
+
+// grow makes b.records n long; the new ones are zero.
+func (b *batch) grow(n int) {
+	if n <= cap(b.records) {
+		b.records = b.records[:n]
+		return
+	}
+	records := make([]state.Record, n, max(n, 2*cap(b.records)))
+	copy(records, b.records)
+	b.records = records
+}
+
+// write is the batch as a state takes it.
+func (b *batch) write() *state.Batch {
+	for i, r := range b.last {
+		if r != nil {
+			b.advances[i].LastOffset = r.Offset
+			b.advances[i].LastDigest = recordDigest(r)
+		}
+	}
+	return &state.Batch{Records: b.records, Advances: b.advances}
+}
+
+// judge fills out with the verdicts on records, which are of one partition.
+func (ds decoders) judge(t state.Topic, records []*kgo.Record, out []state.Record) {
+	workers := min(len(ds), (len(records)+minDecodeShare-1)/minDecodeShare)
+	if workers <= 1 {
+		judgeAll(ds[0], t, records, out)
+		return
+	}
+	var wg sync.WaitGroup
+	for w := range workers {
+		from, to := len(records)*w/workers, len(records)*(w+1)/workers
+		wg.Go(func() { judgeAll(ds[w], t, records[from:to], out[from:to]) })
+	}
+	wg.Wait()
+}
+
+// judgeAll judges with one decoder.
+func judgeAll(d *decode.Decoder, t state.Topic, records []*kgo.Record, out []state.Record) {
+	for i, r := range records {
+		judgeOne(d, t, r, &out[i])
+	}
+}
+
+// judgeOne judges one record. The verdict does not refer to r afterwards.
+func judgeOne(d *decode.Decoder, t state.Topic, r *kgo.Record, out *state.Record) {
+	rec := decode.Record{
+		Topic:  t.Name,
+		Source: billing.Source{Topic: t.Ordinal, Partition: r.Partition, Offset: r.Offset, RecordTime: recordTime(r)},
+		Null:   r.Value == nil,
+		Value:  r.Value,
+	}
+	out.Size = len(r.Value)
+	out.Rounded, out.Rejection = d.Decode(rec, &out.Event)
+	if out.Rejection != nil {
+		out.Key, out.Value = bytes.Clone(r.Key), bytes.Clone(r.Value)
+	}
+}
+
+// recordTime is the record's timestamp in milliseconds, -1 if it has none.
+func recordTime(r *kgo.Record) int64 {
+	if r.Attrs.TimestampType() == -1 {
+		return -1
+	}
+	return max(r.Timestamp.UnixMilli(), -1)
+}
+
+// recordDigest identifies a record: SHA-256, 16 bytes, of its timestamp, key and
+// value, each with its length; a null differs from an empty one.
+func recordDigest(r *kgo.Record) billing.Digest {
+	h := sha256.New()
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], uint64(recordTime(r)))
+	h.Write(n[:])
+	for _, part := range [][]byte{r.Key, r.Value} {
+		length := int64(len(part))
+		if part == nil {
+			length = -1
+		}
+		binary.BigEndian.PutUint64(n[:], uint64(length))
+		h.Write(n[:])
+		h.Write(part)
+	}
+	var d billing.Digest
+	copy(d[:], h.Sum(nil))
+	return d
+}
+
+// damaged is the hole as an error.
+func (h hole) damaged() *Stop {
+	return &Stop{
+		Topic: h.topic, Partition: h.partition.Partition, Cause: ErrLogDamaged,
+		Detail: fmt.Sprintf("the broker skips offsets %d to %d, and the topic is neither transactional nor compacted", h.From, h.Next-1),
+		Remedy: "find out on the broker what became of them; restore the topic and use `ingest rebuild`",
+	}
+}

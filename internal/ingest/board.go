@@ -1,0 +1,264 @@
+package ingest
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"daybook/internal/billing"
+	"daybook/internal/control"
+	"daybook/internal/state"
+)
+
+// The reasons why a partition is not caught up.
+const (
+	reasonBehind          = "behind"
+	reasonOpenTransaction = "open_transaction"
+	reasonUnknown         = "end_unknown"
+)
+
+// errStarting is the readiness before the first listing.
+var errStarting = errors.New("starting: the brokers were not reached yet")
+
+// board is what a running ingest knows of its partitions and of its own
+// readiness, for status, metrics and the loop itself.
+type board struct {
+	topics  map[billing.TopicOrdinal]state.Topic
+	metrics *metrics
+
+	mu struct {
+		sync.Mutex
+		partitions map[state.PartitionID]*partition
+		problem    error // nil: reading
+		warnings   []string
+		compacted  map[billing.TopicOrdinal]bool
+	}
+}
+
+// partition is one partition's place. Everything before next is durable.
+type partition struct {
+	next       int64
+	epoch      int32
+	caughtUpAt time.Time
+	bounds     bounds // as listed last
+	listed     bool
+	// holesExplained: transactions, or compaction, were seen in it.
+	holesExplained bool
+}
+
+// newBoard makes one of the stored positions.
+func newBoard(id state.Identity, positions []state.Position, m *metrics) *board {
+	b := &board{topics: map[billing.TopicOrdinal]state.Topic{}, metrics: m}
+	b.mu.partitions = map[state.PartitionID]*partition{}
+	b.mu.problem = errStarting
+	for _, t := range id.Topics {
+		b.topics[t.Ordinal] = t
+	}
+	for _, p := range positions {
+		b.mu.partitions[p.Partition] = &partition{next: p.NextOffset, epoch: p.LeaderEpoch, caughtUpAt: p.CaughtUpAt, holesExplained: p.HolesExplained}
+	}
+	return b
+}
+
+// durable notes what a write came to.
+func (b *board) durable(w *state.Batch) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range w.Advances {
+		p := b.partitionLocked(a.Partition)
+		p.next = a.Next
+		p.holesExplained = p.holesExplained || a.HolesExplained
+		if a.LeaderEpoch >= 0 {
+			p.epoch = a.LeaderEpoch
+		}
+	}
+	for _, c := range w.CaughtUp {
+		b.partitionLocked(c.Partition).caughtUpAt = c.At
+	}
+}
+
+// moved notes that a decision moved a partition to next.
+func (b *board) moved(id state.PartitionID, next int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.partitionLocked(id)
+	p.next, p.epoch = next, -1
+}
+
+// listed notes a listing.
+func (b *board) listed(l *listing) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, bounds := range l.Partitions {
+		p := b.partitionLocked(id)
+		p.bounds, p.listed = bounds, true
+	}
+}
+
+// partitionLocked is a partition, made if it is new.
+func (b *board) partitionLocked(id state.PartitionID) *partition {
+	p, ok := b.mu.partitions[id]
+	if !ok {
+		p = &partition{epoch: -1}
+		b.mu.partitions[id] = p
+	}
+	return p
+}
+
+// known reports whether the state has a place in the partition.
+func (b *board) known(id state.PartitionID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, ok := b.mu.partitions[id]
+	return ok
+}
+
+// place is a partition's durable next offset and its leader epoch.
+func (b *board) place(id state.PartitionID) (next int64, epoch int32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.partitionLocked(id)
+	return p.next, p.epoch
+}
+
+// remaining is the number of offsets that may be read, by the last listing, after
+// those in reading; a partition that is not in it goes on where it is durable.
+func (b *board) remaining(reading map[state.PartitionID]int64) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := int64(0)
+	for id, p := range b.mu.partitions {
+		next, ok := reading[id]
+		if !ok {
+			next = p.next
+		}
+		n += max(0, p.bounds.Stable-next)
+	}
+	return n
+}
+
+// nexts are the durable next offsets.
+func (b *board) nexts() map[state.PartitionID]int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	next := make(map[state.PartitionID]int64, len(b.mu.partitions))
+	for id, p := range b.mu.partitions {
+		next[id] = p.next
+	}
+	return next
+}
+
+// holesExplained reports whether holes of the partition need no explanation any more.
+func (b *board) holesExplained(id state.PartitionID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, ok := b.mu.partitions[id]
+	return ok && (p.holesExplained || b.mu.compacted[id.Topic])
+}
+
+// setCompacted notes the topics that are compacted.
+func (b *board) setCompacted(topics map[billing.TopicOrdinal]bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mu.compacted = topics
+}
+
+// setProblem says why ingest does not read, nil if it does. It reports whether
+// that is news.
+func (b *board) setProblem(err error) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := b.mu.problem
+	b.mu.problem = err
+	if err == nil {
+		b.metrics.ready.Set(1)
+		return before != nil
+	}
+	b.metrics.ready.Set(0)
+	return before == nil || before.Error() != err.Error()
+}
+
+// problem says why ingest does not read, nil if it does.
+func (b *board) problem() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.problem
+}
+
+// setWarnings replaces the warnings about the topics' settings.
+func (b *board) setWarnings(w []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mu.warnings = w
+}
+
+// caughtUpSince reports whether every partition has evidence from t or later.
+func (b *board) caughtUpSince(t time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.mu.partitions {
+		if !p.listed || p.caughtUpAt.Before(t) {
+			return false
+		}
+	}
+	return len(b.mu.partitions) > 0
+}
+
+// live is the board for others.
+func (b *board) live() control.Live {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := control.Live{Ready: b.mu.problem == nil, Warnings: slices.Clone(b.mu.warnings)}
+	if b.mu.problem != nil {
+		l.NotReady = b.mu.problem.Error()
+	}
+	for id, p := range b.mu.partitions {
+		lag := control.PartitionLag{
+			Topic: b.topics[id.Topic].Name, Partition: id.Partition,
+			NextOffset: p.next, EndOffset: -1, CaughtUpAt: p.caughtUpAt, Reason: p.reason(),
+		}
+		if p.listed {
+			lag.EndOffset = p.bounds.End
+		}
+		l.Partitions = append(l.Partitions, lag)
+	}
+	slices.SortFunc(l.Partitions, func(a, b control.PartitionLag) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return l
+}
+
+// reason names why the partition is not caught up, empty if it is.
+func (p *partition) reason() string {
+	switch {
+	case !p.listed:
+		return reasonUnknown
+	case p.next >= p.bounds.End:
+		return ""
+	case p.next >= p.bounds.Stable:
+		return reasonOpenTransaction
+	}
+	return reasonBehind
+}
+
+// measure sets the gauges.
+func (b *board) measure(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, p := range b.mu.partitions {
+		l := labels(b.topics[id.Topic].Name, id.Partition)
+		b.metrics.nextOffset.With(l).Set(float64(p.next))
+		if p.listed {
+			b.metrics.lagRecords.With(l).Set(float64(max(0, p.bounds.End-p.next)))
+		}
+		if p.caughtUpAt.IsZero() {
+			b.metrics.caughtUpAt.With(l).Set(0)
+			b.metrics.lagSeconds.With(l).Set(-1)
+			continue
+		}
+		b.metrics.caughtUpAt.With(l).Set(float64(p.caughtUpAt.UnixMilli()) / 1e3)
+		b.metrics.lagSeconds.With(l).Set(now.Sub(p.caughtUpAt).Seconds())
+	}
+}

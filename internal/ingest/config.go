@@ -1,0 +1,76 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"daybook/internal/kafka"
+)
+
+// Config says what to consume and how.
+type Config struct {
+	Kafka kafka.Config `embed:""`
+
+	State  string   `help:"State directory." env:"DAYBOOK_STATE" placeholder:"DIR" required:""`
+	Topics []string `name:"topic" help:"Topic of billing events; repeatable." env:"DAYBOOK_TOPIC" placeholder:"NAME"`
+
+	Tuning `embed:""`
+}
+
+// Tuning bounds memory and says how often things are done. It decides nothing
+// about the books.
+type Tuning struct {
+	BatchRecords     int           `help:"Most records in one write." default:"250000" env:"DAYBOOK_BATCH_RECORDS" group:"Tuning"`
+	BatchBytes       int64         `help:"Most bytes of records in one write." default:"67108864" env:"DAYBOOK_BATCH_BYTES" group:"Tuning"`
+	Linger           time.Duration `help:"How long a write may wait for more records when caught up." default:"250ms" env:"DAYBOOK_LINGER" group:"Tuning"`
+	FetchBytes       int32         `help:"Most bytes that one fetch asks a broker for." default:"33554432" env:"DAYBOOK_FETCH_BYTES" group:"Tuning"`
+	DecompressBytes  int           `help:"Most bytes that one batch of the topic may decompress to." default:"67108864" env:"DAYBOOK_DECOMPRESS_BYTES" group:"Tuning"`
+	EvidenceInterval time.Duration `help:"How often the ends of the partitions are listed, which is the evidence of being caught up." default:"5s" env:"DAYBOOK_EVIDENCE_INTERVAL" group:"Tuning"`
+	Group            string        `help:"Consumer group under which positions are mirrored for lag tools; it is never read. Empty: none." default:"daybook-ingest" env:"DAYBOOK_GROUP" group:"Tuning"`
+	CheckpointMaxAge time.Duration `help:"Age at which a checkpoint that its publisher left behind is removed." default:"6h" env:"DAYBOOK_CHECKPOINT_MAX_AGE" group:"Tuning"`
+}
+
+// DefaultTuning is what the tags of Tuning say, for callers without flags.
+func DefaultTuning() Tuning {
+	return Tuning{
+		BatchRecords: 250_000, BatchBytes: 64 << 20, Linger: 250 * time.Millisecond, FetchBytes: 32 << 20,
+		DecompressBytes: 64 << 20, EvidenceInterval: 5 * time.Second, Group: "daybook-ingest", CheckpointMaxAge: 6 * time.Hour,
+	}
+}
+
+// Validate reports every fault in one error.
+func (c *Config) Validate() error {
+	faults := []error{c.Kafka.Validate(), c.Tuning.Validate()}
+	if c.State == "" {
+		faults = append(faults, errors.New("--state is empty: name the state directory"))
+	}
+	seen := map[string]bool{}
+	for _, t := range c.Topics {
+		if t == "" {
+			faults = append(faults, errors.New("--topic is empty: name a topic"))
+		} else if seen[t] {
+			faults = append(faults, fmt.Errorf("--topic %s is given twice", t))
+		}
+		seen[t] = true
+	}
+	return errors.Join(faults...)
+}
+
+// Validate reports every fault in one error.
+func (t *Tuning) Validate() error {
+	var faults []error
+	positive := func(flag string, ok bool) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("%s must be greater than 0", flag))
+		}
+	}
+	positive("--batch-records", t.BatchRecords > 0)
+	positive("--batch-bytes", t.BatchBytes > 0)
+	positive("--linger", t.Linger > 0)
+	positive("--fetch-bytes", t.FetchBytes > 0)
+	positive("--decompress-bytes", t.DecompressBytes > 0)
+	positive("--evidence-interval", t.EvidenceInterval > 0)
+	positive("--checkpoint-max-age", t.CheckpointMaxAge > 0)
+	return errors.Join(faults...)
+}

@@ -1,0 +1,191 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"daybook/internal/billing"
+	"daybook/internal/state"
+)
+
+// Bounds of waiting for brokers.
+const (
+	listTimeout = 20 * time.Second
+	minBackoff  = 200 * time.Millisecond
+	maxBackoff  = 5 * time.Second
+)
+
+// establish waits for the brokers and makes sure that every partition can be
+// read on from where the state left it. It returns the listing that shows so.
+func (g *Ingester) establish(ctx context.Context, admin *kgo.Client) (*listing, error) {
+	for delay := minBackoff; ; delay = min(2*delay, maxBackoff) {
+		l, err := g.list(ctx, admin)
+		if err == nil {
+			err = g.admit(ctx, admin, l)
+		}
+		if err == nil {
+			return l, nil
+		}
+		if _, stop := errors.AsType[*Stop](err); stop || isStorage(err) {
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		g.trouble(err)
+		if !sleep(ctx, delay) {
+			return nil, nil
+		}
+	}
+}
+
+// list makes a listing within a time limit.
+func (g *Ingester) list(ctx context.Context, admin *kgo.Client) (*listing, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	l, err := list(ctx, admin, g.identity.Topics, g.deps.Now)
+	if te, ok := errors.AsType[*topicError](err); ok {
+		return nil, g.cfg.Kafka.Explain("topic "+te.topic, err)
+	}
+	return l, g.cfg.Kafka.Explain("", err)
+}
+
+// admit checks a listing against the state and gives every new partition a
+// place. Gaps are accepted if so asked.
+func (g *Ingester) admit(ctx context.Context, admin *kgo.Client, l *listing) error {
+	if err := sameInput(g.identity, l); err != nil {
+		return err
+	}
+	r, err := g.store.Reader()
+	if err != nil {
+		return storageError{err}
+	}
+	defer r.Close()
+	positions, err := r.Positions()
+	if err != nil {
+		return storageError{err}
+	}
+	if err := partitionsGone(g.board.topics, positions, l); err != nil {
+		return err
+	}
+	byID := map[state.PartitionID]*state.Position{}
+	for i := range positions {
+		byID[positions[i].Partition] = &positions[i]
+	}
+	first := &state.Batch{}
+	var gaps []*gap
+	var stops []error
+	for id, b := range l.Partitions {
+		t, pos := g.board.topics[id.Topic], byID[id]
+		gp, err := place(t, id, pos, b)
+		switch {
+		case err != nil:
+			stops = append(stops, err)
+		case gp != nil && !g.opts.AcceptGap:
+			stops = append(stops, gp.stop())
+		case gp != nil:
+			gaps = append(gaps, gp)
+		case pos == nil:
+			first.Advances = append(first.Advances, state.Advance{Partition: id, LeaderEpoch: -1, LastOffset: -1})
+		}
+	}
+	if err := firstStop(stops); err != nil {
+		return err
+	}
+	if err := g.sameRecords(ctx, admin, positions, l); err != nil {
+		return err
+	}
+	for _, gp := range gaps {
+		if err := g.accept(gp); err != nil {
+			return storageError{err}
+		}
+	}
+	if len(first.Advances) > 0 {
+		if _, err := g.store.Apply(first); err != nil {
+			return storageError{err}
+		}
+		g.board.durable(first)
+	}
+	g.board.listed(l)
+	return nil
+}
+
+// firstStop is one stop out of several, with the number of the others.
+func firstStop(stops []error) error {
+	if len(stops) == 0 {
+		return nil
+	}
+	first, ok := errors.AsType[*Stop](stops[0])
+	if !ok || len(stops) == 1 {
+		return stops[0]
+	}
+	more := *first
+	more.Detail = fmt.Sprintf("%s; and %d partitions more", more.Detail, len(stops)-1)
+	return &more
+}
+
+// accept writes the decision to go on without what is gone. It may have been of
+// any day up to the last that a record of now may carry.
+func (g *Ingester) accept(gp *gap) error {
+	now := g.deps.Now()
+	d := state.Decision{
+		Kind: state.GapAccepted, Who: g.opts.Who, When: now.UTC(), Why: g.opts.Why,
+		ToDay: billing.DayOf(now.UTC().Add(g.identity.Rules.MaxUsageAhead)).String(),
+		Topic: gp.partition.Topic, Partition: gp.partition.Partition, From: gp.From, Next: gp.Next,
+	}
+	if t := g.identity.Rules.Bindings[gp.topic.Name]; t != "" {
+		d.Tenant = t
+	}
+	if _, err := g.store.Decide(d); err != nil {
+		return err
+	}
+	g.board.moved(gp.partition, gp.Next)
+	g.deps.Log.Warn("gap accepted", "topic", gp.topic.Name, "partition", gp.partition.Partition,
+		"from_offset", gp.From, "next_offset", gp.Next, "days_up_to", d.ToDay)
+	return nil
+}
+
+// trouble notes why ingest cannot read at present.
+func (g *Ingester) trouble(err error) {
+	g.metrics.fetchErrors.Inc()
+	g.board.setProblem(err)
+	g.rare.warn("cannot read from Kafka, trying again", "cause", err)
+}
+
+// reading notes that ingest reads.
+func (g *Ingester) reading() {
+	if g.board.setProblem(nil) {
+		g.deps.Log.Info("reading from Kafka")
+	}
+}
+
+// storageError is an error of the state, which ends the run.
+type storageError struct{ err error }
+
+// Error is the state's.
+func (e storageError) Error() string { return e.err.Error() }
+
+// Unwrap is the state's error.
+func (e storageError) Unwrap() error { return e.err }
+
+// isStorage tells errors of the state from those of the brokers.
+func isStorage(err error) bool {
+	_, ok := errors.AsType[storageError](err)
+	return ok
+}
+
+// sleep waits; false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

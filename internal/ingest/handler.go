@@ -1,0 +1,62 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"daybook/internal/billing"
+	"daybook/internal/control"
+	"daybook/internal/state"
+)
+
+// handler answers on the control socket.
+type handler struct{ g *Ingester }
+
+// handler is what control serves.
+var _ control.Handler = handler{}
+
+// Checkpoint makes a copy of the state.
+func (h handler) Checkpoint(context.Context) (control.CheckpointReply, error) {
+	return h.g.copies.make()
+}
+
+// DropCheckpoint removes one.
+func (h handler) DropCheckpoint(_ context.Context, id string) error { return h.g.copies.drop(id) }
+
+// Covered notes a tenant's newest release.
+func (h handler) Covered(_ context.Context, tenant billing.TenantID, seq state.Sequence) error {
+	return h.g.store.Covered(tenant, seq)
+}
+
+// Decide writes a decision. A gap is accepted at a start only, when nothing is read.
+func (h handler) Decide(_ context.Context, d state.Decision) (uint64, error) {
+	if d.Kind != state.QuarantineSettled && d.Kind != state.EmptyDayAllowed {
+		return 0, errors.New("a running ingest takes decisions on quarantine and empty days alone")
+	}
+	return h.g.store.Decide(d)
+}
+
+// Live is the board.
+func (h handler) Live(context.Context) (control.Live, error) { return h.g.live(), nil }
+
+// Status is the whole report.
+func (h handler) Status(context.Context) (control.Status, error) {
+	r, err := h.g.store.Reader()
+	if err != nil {
+		return control.Status{}, err
+	}
+	defer r.Close()
+	live := h.g.live()
+	return StatusOf(r, &live, h.g.deps.Now())
+}
+
+// live is the board with the storage's health.
+func (g *Ingester) live() control.Live {
+	l := g.board.live()
+	l.PID = os.Getpid()
+	if err := g.Ready(); err != nil {
+		l.Ready, l.NotReady = false, err.Error()
+	}
+	return l
+}

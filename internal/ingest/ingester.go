@@ -1,0 +1,230 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+
+	"daybook/internal/control"
+	"daybook/internal/state"
+)
+
+// Deps are what an Ingester is given: its world. The zero value is the real one.
+type Deps struct {
+	Log     *slog.Logger          // default: none
+	Now     func() time.Time      // default: time.Now
+	Metrics prometheus.Registerer // default: none
+	State   state.Options         // Logger, Now and Metrics are filled in from above
+	Kafka   []kgo.Opt             // added to the clients' options
+}
+
+// withDefaults fills in what is not set.
+func (d Deps) withDefaults() Deps {
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	d.State.Logger, d.State.Now, d.State.Metrics = d.Log, d.Now, d.Metrics
+	return d
+}
+
+// RunOptions say how a run goes.
+type RunOptions struct {
+	UntilCaughtUp bool          `help:"Exit 0 once everything that was in the topics at the start is durable."`
+	Patience      time.Duration `help:"With --until-caught-up: exit 3 after this time without progress." default:"5m"`
+	AcceptGap     bool          `help:"Go on although records are gone from the log; a decision, the days they may touch stay incomplete for good."`
+	Who           string        `help:"Who decides, for the record of decisions." env:"USER" default:"unknown"`
+	Why           string        `help:"Why, for the record of decisions." default:"--accept-gap"`
+}
+
+// Ingester consumes topics into one state. It is made by New, runs once, and is closed.
+type Ingester struct {
+	cfg      Config
+	opts     RunOptions
+	deps     Deps
+	store    *state.Store
+	identity state.Identity
+	board    *board
+	metrics  *metrics
+	copies   *copies
+	rare     *rareLog
+
+	started    time.Time    // set by Run
+	progressed atomic.Int64 // when records were last written, in nanoseconds
+}
+
+// New opens the state and checks that it is of the topics and rules asked for.
+// It does not talk to Kafka. rules may be the zero value: the state's own.
+func New(cfg Config, rules RulesConfig, opts RunOptions, deps Deps) (*Ingester, error) {
+	deps = deps.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	store, err := state.Open(cfg.State, deps.State)
+	if err != nil {
+		return nil, err
+	}
+	g := &Ingester{cfg: cfg, opts: opts, deps: deps, store: store, rare: newRareLog(deps.Log, deps.Now)}
+	if err := g.load(rules); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return g, nil
+}
+
+// load reads what the state is a state of.
+func (g *Ingester) load(rules RulesConfig) error {
+	r, err := g.store.Reader()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	g.identity = r.Identity()
+	if err := sameTopics(g.identity, g.cfg.Topics); err != nil {
+		return err
+	}
+	if err := rules.check(g.identity.Rules); err != nil {
+		return err
+	}
+	positions, err := r.Positions()
+	if err != nil {
+		return err
+	}
+	g.metrics = newMetrics(g.deps.Metrics)
+	g.board = newBoard(g.identity, positions, g.metrics)
+	g.copies, err = newCopies(g.cfg.State, g.store, g.cfg.CheckpointMaxAge, g.deps.Now)
+	return err
+}
+
+// sameTopics refuses topics that are not the state's; none asked for is well.
+func sameTopics(id state.Identity, asked []string) error {
+	if len(asked) == 0 {
+		return nil
+	}
+	var has []string
+	for _, t := range id.Topics {
+		has = append(has, t.Name)
+	}
+	for _, name := range asked {
+		if !slices.Contains(has, name) {
+			return &Stop{
+				Topic: name, Partition: -1, Cause: ErrOtherTopics,
+				Detail: "the state is of " + strings.Join(has, ", "),
+				Remedy: "check --topic and --state, or add the topic by `ingest add-topic`",
+			}
+		}
+	}
+	if len(asked) < len(has) {
+		return &Stop{
+			Partition: -1, Cause: ErrOtherTopics,
+			Detail: "the state is of " + strings.Join(has, ", ") + ", asked for is " + strings.Join(asked, ", "),
+			Remedy: "name all of them, or leave --topic out",
+		}
+	}
+	return nil
+}
+
+// Close closes the state. Run must have returned.
+func (g *Ingester) Close() error { return g.store.Close() }
+
+// Identity is what the state is a state of.
+func (g *Ingester) Identity() state.Identity { return g.identity }
+
+// Ready is nil while ingest consumes and its storage takes writes; else why not.
+func (g *Ingester) Ready() error {
+	if err := g.store.Health(); err != nil {
+		return err
+	}
+	return g.board.problem()
+}
+
+// errDone ends a run that caught up.
+var errDone = errors.New("caught up")
+
+// Run consumes until ctx ends, then finishes the write in hand and returns nil; or until
+// caught up, if so asked. Brokers that are away and rights that are missing are waited for.
+// A *Stop means that going on would lose input; every other error that the storage failed.
+func (g *Ingester) Run(ctx context.Context) error {
+	g.started = g.deps.Now()
+	g.progressed.Store(g.started.UnixNano())
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return control.Listen(ctx, g.cfg.State, handler{g}) })
+	work.Go(func() error { return g.watch(ctx) })
+	work.Go(func() error {
+		err := g.consume(ctx)
+		if err == nil && ctx.Err() == nil {
+			err = errors.New("consuming ended by itself")
+		}
+		return err
+	})
+	err := work.Wait()
+	if errors.Is(err, errDone) {
+		return nil
+	}
+	return err
+}
+
+// watch removes old checkpoints, sets the gauges and speaks up while the storage stalls.
+func (g *Ingester) watch(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		g.board.measure(g.deps.Now())
+		if err := g.store.Health(); err != nil {
+			g.rare.warn("the storage does not take writes", "cause", err)
+		}
+		if err := g.copies.reap(); err != nil {
+			g.rare.warn("an old checkpoint cannot be removed", "cause", err)
+		}
+		if idle := g.deps.Now().Sub(time.Unix(0, g.progressed.Load())); g.opts.UntilCaughtUp && idle > g.opts.Patience {
+			return g.behind(idle)
+		}
+	}
+}
+
+// behind is the error of a run that was to end caught up and does not move.
+func (g *Ingester) behind(idle time.Duration) error {
+	var why []string
+	if err := g.Ready(); err != nil {
+		why = append(why, err.Error())
+	}
+	for _, p := range g.board.live().Partitions {
+		if p.Reason != "" {
+			why = append(why, fmt.Sprintf("%s partition %d at offset %d of %d: %s", p.Topic, p.Partition, p.NextOffset, p.EndOffset, p.Reason))
+		}
+	}
+	return &Stop{
+		Partition: -1, Cause: ErrBehind,
+		Detail: fmt.Sprintf("no record for %s; %s", idle.Round(time.Second), strings.Join(why, "; ")),
+		Remedy: "see to the brokers, or end the open transaction, and run again; what was read is kept",
+	}
+}
+
+// connect makes a client with the connection's options and more.
+func (g *Ingester) connect(more ...kgo.Opt) (*kgo.Client, error) {
+	opts, err := g.cfg.Kafka.Options(g.deps.Log)
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, g.deps.Kafka...)
+	cl, err := kgo.NewClient(append(opts, more...)...)
+	if err != nil {
+		return nil, fmt.Errorf("make Kafka client: %w", err)
+	}
+	return cl, nil
+}

@@ -1,0 +1,56 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"daybook/internal/billing"
+	"daybook/internal/state"
+)
+
+// Init creates a state of the configured topics, as the cluster has them now, with
+// the rules given. The state directory must be empty or missing.
+func Init(ctx context.Context, cfg Config, rules RulesConfig, deps Deps) (state.Identity, error) {
+	deps = deps.withDefaults()
+	faults := []error{cfg.Validate()}
+	if len(cfg.Topics) == 0 {
+		faults = append(faults, errNoTopic)
+	}
+	r, err := rules.Over(billing.DefaultRules())
+	if err := errors.Join(append(faults, err)...); err != nil {
+		return state.Identity{}, err
+	}
+	// A second init must say so before it asks a cluster.
+	if _, err := os.Stat(filepath.Join(cfg.State, "db")); err == nil {
+		return state.Identity{}, state.ErrExists
+	}
+	id := state.Identity{Partitions: "all", Rules: r}
+	for i, name := range cfg.Topics {
+		id.Topics = append(id.Topics, state.Topic{Name: name, Ordinal: billing.TopicOrdinal(i)})
+	}
+	g := &Ingester{cfg: cfg, deps: deps, identity: id}
+	if err := g.identify(ctx, &id); err != nil {
+		return state.Identity{}, err
+	}
+	return id, state.Create(cfg.State, id, deps.State)
+}
+
+// identify fills in the cluster id and the topics' ids.
+func (g *Ingester) identify(ctx context.Context, id *state.Identity) error {
+	admin, err := g.connect()
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	l, err := g.list(ctx, admin)
+	if err != nil {
+		return err
+	}
+	id.Cluster = l.Cluster
+	for i := range id.Topics {
+		id.Topics[i].ID = l.TopicIDs[id.Topics[i].Name]
+	}
+	return nil
+}

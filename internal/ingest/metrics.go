@@ -1,0 +1,93 @@
+package ingest
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"daybook/internal/billing"
+	"daybook/internal/state"
+)
+
+// metrics are the figures of the loop; what the state holds is the state's.
+type metrics struct {
+	fetched     *prometheus.CounterVec // stage 1, by topic
+	outcomes    *prometheus.CounterVec // stage 3, by outcome
+	reasons     *prometheus.CounterVec
+	rounded     prometheus.Counter
+	ties        prometheus.Counter
+	control     prometheus.Counter
+	holes       prometheus.Counter
+	batches     prometheus.Counter
+	batchSize   prometheus.Histogram
+	applyTime   prometheus.Histogram
+	fetchErrors prometheus.Counter
+	ready       prometheus.Gauge
+	warnings    *prometheus.GaugeVec
+	nextOffset  *prometheus.GaugeVec
+	lagRecords  *prometheus.GaugeVec
+	caughtUpAt  *prometheus.GaugeVec
+	lagSeconds  *prometheus.GaugeVec
+}
+
+// newMetrics registers them. A nil registerer keeps them to themselves.
+func newMetrics(reg prometheus.Registerer) *metrics {
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
+	f := promauto.With(reg)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: "daybook_ingest_" + name, Help: help})
+	}
+	perPartition := func(name, help string) *prometheus.GaugeVec {
+		return f.NewGaugeVec(prometheus.GaugeOpts{Name: "daybook_ingest_" + name, Help: help}, []string{"topic", "partition"})
+	}
+	m := &metrics{
+		fetched:     f.NewCounterVec(prometheus.CounterOpts{Name: "daybook_ingest_fetched_records_total", Help: "Records fetched and judged."}, []string{"topic"}),
+		outcomes:    f.NewCounterVec(prometheus.CounterOpts{Name: "daybook_ingest_records_total", Help: "Records applied durably, by outcome."}, []string{"outcome"}),
+		reasons:     f.NewCounterVec(prometheus.CounterOpts{Name: "daybook_ingest_rejected_records_total", Help: "Records put into quarantine, by reason."}, []string{"reason"}),
+		rounded:     counter("rounded_costs_total", "Records whose cost had more than 18 decimal places."),
+		ties:        counter("ties_total", "Versions that tied with another of different money."),
+		control:     counter("control_records_total", "Control records of transactions read over."),
+		holes:       counter("holes_total", "Offsets that the broker did not deliver."),
+		batches:     counter("writes_total", "Atomic writes to the state."),
+		batchSize:   f.NewHistogram(prometheus.HistogramOpts{Name: "daybook_ingest_write_records", Help: "Records in one write.", Buckets: prometheus.ExponentialBuckets(1, 8, 8)}),
+		applyTime:   f.NewHistogram(prometheus.HistogramOpts{Name: "daybook_ingest_write_seconds", Help: "Time that one durable write takes.", Buckets: prometheus.ExponentialBuckets(0.001, 3, 10)}),
+		fetchErrors: counter("fetch_errors_total", "Errors of the broker connection that were retried."),
+		ready:       f.NewGauge(prometheus.GaugeOpts{Name: "daybook_ingest_ready", Help: "1 while ingest consumes."}),
+		warnings:    f.NewGaugeVec(prometheus.GaugeOpts{Name: "daybook_ingest_topic_warning", Help: "1 for each setting of a topic that endangers the books."}, []string{"topic", "setting"}),
+		nextOffset:  perPartition("next_offset", "Next offset to read; everything before it is durable."),
+		lagRecords:  perPartition("lag_records", "Offsets between the next to read and the end of the partition."),
+		caughtUpAt:  perPartition("caught_up_timestamp_seconds", "Time up to which all input of the partition was read; 0: never."),
+		lagSeconds:  perPartition("lag_seconds", "Age of the newest evidence that the partition was caught up; -1: none yet."),
+	}
+	for o := range billing.OutcomeCount {
+		m.outcomes.WithLabelValues(o.String())
+	}
+	return m
+}
+
+// applied counts one durable write.
+func (m *metrics) applied(b *state.Batch, a state.Applied, seconds float64) {
+	m.batches.Inc()
+	m.batchSize.Observe(float64(len(b.Records)))
+	m.applyTime.Observe(seconds)
+	for o, n := range a.Outcomes {
+		m.outcomes.WithLabelValues(billing.Outcome(o).String()).Add(float64(n))
+	}
+	for reason, n := range a.Reasons {
+		m.reasons.WithLabelValues(string(reason)).Add(float64(n))
+	}
+	m.rounded.Add(float64(a.Rounded))
+	m.ties.Add(float64(a.Ties))
+	for _, adv := range b.Advances {
+		m.control.Add(float64(adv.Control))
+		m.holes.Add(float64(adv.Holes))
+	}
+}
+
+// labels are a partition's.
+func labels(topic string, partition int32) prometheus.Labels {
+	return prometheus.Labels{"topic": topic, "partition": strconv.Itoa(int(partition))}
+}

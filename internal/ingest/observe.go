@@ -1,0 +1,90 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"daybook/internal/state"
+)
+
+// mirrorTimeout bounds one commit of the mirrored positions.
+const mirrorTimeout = 5 * time.Second
+
+// observe lists the ends of all partitions again and again, hands the listings to
+// the writer and mirrors the durable positions for lag tools.
+func (s *stream) observe(ctx context.Context) error {
+	defer close(s.listings)
+	var mirrored map[state.PartitionID]int64
+	tick := time.NewTicker(s.cfg.EvidenceInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.mirror(context.WithoutCancel(ctx), mirrored)
+			return nil
+		case <-tick.C:
+		case <-s.wake:
+			// Errors of a fetch ask for a listing; they may come fast.
+			if !sleep(ctx, minBackoff) {
+				continue
+			}
+		}
+		l, err := s.list(ctx, s.admin)
+		if err == nil {
+			err = sameInput(s.identity, l)
+		}
+		if _, stop := errors.AsType[*Stop](err); stop {
+			return err
+		}
+		if err != nil {
+			if ctx.Err() == nil {
+				s.trouble(err)
+			}
+			continue
+		}
+		if s.fetchTrouble.Load() < l.At.UnixNano() {
+			s.reading()
+		}
+		select {
+		case s.listings <- l:
+		case <-s.written:
+			return nil
+		}
+		mirrored = s.mirror(ctx, mirrored)
+	}
+}
+
+// mirror commits the durable positions under the group, which nothing of Daybook
+// reads, and returns what is mirrored now. Its errors matter to lag tools alone.
+func (s *stream) mirror(ctx context.Context, before map[state.PartitionID]int64) map[state.PartitionID]int64 {
+	if s.cfg.Group == "" {
+		return before
+	}
+	offsets := kadm.Offsets{}
+	now := s.board.nexts()
+	for id, next := range now {
+		if before == nil || before[id] != next {
+			_, epoch := s.board.place(id)
+			offsets.AddOffset(s.board.topics[id.Topic].Name, id.Partition, next, epoch)
+		}
+	}
+	if len(offsets) == 0 {
+		return before
+	}
+	ctx, cancel := context.WithTimeout(ctx, mirrorTimeout)
+	defer cancel()
+	committed, err := kadm.NewClient(s.admin).CommitOffsets(ctx, s.cfg.Group, offsets)
+	if err == nil {
+		err = committed.Error()
+	}
+	if err != nil {
+		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			s.rare.warn("positions cannot be mirrored for lag tools; nothing is lost", "group", s.cfg.Group, "cause", err)
+		}
+		return before
+	}
+	return now
+}
