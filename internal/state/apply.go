@@ -1,0 +1,136 @@
+package state
+
+import (
+	"fmt"
+
+	"daybook/internal/billing"
+	"daybook/internal/dedup"
+)
+
+// Apply writes a batch: all of it or nothing, synced. Its only error that may
+// be retried is one returned before anything was written. Records are applied
+// in the order given; the batch's memory is not kept.
+func (s *Store) Apply(b *Batch) (Applied, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.closed {
+		return Applied{}, errClosed
+	}
+	w := s.beginLocked(entryBatch, len(b.Records))
+	delivered := make(map[PartitionID]int64, len(b.Advances))
+	for i := range b.Advances {
+		a := &b.Advances[i]
+		if _, twice := delivered[a.Partition]; twice {
+			return Applied{}, fmt.Errorf("%w: partition %d of topic %d twice in a batch", ErrPosition, a.Partition.Partition, a.Partition.Topic)
+		}
+		if err := w.advance(a); err != nil {
+			return Applied{}, err
+		}
+		delivered[a.Partition] = a.Delivered
+	}
+	for _, c := range b.CaughtUp {
+		p := w.position(c.Partition)
+		if p == nil {
+			return Applied{}, fmt.Errorf("%w: partition %d of topic %d is caught up but has no position", ErrPosition, c.Partition.Partition, c.Partition.Topic)
+		}
+		p.CaughtUpAt = c.At.UTC()
+	}
+	applied := Applied{Reasons: map[billing.Reason]int64{}}
+	bounds := make(map[PartitionID]*Advance, len(b.Advances))
+	for i := range b.Advances {
+		bounds[b.Advances[i].Partition] = &b.Advances[i]
+	}
+	for i := range b.Records {
+		r := &b.Records[i]
+		src := r.source()
+		id := partitionOf(src)
+		if a := bounds[id]; a == nil || src.Offset < a.From || src.Offset >= a.Next {
+			return Applied{}, fmt.Errorf("%w: record %d of partition %d of topic %d is outside of its batch", ErrPosition, src.Offset, id.Partition, id.Topic)
+		}
+		delivered[id]--
+		outcome := billing.Quarantined
+		if r.Rejection != nil {
+			w.rejected(r, src)
+			applied.Reasons[r.Rejection.Reason]++
+		} else {
+			var err error
+			if outcome, err = w.event(&r.Event); err != nil {
+				return Applied{}, err
+			}
+			if r.Rounded {
+				applied.Rounded++
+			}
+		}
+		w.outcomes[outcome]++
+		w.positions[id].Outcomes[outcome]++
+	}
+	for id, n := range delivered {
+		if n != 0 {
+			return Applied{}, fmt.Errorf("%w: partition %d of topic %d: %d records more delivered than in the batch", ErrPosition, id.Partition, id.Topic, n)
+		}
+	}
+	done, err := w.finish()
+	if err != nil {
+		return Applied{}, err
+	}
+	done.Reasons, done.Rounded = applied.Reasons, applied.Rounded
+	return done, nil
+}
+
+// source is the record's place in the log.
+func (r *Record) source() billing.Source {
+	if r.Rejection != nil {
+		return r.Rejection.Version.Source
+	}
+	return r.Event.Version.Source
+}
+
+// advance moves one partition's position, or makes it on first sight.
+func (w *write) advance(a *Advance) error {
+	p := w.position(a.Partition)
+	if p == nil {
+		if int(a.Partition.Topic) >= len(w.s.mu.identity.Topics) {
+			return fmt.Errorf("%w: the state has no topic %d", ErrPosition, a.Partition.Topic)
+		}
+		p = &Position{Partition: a.Partition, FirstOffset: a.FirstOffset, NextOffset: a.FirstOffset, LastOffset: -1}
+		w.positions[a.Partition] = p
+	}
+	if a.From != p.NextOffset || a.Next < a.From {
+		return fmt.Errorf("%w: partition %d of topic %d: batch of offsets %d to %d, the state is at %d", ErrPosition,
+			a.Partition.Partition, a.Partition.Topic, a.From, a.Next, p.NextOffset)
+	}
+	p.NextOffset = a.Next
+	p.LeaderEpoch = a.LeaderEpoch
+	p.Delivered += a.Delivered
+	p.Control += a.Control
+	p.Holes += a.Holes
+	p.HolesExplained = p.HolesExplained || a.HolesExplained
+	if a.Delivered > 0 {
+		p.LastOffset, p.LastDigest = a.LastOffset, a.LastDigest
+	}
+	w.spans = append(w.spans, span{a.Partition, a.From, a.Next})
+	return nil
+}
+
+// winner looks up an event's winner by its locator key.
+func (s *Store) winner(key []byte) (dedup.Winner, bool, error) {
+	return s.view.winner(key)
+}
+
+// mayHoldBack reports whether a quarantined record of the event might be there.
+func (s *Store) mayHoldBack([]byte) bool { return s.mu.journal.totals.quarantined > 0 }
+
+// cost reads the money of a slot's stored winner.
+func (v view) cost(sl *slot) (m billing.Money, err error) {
+	a := billing.AccountDay{Tenant: sl.tenant, Account: sl.cur.Account, Day: sl.cur.Day}
+	found, err := v.get(appendRecordKey(nil, a, sl.id), func(value []byte) error {
+		var e billing.Event
+		err := parseContent(value, &e, &texts{})
+		m = e.Cost
+		return err
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("%w: an event has no record where its locator says", ErrDamaged)
+	}
+	return m, err
+}

@@ -1,0 +1,408 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"daybook/internal/billing"
+	"daybook/internal/dedup"
+)
+
+// Fault is one thing that Check found wrong.
+type Fault struct {
+	What string
+	Key  string
+}
+
+// maxFaults bounds how many faults are listed; the rest are only more of the same.
+const maxFaults = 1000
+
+// Check verifies every invariant of the state: see docs/format-state.md. progress may be nil. It
+// returns the faults found, and an error only where it could not look.
+//
+// It reads every row once, in order. Whether two keyspaces say the same is
+// decided by comparing set digests; only where they differ are rows looked up
+// one by one, to name them.
+func (r *Reader) Check(progress func(done, total int64)) ([]Fault, error) {
+	c := &check{Reader: r, progress: progress, tenants: map[string]bool{}, next: map[PartitionID]int64{},
+		quarantined: map[PartitionID]int64{}}
+	for _, step := range []func() error{
+		c.checkBooks, c.checkTenants, c.checkLocators, c.checkRecords, c.checkMarkers, c.checkTies, c.checkQuarantine, c.checkSpaces,
+	} {
+		err := step()
+		if errors.Is(err, ErrDamaged) || errors.Is(err, ErrFormat) {
+			c.fault(nil, "%s", err)
+			err = nil
+		}
+		if err != nil {
+			return c.faults, err
+		}
+	}
+	return c.faults, nil
+}
+
+// tally is a set's size and digest.
+type tally struct {
+	n      int64
+	digest setDigest
+}
+
+func (t *tally) add(row []byte) {
+	t.n++
+	t.digest.add(hashRow(row))
+}
+
+type check struct {
+	*Reader
+	faults   []Fault
+	progress func(done, total int64)
+	done     int64
+
+	tenants     map[string]bool
+	next        map[PartitionID]int64
+	quarantined map[PartitionID]int64 // by the outcomes
+	records     tally                 // as the locators say
+	ties        tally                 // as the locators say
+	scratch     []byte
+}
+
+func (c *check) fault(key []byte, format string, args ...any) {
+	if len(c.faults) < maxFaults {
+		c.faults = append(c.faults, Fault{What: fmt.Sprintf(format, args...), Key: fmt.Sprintf("%q", key)})
+	}
+}
+
+func (c *check) step() {
+	c.done++
+	if c.progress != nil && c.done%10_000 == 0 {
+		t := &c.Reader.journal.totals
+		c.progress(c.done, t.locators+t.records)
+	}
+}
+
+// checkBooks: the journal's chain, positions, conservation law, decisions, kept digests.
+func (c *check) checkBooks() error {
+	_, j, err := c.verify()
+	if err != nil {
+		return err
+	}
+	if j.head != c.Reader.journal.head {
+		c.fault(nil, "the journal's head is not the one that was opened")
+	}
+	positions, err := c.positions()
+	if err != nil {
+		return err
+	}
+	for _, p := range positions {
+		c.next[p.Partition] = p.NextOffset
+		c.quarantined[p.Partition] = p.Outcomes[billing.Quarantined]
+	}
+	decisions, err := c.decisions()
+	if err != nil {
+		return err
+	}
+	for i, d := range decisions {
+		if d.Number != uint64(i)+1 {
+			c.fault(sequenceKey(spaceDecision, d.Number), "decision %d stands where %d should", d.Number, i+1)
+		}
+	}
+	if n := int64(len(decisions)); n != j.totals.decisions {
+		c.fault(nil, "%d decisions, the journal counts %d", n, j.totals.decisions)
+	}
+	return c.scanPrefix([]byte{spaceKept}, func(key, value []byte) error {
+		n, err := keySequence(key)
+		if err != nil || len(value) != 16 || Sequence(n) > j.head.Sequence {
+			c.fault(key, "a kept digest that cannot be")
+			return err
+		}
+		_, err = c.get(sequenceKey(spaceJournal, n), func(entry []byte) error {
+			if !bytes.HasPrefix(entry, value) {
+				c.fault(key, "the kept digest is not the journal's")
+			}
+			return nil
+		})
+		return err
+	})
+}
+
+func (c *check) checkTenants() error {
+	return c.scanPrefix([]byte{spaceTenant}, func(key, _ []byte) error {
+		t, _, err := keyString(key[1:])
+		c.tenants[string(t)] = true
+		return err
+	})
+}
+
+// checkLocators: counted and digested as the journal says; versions lie within
+// what was consumed; the tenant is listed.
+func (c *check) checkLocators() error {
+	var all tally
+	err := c.scanPrefix([]byte{spaceLocator}, func(key, value []byte) error {
+		c.step()
+		c.scratch = append(append(c.scratch[:0], key...), value...)
+		all.add(c.scratch)
+		tenant, rest, err := keyString(key[1:])
+		if err != nil {
+			return err
+		}
+		id, rest, err := keyString(rest)
+		if err != nil || len(rest) != 0 {
+			c.fault(key, "a locator key with a tail")
+			return err
+		}
+		w, err := parseWinner(value)
+		if err != nil {
+			c.fault(key, "%s", err)
+			return nil
+		}
+		if !c.tenants[string(tenant)] {
+			c.fault(key, "its tenant is not listed")
+		}
+		if src := w.Version.Source; src.Offset >= c.next[partitionOf(src)] {
+			c.fault(key, "its winner comes from offset %d, which was not consumed", src.Offset)
+		}
+		if w.Deleted {
+			return nil
+		}
+		a := billing.AccountDay{Tenant: billing.TenantID(tenant), Account: w.Account, Day: w.Day}
+		c.scratch = appendRecordIdentity(appendRecordKey(c.scratch[:0], a, billing.EventID(id)), w.Version, w.Digest)
+		c.records.add(c.scratch)
+		if w.Tied {
+			c.scratch = appendTieKey(c.scratch[:0], a.Tenant, w.Day, billing.EventID(id))
+			c.ties.add(c.scratch)
+		}
+		return nil
+	})
+	t := &c.Reader.journal.totals
+	if err == nil && all != (tally{t.locators, t.locatorDigest}) {
+		c.fault([]byte{spaceLocator}, "%d locators, the journal counts %d, or their digest differs", all.n, t.locators)
+	}
+	return err
+}
+
+// checkRecords: they are the locators' winners one to one, with the content
+// that was digested, and the journal's; each account-day with events has a marker.
+func (c *check) checkRecords() (err error) {
+	markers, err := c.r.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceMarker}, UpperBound: []byte{spaceMarker + 1}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, markers.Close()) }()
+	var all tally
+	var e billing.Event
+	var words texts
+	var accountDay, next []byte
+	err = c.scanPrefix([]byte{spaceRecord}, func(key, value []byte) error {
+		c.step()
+		if err := parseRecord(key, value, &e, &words); err != nil {
+			c.fault(key, "%s", err)
+			return nil
+		}
+		c.scratch = appendRecordIdentity(append(c.scratch[:0], key...), e.Version, e.Digest())
+		all.add(c.scratch)
+		next = appendAccountDayKey(next[:0], spaceMarker, e.AccountDay())
+		if !bytes.Equal(next, accountDay) {
+			accountDay, next = next, accountDay
+			if !markers.SeekGE(accountDay) || !bytes.HasPrefix(markers.Key(), accountDay) {
+				c.fault(accountDay, "an account-day with events and without a marker")
+			}
+		}
+		return markers.Error()
+	})
+	if err != nil {
+		return err
+	}
+	t := &c.Reader.journal.totals
+	if all != (tally{t.records, t.recordDigest}) {
+		c.fault([]byte{spaceRecord}, "%d records, the journal counts %d, or their digest differs", all.n, t.records)
+	}
+	if all != c.records {
+		c.fault([]byte{spaceRecord}, "%d records, locators name %d, or they differ in content", all.n, c.records.n)
+		return c.nameRecords()
+	}
+	return nil
+}
+
+// nameRecords finds which records and locators do not belong together.
+func (c *check) nameRecords() error {
+	var e billing.Event
+	var words texts
+	err := c.scanPrefix([]byte{spaceRecord}, func(key, value []byte) error {
+		if err := parseRecord(key, value, &e, &words); err != nil {
+			return nil // named already
+		}
+		w, found, err := c.winner(appendLocatorKey(nil, e.Tenant, e.ID))
+		switch {
+		case errors.Is(err, ErrDamaged): // named already
+			return nil
+		case err != nil:
+			return err
+		case !found, w.Deleted, w.Account != e.Account, w.Day != e.Day:
+			c.fault(key, "a record to which no locator points")
+		case w.Version != e.Version, w.Digest != e.Digest():
+			c.fault(key, "a record whose version or content is not its locator's")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.scanPrefix([]byte{spaceLocator}, func(key, value []byte) error {
+		w, err := parseWinner(value)
+		if err != nil || w.Deleted {
+			return nil
+		}
+		a, id, err := locatorParts(key, &w)
+		if err != nil {
+			return nil
+		}
+		found, err := c.get(appendRecordKey(nil, a, id), func([]byte) error { return nil })
+		if err == nil && !found {
+			c.fault(key, "a locator that points to no record")
+		}
+		return err
+	})
+}
+
+// locatorParts is where a locator points.
+func locatorParts(key []byte, w *dedup.Winner) (a billing.AccountDay, id billing.EventID, err error) {
+	tenant, rest, err := keyString(key[1:])
+	if err != nil {
+		return a, "", err
+	}
+	event, _, err := keyString(rest)
+	return billing.AccountDay{Tenant: billing.TenantID(tenant), Account: w.Account, Day: w.Day}, billing.EventID(event), err
+}
+
+// checkMarkers: no marker is newer than the journal; the tenant is listed.
+func (c *check) checkMarkers() error {
+	head := c.Reader.journal.head.Sequence
+	return c.scanPrefix([]byte{spaceMarker}, func(key, value []byte) error {
+		row, err := parseMarker(key, value)
+		switch {
+		case err != nil:
+			c.fault(key, "%s", err)
+		case row.sequence == 0 || row.sequence > head:
+			c.fault(key, "a marker of write %d, the journal ends at %d", row.sequence, head)
+		case !c.tenants[string(row.tenant)]:
+			c.fault(key, "its tenant is not listed")
+		}
+		return nil
+	})
+}
+
+// checkTies: the index of tied winners is the locators'.
+func (c *check) checkTies() error {
+	var all tally
+	err := c.scanPrefix([]byte{spaceTie}, func(key, _ []byte) error {
+		all.add(key)
+		return nil
+	})
+	if err == nil && all != c.ties {
+		c.fault([]byte{spaceTie}, "%d tied winners are indexed, locators say %d, or others", all.n, c.ties.n)
+	}
+	return err
+}
+
+// checkQuarantine: counted as positions and journal say, each with its bytes,
+// superseded exactly if a greater version was accepted, and indexed exactly.
+func (c *check) checkQuarantine() error {
+	var byEvent, byDay, want, have tally
+	counts := map[PartitionID]int64{}
+	total := int64(0)
+	err := c.scanPrefix([]byte{spaceQuarantine}, func(key, value []byte) error {
+		q, err := parseQuarantined(key, value)
+		if err != nil {
+			c.fault(key, "%s", err)
+			return nil
+		}
+		total++
+		counts[partitionOf(q.Source)]++
+		if q.Source.Offset >= c.next[partitionOf(q.Source)] {
+			c.fault(key, "a quarantined record that was not consumed")
+		}
+		want.add(key[1:])
+		r := &q.Rejection
+		if r.Tenant != "" && !c.tenants[string(r.Tenant)] {
+			c.fault(key, "its tenant is not listed")
+		}
+		if q.supersedable() {
+			byEvent.add(appendKeySource(byEventPrefix(r.Tenant, r.Event), partitionOf(q.Source), q.Source.Offset))
+		}
+		if a, ok := q.AccountDay(); ok && q.withholds() {
+			byDay.add(appendKeySource(appendAccountDayKey(nil, spaceByDay, a), partitionOf(q.Source), q.Source.Offset))
+		}
+		if r.Tenant == "" || r.Event == "" {
+			return nil
+		}
+		w, found, err := c.winner(appendLocatorKey(nil, r.Tenant, r.Event))
+		if err != nil {
+			return err
+		}
+		if overtaken := found && w.Version.Compare(r.Version) > 0; overtaken != (q.Status == QuarantineSuperseded) {
+			c.fault(key, "a quarantined record is %s, a greater version was accepted: %t", q.Status, overtaken)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if n := c.Reader.journal.totals.quarantined; total != n {
+		c.fault([]byte{spaceQuarantine}, "%d quarantined records, the journal counts %d", total, n)
+	}
+	for id, n := range c.quarantined {
+		if counts[id] != n {
+			c.fault(positionKey(id), "%d quarantined records, %d had that outcome", counts[id], n)
+		}
+	}
+	for _, index := range []struct {
+		space byte
+		want  tally
+		name  string
+	}{{spaceByEvent, byEvent, "by event"}, {spaceByDay, byDay, "by account-day"}} {
+		var all tally
+		err := c.scanPrefix([]byte{index.space}, func(key, _ []byte) error {
+			all.add(key)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if all != index.want {
+			c.fault([]byte{index.space}, "%d quarantined records are indexed %s, it should be %d, or others", all.n, index.name, index.want.n)
+		}
+	}
+	err = c.scanPrefix([]byte{spacePayload}, func(key, _ []byte) error {
+		have.add(key[1:])
+		return nil
+	})
+	if err == nil && have != want {
+		c.fault([]byte{spacePayload}, "bytes of %d quarantined records, there are %d, or of others", have.n, want.n)
+	}
+	return err
+}
+
+// checkSpaces: there are no rows but those of the known keyspaces.
+func (c *check) checkSpaces() error {
+	known := []byte{spaceIdentity, spaceBase, spaceJournal, spaceKept, spacePosition, spaceDecision, spaceCovered, spaceTenant,
+		spaceLocator, spaceRecord, spaceMarker, spaceTie, spaceQuarantine, spacePayload, spaceByEvent, spaceByDay}
+	low := []byte{}
+	for _, space := range append(known, 0) {
+		high := []byte{space}
+		if space == 0 {
+			high = nil
+		}
+		err := c.scan(low, high, func(key, _ []byte) error {
+			c.fault(key, "a row of no known keyspace")
+			return errStop
+		})
+		if err != nil {
+			return err
+		}
+		low = []byte{space + 1}
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"daybook/internal/billing"
+)
+
+// The keyspaces: the first byte of every key. Their numbers are stored and
+// never change. docs/format-state.md draws each key and value.
+const (
+	spaceIdentity   byte = 0x01 // → identity
+	spaceBase       byte = 0x02 // → journal folded up to a sequence
+	spaceJournal    byte = 0x03 // sequence → journal entry
+	spaceKept       byte = 0x04 // sequence → journal digest, of checkpoints
+	spacePosition   byte = 0x05 // topic, partition → position
+	spaceDecision   byte = 0x06 // number → decision
+	spaceCovered    byte = 0x07 // tenant → sequence
+	spaceTenant     byte = 0x08 // tenant → nothing
+	spaceLocator    byte = 0x10 // tenant, event → winner
+	spaceRecord     byte = 0x11 // tenant, day, account, event → the winner's content
+	spaceMarker     byte = 0x12 // tenant, day, account, kind of change → sequence, wall time
+	spaceTie        byte = 0x13 // tenant, day, event → nothing
+	spaceQuarantine byte = 0x20 // topic, partition, offset → verdict and status
+	spacePayload    byte = 0x21 // topic, partition, offset → Kafka key and value
+	spaceByEvent    byte = 0x22 // tenant, event, topic, partition, offset → nothing
+	spaceByDay      byte = 0x23 // tenant, day, account, topic, partition, offset → nothing
+)
+
+// A string in a key is escaped so that it ends in a 0x00 that no other byte of
+// it can be: 0x00 becomes 0x01 0x01 and 0x01 becomes 0x01 0x02. The order of
+// strings is kept, and no string's key is the beginning of another's.
+const (
+	keyEnd    = 0x00
+	keyEscape = 0x01
+)
+
+// appendKeyString appends s, escaped and ended.
+func appendKeyString(b []byte, s string) []byte {
+	for {
+		i := 0
+		for i < len(s) && s[i] > keyEscape {
+			i++
+		}
+		b = append(b, s[:i]...)
+		if i == len(s) {
+			return append(b, keyEnd)
+		}
+		b = append(b, keyEscape, s[i]+1)
+		s = s[i+1:]
+	}
+}
+
+// keyString reads what appendKeyString wrote. The result refers to key unless
+// something was escaped.
+func keyString(key []byte) (s, rest []byte, err error) {
+	end := bytes.IndexByte(key, keyEnd)
+	if end < 0 {
+		return nil, nil, fmt.Errorf("%w: key string without end", ErrDamaged)
+	}
+	s, rest = key[:end], key[end+1:]
+	if bytes.IndexByte(s, keyEscape) < 0 {
+		return s, rest, nil
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == keyEscape {
+			i++
+			if i == len(s) || s[i] < 1 || s[i] > 2 {
+				return nil, nil, fmt.Errorf("%w: bad escape in key string", ErrDamaged)
+			}
+			c = s[i] - 1
+		}
+		out = append(out, c)
+	}
+	return out, rest, nil
+}
+
+// appendKeyDay appends a day so that days before 1970 sort first.
+func appendKeyDay(b []byte, d billing.Day) []byte {
+	return binary.BigEndian.AppendUint32(b, uint32(d)^1<<31)
+}
+
+func keyDay(key []byte) (billing.Day, []byte, error) {
+	if len(key) < 4 {
+		return 0, nil, fmt.Errorf("%w: key too short for a day", ErrDamaged)
+	}
+	return billing.Day(binary.BigEndian.Uint32(key) ^ 1<<31), key[4:], nil
+}
+
+func appendKeySource(b []byte, p PartitionID, offset int64) []byte {
+	b = binary.BigEndian.AppendUint16(b, uint16(p.Topic))
+	b = binary.BigEndian.AppendUint32(b, uint32(p.Partition))
+	return binary.BigEndian.AppendUint64(b, uint64(offset))
+}
+
+func keySource(key []byte) (PartitionID, int64, error) {
+	if len(key) != 14 {
+		return PartitionID{}, 0, fmt.Errorf("%w: key is not a place in the log", ErrDamaged)
+	}
+	p := PartitionID{
+		Topic:     billing.TopicOrdinal(binary.BigEndian.Uint16(key)),
+		Partition: int32(binary.BigEndian.Uint32(key[2:])),
+	}
+	return p, int64(binary.BigEndian.Uint64(key[6:])), nil
+}
+
+func sequenceKey(space byte, n uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{space}, n)
+}
+
+func keySequence(key []byte) (uint64, error) {
+	if len(key) != 9 {
+		return 0, fmt.Errorf("%w: key is not a sequence", ErrDamaged)
+	}
+	return binary.BigEndian.Uint64(key[1:]), nil
+}
+
+func tenantKey(space byte, t billing.TenantID) []byte {
+	return appendKeyString([]byte{space}, string(t))
+}
+
+func positionKey(p PartitionID) []byte {
+	b := binary.BigEndian.AppendUint16([]byte{spacePosition}, uint16(p.Topic))
+	return binary.BigEndian.AppendUint32(b, uint32(p.Partition))
+}
+
+func appendLocatorKey(b []byte, t billing.TenantID, id billing.EventID) []byte {
+	return appendKeyString(appendKeyString(append(b, spaceLocator), string(t)), string(id))
+}
+
+// appendDayKey appends the prefix of all keys of one tenant's day.
+func appendDayKey(b []byte, space byte, t billing.TenantID, d billing.Day) []byte {
+	return appendKeyDay(appendKeyString(append(b, space), string(t)), d)
+}
+
+// appendAccountDayKey appends the prefix of all keys of one account-day.
+func appendAccountDayKey(b []byte, space byte, a billing.AccountDay) []byte {
+	return appendKeyString(appendDayKey(b, space, a.Tenant, a.Day), string(a.Account))
+}
+
+func appendRecordKey(b []byte, a billing.AccountDay, id billing.EventID) []byte {
+	return appendKeyString(appendAccountDayKey(b, spaceRecord, a), string(id))
+}
+
+func appendTieKey(b []byte, t billing.TenantID, d billing.Day, id billing.EventID) []byte {
+	return appendKeyString(appendDayKey(b, spaceTie, t, d), string(id))
+}
+
+func quarantineKey(space byte, src billing.Source) []byte {
+	return appendKeySource([]byte{space}, partitionOf(src), src.Offset)
+}
+
+func byEventPrefix(t billing.TenantID, id billing.EventID) []byte {
+	return appendKeyString(appendKeyString([]byte{spaceByEvent}, string(t)), string(id))
+}
+
+// dayKey is what the keys of record, marker, tie and byDay begin with.
+type dayKey struct {
+	tenant []byte
+	day    billing.Day
+	rest   []byte
+}
+
+func parseDayKey(key []byte) (k dayKey, err error) {
+	if k.tenant, k.rest, err = keyString(key[1:]); err != nil {
+		return k, err
+	}
+	k.day, k.rest, err = keyDay(k.rest)
+	return k, err
+}
+
+// after is the least key greater than all keys that begin with prefix.
+func after(prefix []byte) []byte {
+	end := bytes.Clone(prefix)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
+}
+
+func partitionOf(src billing.Source) PartitionID {
+	return PartitionID{Topic: src.Topic, Partition: src.Partition}
+}

@@ -1,0 +1,110 @@
+package state
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"daybook/internal/billing"
+)
+
+// PartitionID is a Kafka partition of the state.
+type PartitionID struct {
+	Topic     billing.TopicOrdinal
+	Partition int32
+}
+
+// Position is how far a partition was read, and what came of it.
+type Position struct {
+	Partition   PartitionID
+	FirstOffset int64
+	NextOffset  int64
+	LeaderEpoch int32
+	CaughtUpAt  time.Time // zero: never
+	Delivered   int64
+	Control     int64
+	Holes       int64
+	Gaps        int64 // offsets passed over by decisions to accept a gap
+	// HolesExplained is set once the topic was seen to be transactional or compacted.
+	HolesExplained bool
+	Outcomes       [billing.OutcomeCount]int64
+	LastOffset     int64 // -1: none
+	LastDigest     billing.Digest
+}
+
+func (p PartitionID) compare(q PartitionID) int {
+	return cmp.Or(cmp.Compare(p.Topic, q.Topic), cmp.Compare(p.Partition, q.Partition))
+}
+
+func sortedPartitions[V any](m map[PartitionID]V) []PartitionID {
+	return slices.SortedFunc(maps.Keys(m), PartitionID.compare)
+}
+
+// conserved is the conservation law: every offset between FirstOffset and
+// NextOffset is accounted for, and every delivered record has one outcome.
+func (p *Position) conserved() error {
+	var outcomes int64
+	for _, n := range p.Outcomes {
+		outcomes += n
+	}
+	switch {
+	case p.NextOffset-p.FirstOffset != p.Delivered+p.Control+p.Holes+p.Gaps:
+		return fmt.Errorf("partition %d of topic %d: offsets %d to %d are not its %d delivered, %d control, %d holes and %d accepted as a gap",
+			p.Partition.Partition, p.Partition.Topic, p.FirstOffset, p.NextOffset, p.Delivered, p.Control, p.Holes, p.Gaps)
+	case p.Delivered != outcomes:
+		return fmt.Errorf("partition %d of topic %d: %d records delivered, %d outcomes", p.Partition.Partition, p.Partition.Topic, p.Delivered, outcomes)
+	case p.Holes != 0 && !p.HolesExplained:
+		return fmt.Errorf("partition %d of topic %d: %d offsets missing in a topic that is neither transactional nor compacted",
+			p.Partition.Partition, p.Partition.Topic, p.Holes)
+	}
+	return nil
+}
+
+func appendPosition(b []byte, p *Position) []byte {
+	var flags byte
+	if p.HolesExplained {
+		flags |= 1
+	}
+	if !p.CaughtUpAt.IsZero() {
+		flags |= 2
+	}
+	b = append(b, flags)
+	for _, n := range [...]int64{p.FirstOffset, p.NextOffset, int64(p.LeaderEpoch), p.Delivered, p.Control, p.Holes, p.Gaps, p.LastOffset} {
+		b = binary.AppendVarint(b, n)
+	}
+	for _, n := range p.Outcomes {
+		b = binary.AppendVarint(b, n)
+	}
+	b = append(b, p.LastDigest[:]...)
+	if flags&2 != 0 {
+		b = appendInstant(b, billing.Instant(p.CaughtUpAt.UnixNano()))
+	}
+	return b
+}
+
+func parsePosition(key, value []byte) (p Position, err error) {
+	if len(key) != 7 {
+		return p, fmt.Errorf("%w: key is not a position's", ErrDamaged)
+	}
+	p.Partition = PartitionID{
+		Topic:     billing.TopicOrdinal(binary.BigEndian.Uint16(key[1:])),
+		Partition: int32(binary.BigEndian.Uint32(key[3:])),
+	}
+	f := fields{b: value}
+	flags := f.byte()
+	p.HolesExplained = flags&1 != 0
+	p.FirstOffset, p.NextOffset, p.LeaderEpoch = f.varint(), f.varint(), int32(f.varint())
+	p.Delivered, p.Control, p.Holes, p.Gaps = f.varint(), f.varint(), f.varint(), f.varint()
+	p.LastOffset = f.varint()
+	for i := range p.Outcomes {
+		p.Outcomes[i] = f.varint()
+	}
+	p.LastDigest = f.digest()
+	if flags&2 != 0 {
+		p.CaughtUpAt = time.Unix(0, int64(f.instant())).UTC()
+	}
+	return p, f.done("position")
+}

@@ -1,0 +1,271 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"daybook/internal/billing"
+	"daybook/internal/dedup"
+)
+
+// Reader reads one consistent state. Safe for concurrent use. Close it.
+type Reader struct {
+	view
+	id      Identity
+	journal *journal
+	close   func() error
+}
+
+// Reader reads the store as of now. Close it before the store.
+func (s *Store) Reader() (*Reader, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.closed {
+		return nil, errClosed
+	}
+	snapshot := s.db.NewSnapshot()
+	return &Reader{view: view{snapshot}, id: s.mu.identity, journal: s.mu.journal, close: snapshot.Close}, nil
+}
+
+// OpenReader opens a checkpoint, or a state that no process has open, read-only and checked.
+func OpenReader(dir string, o Options) (*Reader, error) {
+	o = o.withDefaults()
+	sub := filepath.Join(dir, o.Sub)
+	lock, err := o.lock(sub)
+	if err != nil {
+		return nil, err
+	}
+	p := o.pebble(true)
+	p.Lock = lock
+	db, err := pebble.Open(sub, p)
+	if err != nil {
+		p.Cache.Unref()
+		return nil, errors.Join(openError(err), lock.Close())
+	}
+	r := &Reader{view: view{db}, close: func() error {
+		err := db.Close()
+		p.Cache.Unref()
+		return errors.Join(err, lock.Close())
+	}}
+	if r.id, r.journal, err = r.verify(); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	return r, nil
+}
+
+// Close releases the reader.
+func (r *Reader) Close() error { return r.close() }
+
+// Identity is what the state is a state of.
+func (r *Reader) Identity() Identity { return r.id }
+
+// Head is the newest journal entry.
+func (r *Reader) Head() Head { return r.journal.head }
+
+// DigestAt is the journal digest at a sequence, if the state still has it: it
+// is kept for sequences at which a checkpoint was taken.
+func (r *Reader) DigestAt(seq Sequence) (d Digest, found bool, err error) {
+	if seq == r.journal.head.Sequence {
+		return r.journal.head.Digest, true, nil
+	}
+	for _, space := range [...]byte{spaceKept, spaceJournal} {
+		// A journal entry begins with its digest.
+		found, err = r.get(sequenceKey(space, uint64(seq)), func(value []byte) error {
+			if copy(d[:], value) < len(d) {
+				return fmt.Errorf("%w: digest of write %d is cut", ErrDamaged, seq)
+			}
+			return nil
+		})
+		if found || err != nil {
+			return d, found, err
+		}
+	}
+	return d, false, nil
+}
+
+// Positions are all partitions, ascending.
+func (r *Reader) Positions() ([]Position, error) { return r.positions() }
+
+// Tenants are all tenants with an event, a marker or a quarantined record, ascending.
+func (r *Reader) Tenants() (all []billing.TenantID, err error) {
+	err = r.scanPrefix([]byte{spaceTenant}, func(key, _ []byte) error {
+		t, _, err := keyString(key[1:])
+		all = append(all, billing.TenantID(t))
+		return err
+	})
+	return all, err
+}
+
+// errStop ends a scan whose consumer has had enough.
+var errStop = io.EOF
+
+// Markers are a tenant's account-days in [from, to], ascending by day and account.
+func (r *Reader) Markers(t billing.TenantID, from, to billing.Day) iter.Seq2[Marker, error] {
+	return func(yield func(Marker, error) bool) {
+		low := appendDayKey(nil, spaceMarker, t, from)
+		high := after(appendDayKey(nil, spaceMarker, t, to))
+		var m Marker
+		started := false
+		err := r.scan(low, high, func(key, value []byte) error {
+			row, err := parseMarker(key, value)
+			if err != nil {
+				return err
+			}
+			if a := &m.AccountDay; !started || a.Day != row.day || string(a.Account) != string(row.account) {
+				if started && !yield(m, nil) {
+					started = false
+					return errStop
+				}
+				started = true
+				m = Marker{AccountDay: billing.AccountDay{Tenant: t, Account: billing.AccountID(row.account), Day: row.day}}
+			}
+			m.add(row)
+			return nil
+		})
+		switch {
+		case err != nil:
+			yield(Marker{}, err)
+		case started:
+			yield(m, nil)
+		}
+	}
+}
+
+// Covered is what Store.Covered was last told.
+func (r *Reader) Covered(t billing.TenantID) (seq Sequence, err error) {
+	_, err = r.get(tenantKey(spaceCovered, t), func(value []byte) error {
+		if len(value) != 8 {
+			return fmt.Errorf("%w: unreadable covered sequence", ErrDamaged)
+		}
+		seq = Sequence(binary.BigEndian.Uint64(value))
+		return nil
+	})
+	return seq, err
+}
+
+// Events are the winners of a tenant's day for accounts in [from, to), ascending by
+// account and event id; an empty to means no upper bound. The event is valid until the
+// next step; its strings stay valid.
+func (r *Reader) Events(t billing.TenantID, d billing.Day, from, to billing.AccountID) iter.Seq2[*billing.Event, error] {
+	return func(yield func(*billing.Event, error) bool) {
+		day := appendDayKey(nil, spaceRecord, t, d)
+		low, high := appendKeyString(day[:len(day):len(day)], string(from)), after(day)
+		if to != "" {
+			high = appendKeyString(day[:len(day):len(day)], string(to))
+		}
+		if from == "" {
+			low = day
+		}
+		var e billing.Event
+		var words texts
+		err := r.scan(low, high, func(key, value []byte) error {
+			if err := parseRecord(key, value, &e, &words); err != nil {
+				return err
+			}
+			if !yield(&e, nil) {
+				return errStop
+			}
+			return nil
+		})
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// Winner looks up one event.
+func (r *Reader) Winner(t billing.TenantID, id billing.EventID) (dedup.Winner, bool, error) {
+	return r.winner(appendLocatorKey(nil, t, id))
+}
+
+// Ties are the tied winners of a tenant's day.
+func (r *Reader) Ties(t billing.TenantID, d billing.Day) iter.Seq2[billing.EventID, error] {
+	return func(yield func(billing.EventID, error) bool) {
+		prefix := appendDayKey(nil, spaceTie, t, d)
+		err := r.scanPrefix(prefix, func(key, _ []byte) error {
+			id, _, err := keyString(key[len(prefix):])
+			if err != nil {
+				return err
+			}
+			if !yield(billing.EventID(id), nil) {
+				return errStop
+			}
+			return nil
+		})
+		if err != nil {
+			yield("", err)
+		}
+	}
+}
+
+// Quarantine walks all quarantined records in log order. Values are read only if withValues.
+func (r *Reader) Quarantine(withValues bool) iter.Seq2[*Quarantined, error] {
+	return func(yield func(*Quarantined, error) bool) {
+		err := r.scanPrefix([]byte{spaceQuarantine}, func(key, value []byte) error {
+			q, err := parseQuarantined(key, value)
+			if err == nil && withValues {
+				q, _, err = r.quarantined(q.Source, true)
+			}
+			if err != nil {
+				return err
+			}
+			if !yield(q, nil) {
+				return errStop
+			}
+			return nil
+		})
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// QuarantinedRecord is one of them, with its value.
+func (r *Reader) QuarantinedRecord(src billing.Source) (*Quarantined, bool, error) {
+	return r.quarantined(src, true)
+}
+
+// Withheld walks the open quarantined records of a tenant that name an account-day, ascending by
+// day and account, without values.
+func (r *Reader) Withheld(t billing.TenantID) iter.Seq2[*Quarantined, error] {
+	return func(yield func(*Quarantined, error) bool) {
+		err := r.scanPrefix(tenantKey(spaceByDay, t), func(key, _ []byte) error {
+			q, err := r.indexed(key)
+			if err != nil {
+				return err
+			}
+			if !yield(q, nil) {
+				return errStop
+			}
+			return nil
+		})
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// indexed is the quarantined record that an index key ends in.
+func (v view) indexed(key []byte) (*Quarantined, error) {
+	if len(key) < 15 {
+		return nil, fmt.Errorf("%w: quarantine index key is cut", ErrDamaged)
+	}
+	p, offset, err := keySource(key[len(key)-14:])
+	if err != nil {
+		return nil, err
+	}
+	q, found, err := v.quarantined(billing.Source{Topic: p.Topic, Partition: p.Partition, Offset: offset}, false)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: index names a quarantined record that is not there", ErrDamaged)
+	}
+	return q, err
+}
+
+// Decisions are all decisions, oldest first.
+func (r *Reader) Decisions() ([]Decision, error) { return r.decisions() }

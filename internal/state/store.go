@@ -1,0 +1,340 @@
+package state
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"daybook/internal/billing"
+)
+
+// Store is the one writer of a state. Apply, Decide and the other writing
+// methods may be called from any goroutine; they take turns.
+type Store struct {
+	o       Options
+	dir     string // the state directory
+	lock    *pebble.Lock
+	cache   *pebble.Cache
+	db      *pebble.DB
+	view    view
+	health  *health
+	metrics *metrics
+
+	// mu is the apply lock: whoever writes holds it.
+	mu struct {
+		sync.Mutex
+		closed    bool
+		identity  Identity
+		base      *journal
+		journal   *journal
+		unfolded  int
+		positions map[PartitionID]*Position
+		tenants   map[billing.TenantID]bool
+		decisions uint64 // number of the last one
+		changes   changes
+	}
+}
+
+// Create makes a new state in dir, which must be empty or missing. It gives the identity its
+// Format, Database and CreatedAt. A Create that is cut short leaves no state.
+func Create(dir string, id Identity, o Options) error {
+	o = o.withDefaults()
+	if err := id.Rules.Validate(); err != nil {
+		return fmt.Errorf("create state: %w", err)
+	}
+	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("create state: %w", err)
+	}
+	if err := vacant(dir, o); err != nil {
+		return err
+	}
+	id.Format = FormatVersion
+	id.Database = newDatabaseID()
+	id.CreatedAt = o.Now().UTC()
+	if id.Partitions == "" {
+		id.Partitions = "all"
+	}
+	// Built under another name first: a state is there whole or not at all.
+	building := filepath.Join(dir, o.Sub+".create")
+	if err := o.FS.RemoveAll(building); err != nil {
+		return fmt.Errorf("create state: %w", err)
+	}
+	if err := build(building, id, o); err != nil {
+		return fmt.Errorf("create state: %w", err)
+	}
+	if err := o.FS.Rename(building, filepath.Join(dir, o.Sub)); err != nil {
+		return fmt.Errorf("create state: %w", err)
+	}
+	return syncDir(o.FS, dir)
+}
+
+// vacant refuses a directory that holds a state, or anything else.
+func vacant(dir string, o Options) error {
+	names, err := o.FS.List(dir)
+	if err != nil {
+		return fmt.Errorf("create state: %w", err)
+	}
+	for _, name := range names {
+		switch {
+		case name == o.Sub:
+			return fmt.Errorf("%w: %s", ErrExists, dir)
+		case o.Sub != LiveDir, name == "lost+found", strings.HasSuffix(name, ".create"):
+		default:
+			return fmt.Errorf("create state: %s is not empty: it holds %s", dir, name)
+		}
+	}
+	return nil
+}
+
+// build writes a database that holds an identity and the journal's first entry.
+func build(dir string, id Identity, o Options) (err error) {
+	p := o.pebble(false)
+	defer p.Cache.Unref()
+	p.ErrorIfExists = true
+	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	db, err := pebble.Open(dir, p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	text, err := json.Marshal(id)
+	if err != nil {
+		return err
+	}
+	// The chain starts at the database id, so that two states' digests never agree.
+	j := &journal{at: id.CreatedAt, next: map[PartitionID]int64{}}
+	e := entry{kind: entryCreated, at: id.CreatedAt}
+	e.chain(Digest{}, []byte(id.Database))
+	j.head.Digest = e.digest
+	var c changes
+	c.set([]byte{spaceIdentity}, text)
+	c.set([]byte{spaceBase}, j.append(nil))
+	batch := db.NewBatch()
+	if err := c.fill(batch); err != nil {
+		return err
+	}
+	if err := batch.Commit(pebble.Sync); err != nil {
+		return err
+	}
+	return db.Flush()
+}
+
+func newDatabaseID() DatabaseID {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return DatabaseID(hex.EncodeToString(b[:]))
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return fmt.Errorf("sync %s: %w", dir, err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync %s: %w", dir, err)
+	}
+	return nil
+}
+
+// Open opens dir for writing: read-only first, checked, then for real.
+func Open(dir string, o Options) (_ *Store, err error) {
+	o = o.withDefaults()
+	s := &Store{o: o, dir: dir}
+	sub := filepath.Join(dir, o.Sub)
+	if s.lock, err = o.lock(sub); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.release())
+		}
+	}()
+	if err := checkFirst(sub, o, s.lock); err != nil {
+		return nil, err
+	}
+	if err := s.emptyTables(); err != nil {
+		return nil, err
+	}
+	s.health = &health{log: o.Logger, now: o.Now}
+	p := o.pebble(false)
+	s.cache = p.Cache
+	p.Lock = s.lock
+	p.ErrorIfNotExists = true
+	p.EventListener = s.health.listener()
+	if s.db, err = pebble.Open(sub, p); err != nil {
+		return nil, fmt.Errorf("open state: %w", err)
+	}
+	s.view = view{s.db}
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	s.metrics = newMetrics(o.Metrics)
+	s.noteLocked()
+	return s, nil
+}
+
+// checkFirst opens the database read-only and checks it, so that a damaged one is
+// refused before anything of it is changed.
+func checkFirst(sub string, o Options, lock *pebble.Lock) error {
+	p := o.pebble(true)
+	defer p.Cache.Unref()
+	p.Lock = lock
+	db, err := pebble.Open(sub, p)
+	if err != nil {
+		return openError(err)
+	}
+	_, _, err = view{db}.verify()
+	return errors.Join(err, db.Close())
+}
+
+// openError says of what Pebble could not open whether it is damage.
+func openError(err error) error {
+	if pebble.IsCorruptionError(err) {
+		return fmt.Errorf("%w: %w; remedy: ingest rebuild", ErrDamaged, err)
+	}
+	return fmt.Errorf("open state: %w", err)
+}
+
+// load reads what the store keeps in memory.
+func (s *Store) load() error {
+	id, err := s.view.identity()
+	if err != nil {
+		return err
+	}
+	m := &s.mu
+	m.identity = id
+	if m.base, m.journal, m.unfolded, err = s.view.journal(nil); err != nil {
+		return err
+	}
+	positions, err := s.view.positions()
+	if err != nil {
+		return err
+	}
+	m.positions = make(map[PartitionID]*Position, len(positions))
+	for i := range positions {
+		m.positions[positions[i].Partition] = &positions[i]
+	}
+	decisions, err := s.view.decisions()
+	if err != nil {
+		return err
+	}
+	if n := len(decisions); n > 0 {
+		m.decisions = decisions[n-1].Number
+	}
+	m.tenants = map[billing.TenantID]bool{}
+	return s.view.scanPrefix([]byte{spaceTenant}, func(key, _ []byte) error {
+		t, _, err := keyString(key[1:])
+		m.tenants[billing.TenantID(t)] = true
+		return err
+	})
+}
+
+// emptyTables removes what a write that was cut short left in STATE/tables.
+func (s *Store) emptyTables() error {
+	if err := s.o.FS.RemoveAll(s.tablesDir()); err != nil {
+		return fmt.Errorf("empty %s: %w", s.tablesDir(), err)
+	}
+	return nil
+}
+
+// tablesDir is where tables are written before Pebble takes them over. A
+// rebuild beside a live state has its own.
+func (s *Store) tablesDir() string {
+	return filepath.Join(s.dir, "tables"+strings.TrimPrefix(s.o.Sub, LiveDir))
+}
+
+// Close waits for a write in hand and closes the database.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.closed {
+		return nil
+	}
+	s.mu.closed = true
+	return s.release()
+}
+
+func (s *Store) release() (err error) {
+	if s.db != nil {
+		err = s.db.Close()
+	}
+	if s.cache != nil {
+		s.cache.Unref()
+	}
+	return errors.Join(err, s.lock.Close())
+}
+
+// errClosed is returned by a writing method after Close.
+var errClosed = fmt.Errorf("state: %w", os.ErrClosed)
+
+// Identity is what the state is a state of.
+func (s *Store) Identity() Identity {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.identity
+}
+
+// commit makes the collected rows durable, in one write. It returns only when
+// they are; any error ends the process, because after one nobody knows what is on disk.
+func (s *Store) commit(c *changes) {
+	batch := s.db.NewBatchWithSize(len(c.b) + 16*len(c.rows) + 64)
+	err := c.fill(batch)
+	if err == nil {
+		err = batch.Commit(pebble.Sync)
+	}
+	err = errors.Join(err, batch.Close())
+	if err != nil {
+		stop(s.o.Fatal, fmt.Errorf("write state: %w", err))
+	}
+}
+
+// foldLocked folds all but the last JournalFoldKeep entries into the base, once
+// there are twice as many.
+func (s *Store) foldLocked() error {
+	if s.mu.unfolded < 2*s.o.JournalFoldKeep {
+		return nil
+	}
+	upTo := s.mu.journal.head.Sequence - Sequence(s.o.JournalFoldKeep)
+	base := s.mu.base.clone()
+	low, high := sequenceKey(spaceJournal, uint64(base.head.Sequence)+1), sequenceKey(spaceJournal, uint64(upTo)+1)
+	n := 0
+	err := s.view.scan(low, high, func(key, value []byte) error {
+		e, err := parseEntry(key, value, base.head)
+		if err != nil {
+			return err
+		}
+		n++
+		return base.fold(&e)
+	})
+	if err != nil {
+		return fmt.Errorf("fold journal: %w", err)
+	}
+	batch := s.db.NewBatch()
+	err = errors.Join(batch.Set([]byte{spaceBase}, base.append(nil), nil), batch.DeleteRange(low, high, nil))
+	if err == nil {
+		err = batch.Commit(pebble.Sync)
+	}
+	if err = errors.Join(err, batch.Close()); err != nil {
+		stop(s.o.Fatal, fmt.Errorf("fold journal: %w", err))
+	}
+	s.mu.base = base
+	s.mu.unfolded -= n
+	return nil
+}
+
+// noteLocked brings the gauges up to date.
+func (s *Store) noteLocked() {
+	s.metrics.sequence.Set(float64(s.mu.journal.head.Sequence))
+	s.metrics.unfolded.Set(float64(s.mu.unfolded))
+}

@@ -1,0 +1,195 @@
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"daybook/internal/billing"
+	"daybook/internal/dedup"
+)
+
+// view reads rows from a database or a snapshot of one.
+type view struct{ r pebble.Reader }
+
+// get calls f with the row's value, which is valid until f returns.
+func (v view) get(key []byte, f func(value []byte) error) (found bool, err error) {
+	value, closer, err := v.r.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read state: %w", err)
+	}
+	err = f(value)
+	return true, errors.Join(err, closer.Close())
+}
+
+// scan calls f with each row from low up to, not including, high. Key and value
+// are valid until f returns. io.EOF from f ends the scan without error.
+func (v view) scan(low, high []byte, f func(key, value []byte) error) (err error) {
+	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
+	if err != nil {
+		return fmt.Errorf("read state: %w", err)
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok; ok = it.Next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("read state: %w", err)
+		}
+		if err := f(it.Key(), value); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := it.Error(); err != nil {
+		return fmt.Errorf("read state: %w", err)
+	}
+	return nil
+}
+
+// scanSpace scans all rows whose key begins with prefix.
+func (v view) scanPrefix(prefix []byte, f func(key, value []byte) error) error {
+	return v.scan(prefix, after(prefix), f)
+}
+
+func (v view) identity() (id Identity, err error) {
+	found, err := v.get([]byte{spaceIdentity}, func(value []byte) error {
+		if err := json.Unmarshal(value, &id); err != nil {
+			return fmt.Errorf("%w: unreadable identity: %w", ErrDamaged, err)
+		}
+		return nil
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("%w: it has no identity", ErrDamaged)
+	}
+	if err == nil && id.Format != FormatVersion {
+		err = fmt.Errorf("%w: the state has format %d, this program reads %d", ErrFormat, id.Format, FormatVersion)
+	}
+	return id, err
+}
+
+// journal walks the journal from its base to its head and verifies the chain.
+// each, if not nil, sees every entry. unfolded is how many there are.
+func (v view) journal(each func(*entry)) (base, j *journal, unfolded int, err error) {
+	found, err := v.get([]byte{spaceBase}, func(value []byte) (err error) {
+		if base, err = parseBase(value); err != nil {
+			return err
+		}
+		j, err = parseBase(value)
+		return err
+	})
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	if !found {
+		return nil, nil, 0, fmt.Errorf("%w: it has no journal", ErrDamaged)
+	}
+	err = v.scanPrefix([]byte{spaceJournal}, func(key, value []byte) error {
+		e, err := parseEntry(key, value, j.head)
+		if err != nil {
+			return err
+		}
+		unfolded++
+		if each != nil {
+			each(&e)
+		}
+		return j.fold(&e)
+	})
+	return base, j, unfolded, err
+}
+
+func (v view) positions() (all []Position, err error) {
+	err = v.scanPrefix([]byte{spacePosition}, func(key, value []byte) error {
+		p, err := parsePosition(key, value)
+		all = append(all, p)
+		return err
+	})
+	return all, err
+}
+
+func (v view) winner(key []byte) (w dedup.Winner, found bool, err error) {
+	found, err = v.get(key, func(value []byte) (err error) {
+		w, err = parseWinner(value)
+		return err
+	})
+	return w, found, err
+}
+
+func (v view) decisions() (all []Decision, err error) {
+	err = v.scanPrefix([]byte{spaceDecision}, func(key, value []byte) error {
+		d, err := parseDecision(key, value)
+		all = append(all, d)
+		return err
+	})
+	return all, err
+}
+
+func (v view) quarantined(src billing.Source, payload bool) (q *Quarantined, found bool, err error) {
+	key := quarantineKey(spaceQuarantine, src)
+	found, err = v.get(key, func(value []byte) (err error) {
+		q, err = parseQuarantined(key, value)
+		return err
+	})
+	if err != nil || !found || !payload {
+		return q, found, err
+	}
+	ok, err := v.get(quarantineKey(spacePayload, src), func(value []byte) error {
+		return q.setPayload(append([]byte(nil), value...))
+	})
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: quarantined record without its bytes", ErrDamaged)
+	}
+	return q, true, err
+}
+
+// verify is what every opening checks: identity, the journal's chain since its
+// base, that positions are where the journal says, and the conservation law.
+func (v view) verify() (Identity, *journal, error) {
+	id, err := v.identity()
+	if err != nil {
+		return id, nil, err
+	}
+	_, j, _, err := v.journal(nil)
+	if err != nil {
+		return id, nil, err
+	}
+	return id, j, v.verifyPositions(j)
+}
+
+func (v view) verifyPositions(j *journal) error {
+	positions, err := v.positions()
+	if err != nil {
+		return err
+	}
+	var outcomes [billing.OutcomeCount]int64
+	for i := range positions {
+		p := &positions[i]
+		if next, ok := j.next[p.Partition]; !ok || next != p.NextOffset {
+			return fmt.Errorf("%w: partition %d of topic %d is at offset %d, its journal at %d", ErrDamaged,
+				p.Partition.Partition, p.Partition.Topic, p.NextOffset, next)
+		}
+		if err := p.conserved(); err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		for o, n := range p.Outcomes {
+			outcomes[o] += n
+		}
+	}
+	if len(positions) != len(j.next) {
+		return fmt.Errorf("%w: the journal knows %d partitions, %d are there", ErrDamaged, len(j.next), len(positions))
+	}
+	if outcomes != j.outcomes {
+		return fmt.Errorf("%w: the outcomes of the positions are not the journal's", ErrDamaged)
+	}
+	if outcomes[billing.Quarantined] != j.totals.quarantined {
+		return fmt.Errorf("%w: %d records had the outcome quarantined, the journal counts %d", ErrDamaged,
+			outcomes[billing.Quarantined], j.totals.quarantined)
+	}
+	return nil
+}

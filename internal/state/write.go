@@ -1,0 +1,460 @@
+package state
+
+import (
+	"fmt"
+	"maps"
+	"math/bits"
+	"slices"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"daybook/internal/billing"
+	"daybook/internal/dedup"
+)
+
+// write is one atomic write in the making. It reads the store and its own
+// earlier effects; nothing is visible before finish.
+type write struct {
+	s         *Store
+	kind      entryKind
+	sequence  Sequence
+	at        time.Time
+	outcomes  [billing.OutcomeCount]int64
+	ties      int64
+	totals    totals
+	spans     []span
+	positions map[PartitionID]*Position // changed ones
+	tenants   map[billing.TenantID]bool // first seen
+	identity  *Identity                 // when changed
+	decisions []Decision
+
+	slots      []slot
+	index      map[xxh3.Uint128]int32 // hash of the locator key → slot
+	key        []byte                 // scratch
+	dirty      map[billing.AccountDay]dedup.Change
+	quarantine map[place]*held
+}
+
+// slot is one event that the write touches: its winner before and after.
+type slot struct {
+	tenant    billing.TenantID
+	id        billing.EventID
+	prev, cur dedup.Winner
+	had, has  bool
+	changed   bool
+	event     *billing.Event // the content of cur, if this write brought it
+}
+
+// place is where a record is in the log.
+type place struct {
+	PartitionID
+	offset int64
+}
+
+func placeOf(src billing.Source) place { return place{partitionOf(src), src.Offset} }
+
+// held is a quarantined record that the write adds, changes or takes away.
+type held struct {
+	q          *Quarantined
+	was        *Quarantined // nil: added by this write
+	key, value []byte       // of an added one
+	gone       bool
+}
+
+// beginLocked starts a write. The apply lock is held until finish, or until it is dropped.
+func (s *Store) beginLocked(kind entryKind, events int) *write {
+	return &write{
+		s:          s,
+		kind:       kind,
+		sequence:   s.mu.journal.head.Sequence + 1,
+		at:         s.o.Now().UTC(),
+		totals:     s.mu.journal.totals,
+		positions:  map[PartitionID]*Position{},
+		tenants:    map[billing.TenantID]bool{},
+		slots:      make([]slot, 0, events),
+		index:      make(map[xxh3.Uint128]int32, events),
+		dirty:      map[billing.AccountDay]dedup.Change{},
+		quarantine: map[place]*held{},
+	}
+}
+
+// position is a partition's position to change, nil if there is none.
+func (w *write) position(id PartitionID) *Position {
+	if p, ok := w.positions[id]; ok {
+		return p
+	}
+	stored, ok := w.s.mu.positions[id]
+	if !ok {
+		return nil
+	}
+	p := *stored
+	w.positions[id] = &p
+	return &p
+}
+
+func (w *write) seen(t billing.TenantID) {
+	if t != "" && !w.s.mu.tenants[t] && !w.tenants[t] {
+		w.tenants[t] = true
+	}
+}
+
+// slot finds the event's slot, or makes one with the winner that the store holds.
+func (w *write) slot(t billing.TenantID, id billing.EventID) (*slot, error) {
+	w.key = appendLocatorKey(w.key[:0], t, id)
+	h := xxh3.Hash128(w.key)
+	for {
+		i, ok := w.index[h]
+		if !ok {
+			break
+		}
+		if sl := &w.slots[i]; sl.id == id && sl.tenant == t {
+			return sl, nil
+		}
+		h.Lo++ // another event with the same hash
+	}
+	winner, had, err := w.s.winner(w.key)
+	if err != nil {
+		return nil, err
+	}
+	w.index[h] = int32(len(w.slots))
+	w.slots = append(w.slots, slot{tenant: t, id: id, prev: winner, cur: winner, had: had, has: had})
+	return &w.slots[len(w.slots)-1], nil
+}
+
+// event applies one version.
+func (w *write) event(e *billing.Event) (billing.Outcome, error) {
+	sl, err := w.slot(e.Tenant, e.ID)
+	if err != nil {
+		return 0, err
+	}
+	cost := func() (billing.Money, error) {
+		switch {
+		case sl.cur.Deleted:
+			return billing.Money{}, nil
+		case sl.event != nil:
+			return sl.event.Cost, nil
+		}
+		return w.s.view.cost(sl)
+	}
+	tied := sl.cur.Tied
+	res, err := dedup.Resolve(sl.cur, sl.has, e, e.Digest(), cost)
+	if err != nil {
+		return 0, fmt.Errorf("resolve event: %w", err)
+	}
+	for _, t := range res.Dirty[:res.N] {
+		w.dirty[t.AccountDay] |= t.Change
+	}
+	if res.Changed {
+		if res.Put || res.Raise {
+			sl.event = e
+		} else if res.Winner.Deleted {
+			sl.event = nil
+		}
+		if res.Winner.Tied && !tied {
+			w.ties++
+		}
+		sl.cur, sl.has, sl.changed = res.Winner, true, true
+	}
+	w.seen(e.Tenant)
+	return res.Outcome, nil
+}
+
+// rejected puts a record into quarantine. Whether it is superseded at once is
+// settled in finish, when all winners are known.
+func (w *write) rejected(r *Record, src billing.Source) {
+	q := &Quarantined{
+		Source:    src,
+		Rejection: *r.Rejection,
+		Status:    QuarantineOpen,
+		ArrivedAt: w.at,
+		Size:      r.Size,
+	}
+	w.quarantine[placeOf(src)] = &held{q: q, key: r.Key, value: r.Value}
+	w.totals.quarantined++
+	w.seen(r.Rejection.Tenant)
+}
+
+// held finds a quarantined record to change.
+func (w *write) held(src billing.Source) (*held, error) {
+	if h, ok := w.quarantine[placeOf(src)]; ok {
+		return h, nil
+	}
+	q, found, err := w.s.view.quarantined(src, false)
+	if err != nil || !found {
+		return nil, err
+	}
+	was := *q
+	h := &held{q: q, was: &was}
+	w.quarantine[placeOf(src)] = h
+	return h, nil
+}
+
+// supersede settles which quarantined records a greater accepted version has
+// overtaken. Done once, with the final winners, it does not depend on the
+// order within the write.
+func (w *write) supersede() error {
+	for i := range w.slots {
+		sl := &w.slots[i]
+		if !sl.changed {
+			continue
+		}
+		prefix := byEventPrefix(sl.tenant, sl.id)
+		if !w.s.mayHoldBack(prefix) {
+			continue
+		}
+		var places []billing.Source
+		err := w.s.view.scanPrefix(prefix, func(key, _ []byte) error {
+			p, offset, err := keySource(key[len(prefix):])
+			places = append(places, billing.Source{Topic: p.Topic, Partition: p.Partition, Offset: offset})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, src := range places {
+			h, err := w.held(src)
+			if err != nil {
+				return err
+			}
+			if h == nil {
+				return fmt.Errorf("%w: index names a quarantined record that is not there", ErrDamaged)
+			}
+			w.overtake(h, sl)
+		}
+	}
+	for _, h := range w.quarantine {
+		if r := &h.q.Rejection; !h.gone && r.Tenant != "" && r.Event != "" {
+			sl, err := w.slot(r.Tenant, r.Event)
+			if err != nil {
+				return err
+			}
+			w.overtake(h, sl)
+		}
+	}
+	return nil
+}
+
+func (w *write) overtake(h *held, sl *slot) {
+	if sl.has && !h.gone && sl.cur.Version.Compare(h.q.Rejection.Version) > 0 {
+		h.q.Status = QuarantineSuperseded
+	}
+}
+
+// finish encodes the write, makes it durable and takes it over into the store's memory.
+func (w *write) finish() (Applied, error) {
+	s := w.s
+	started := s.o.Now()
+	if err := w.supersede(); err != nil {
+		return Applied{}, err
+	}
+	for _, p := range w.positions {
+		if err := p.conserved(); err != nil {
+			return Applied{}, fmt.Errorf("%w: %w", ErrPosition, err)
+		}
+	}
+	c := &s.mu.changes
+	c.reset()
+	for i := range w.slots {
+		if sl := &w.slots[i]; sl.changed {
+			w.encodeEvent(c, sl)
+		}
+	}
+	for _, h := range w.quarantine {
+		w.encodeQuarantine(c, h)
+	}
+	for a, change := range w.dirty {
+		for ; change != 0; change &= change - 1 {
+			c.begin()
+			c.b = appendMarkerKey(c.b, a, bits.TrailingZeros8(uint8(change)))
+			c.value()
+			c.b = appendMarkerValue(c.b, w.sequence, w.at)
+			c.put()
+		}
+	}
+	for t := range w.tenants {
+		c.set(tenantKey(spaceTenant, t), nil)
+	}
+	for i := range w.decisions {
+		d := &w.decisions[i]
+		c.begin()
+		c.b = append(c.b, sequenceKey(spaceDecision, d.Number)...)
+		c.value()
+		var err error
+		if c.b, err = appendDecision(c.b, d); err != nil {
+			return Applied{}, err
+		}
+		c.put()
+		w.totals.decisions++
+	}
+	if w.identity != nil {
+		text, err := w.identity.encode()
+		if err != nil {
+			return Applied{}, err
+		}
+		c.set([]byte{spaceIdentity}, text)
+	}
+	for _, id := range sortedPartitions(w.positions) {
+		c.begin()
+		c.b = append(c.b, positionKey(id)...)
+		c.value()
+		c.b = appendPosition(c.b, w.positions[id])
+		c.put()
+	}
+	e := entry{sequence: w.sequence, kind: w.kind, at: w.at, spans: w.spans, outcomes: w.outcomes, totals: w.totals}
+	c.begin()
+	c.b = append(c.b, sequenceKey(spaceJournal, uint64(w.sequence))...)
+	c.value()
+	c.b = e.appendEntry(c.b, s.mu.journal.head.Digest)
+	c.put()
+	next := s.mu.journal.clone()
+	if err := next.fold(&e); err != nil {
+		return Applied{}, err
+	}
+
+	s.commit(c)
+
+	s.mu.journal = next
+	s.mu.unfolded++
+	maps.Copy(s.mu.positions, w.positions)
+	maps.Copy(s.mu.tenants, w.tenants)
+	if w.identity != nil {
+		s.mu.identity = *w.identity
+	}
+	s.mu.decisions += uint64(len(w.decisions))
+	s.metrics.writes.Inc()
+	s.metrics.writeTime.Observe(s.o.Now().Sub(started).Seconds())
+	s.noteLocked()
+	applied := Applied{Sequence: w.sequence, Outcomes: w.outcomes, Ties: w.ties, Dirty: len(w.dirty)}
+	return applied, s.foldLocked()
+}
+
+// encodeEvent writes the rows of one event whose winner changed.
+func (w *write) encodeEvent(c *changes, sl *slot) {
+	t := &w.totals
+	if sl.had {
+		w.key = appendWinner(appendLocatorKey(w.key[:0], sl.tenant, sl.id), &sl.prev)
+		t.locatorDigest.sub(hashRow(w.key))
+	} else {
+		t.locators++
+	}
+	c.begin()
+	c.b = appendLocatorKey(c.b, sl.tenant, sl.id)
+	c.value()
+	c.b = appendWinner(c.b, &sl.cur)
+	t.locatorDigest.add(hashRow(c.b[c.at:]))
+	c.put()
+
+	was, is := sl.had && !sl.prev.Deleted, !sl.cur.Deleted
+	from := billing.AccountDay{Tenant: sl.tenant, Account: sl.prev.Account, Day: sl.prev.Day}
+	to := billing.AccountDay{Tenant: sl.tenant, Account: sl.cur.Account, Day: sl.cur.Day}
+	if was {
+		t.recordDigest.sub(w.hashRecord(from, sl.id, &sl.prev))
+		t.records--
+		if !is || from != to {
+			c.begin()
+			c.b = appendRecordKey(c.b, from, sl.id)
+			c.remove()
+		}
+	}
+	if is {
+		t.recordDigest.add(w.hashRecord(to, sl.id, &sl.cur))
+		t.records++
+		// An event that only came to tie keeps its stored content.
+		if sl.event != nil {
+			c.begin()
+			c.b = appendRecordKey(c.b, to, sl.id)
+			c.value()
+			c.b = appendContent(c.b, sl.event)
+			c.put()
+		}
+	}
+	wasTied, isTied := was && sl.prev.Tied, is && sl.cur.Tied
+	if wasTied && (!isTied || from.Day != to.Day) {
+		c.begin()
+		c.b = appendTieKey(c.b, sl.tenant, from.Day, sl.id)
+		c.remove()
+	}
+	if isTied && (!wasTied || from.Day != to.Day) {
+		c.begin()
+		c.b = appendTieKey(c.b, sl.tenant, to.Day, sl.id)
+		c.value()
+		c.put()
+	}
+}
+
+func (w *write) hashRecord(a billing.AccountDay, id billing.EventID, win *dedup.Winner) setDigest {
+	w.key = appendRecordIdentity(appendRecordKey(w.key[:0], a, id), win.Version, win.Digest)
+	return hashRow(w.key)
+}
+
+// appendRecordIdentity appends to a record's key what its digest is made of
+// beside: with it, the digest of a record that goes is known without reading it.
+func appendRecordIdentity(b []byte, v billing.Version, d billing.Digest) []byte {
+	return append(appendVersion(b, v), d[:]...)
+}
+
+// encodeQuarantine writes the rows of one quarantined record, and marks its
+// account-day when it begins or ceases to be withheld.
+func (w *write) encodeQuarantine(c *changes, h *held) {
+	src := h.q.Source
+	was := h.was != nil
+	if h.gone && !was {
+		return
+	}
+	withheld, withholds := was && h.was.withholds(), !h.gone && h.q.withholds()
+	indexed, index := was && h.was.supersedable(), !h.gone && h.q.supersedable()
+	if withheld != withholds {
+		r := &h.q.Rejection
+		if withheld {
+			r = &h.was.Rejection
+		}
+		a, _ := named(r)
+		w.dirty[a] |= dedup.Withheld
+	}
+	if h.gone {
+		c.drop(quarantineKey(spaceQuarantine, src))
+		c.drop(quarantineKey(spacePayload, src))
+	} else {
+		c.begin()
+		c.b = append(c.b, quarantineKey(spaceQuarantine, src)...)
+		c.value()
+		c.b = appendQuarantined(c.b, h.q)
+		c.put()
+	}
+	if !was {
+		c.begin()
+		c.b = append(c.b, quarantineKey(spacePayload, src)...)
+		c.value()
+		c.b = appendPayload(c.b, h.key, h.value)
+		c.put()
+	}
+	w.encodeIndex(c, indexed, index, h, func(q *Quarantined) []byte {
+		return byEventPrefix(q.Rejection.Tenant, q.Rejection.Event)
+	})
+	w.encodeIndex(c, withheld, withholds, h, func(q *Quarantined) []byte {
+		a, _ := q.AccountDay()
+		return appendAccountDayKey(nil, spaceByDay, a)
+	})
+}
+
+// encodeIndex moves one index row of a quarantined record from what it was to what it is.
+func (w *write) encodeIndex(c *changes, was, is bool, h *held, prefix func(*Quarantined) []byte) {
+	var before, now []byte
+	src := h.q.Source
+	if was {
+		before = appendKeySource(prefix(h.was), partitionOf(src), src.Offset)
+	}
+	if is {
+		now = appendKeySource(prefix(h.q), partitionOf(src), src.Offset)
+	}
+	if slices.Equal(before, now) {
+		return
+	}
+	if was {
+		c.drop(before)
+	}
+	if is {
+		c.set(now, nil)
+	}
+}
