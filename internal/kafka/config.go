@@ -29,17 +29,17 @@ type Mechanism string
 // and YAML, made to be embedded in a program's own. Secrets come from files or
 // the environment and are never printed.
 type Config struct {
-	Brokers []string `help:"Kafka brokers to ask for the cluster, as host:port." env:"DAYBOOK_BROKERS" default:"127.0.0.1:9092" placeholder:"HOST:PORT" group:"Kafka connection"`
+	Brokers []string `help:"Kafka brokers to ask for the cluster, as host:port." env:"DAYBOOK_BROKERS" default:"127.0.0.1:9092" placeholder:"HOST:PORT" group:"Kafka connection:"`
 
-	TLS           bool   `name:"tls" help:"Talk TLS to the brokers." env:"DAYBOOK_TLS" group:"Kafka connection"`
-	TLSCA         string `name:"tls-ca" help:"PEM file of the authorities that sign the brokers' certificates; default: the system's." env:"DAYBOOK_TLS_CA" placeholder:"FILE" group:"Kafka connection"`
-	TLSCert       string `name:"tls-cert" help:"PEM file with this client's certificate, for mutual TLS." env:"DAYBOOK_TLS_CERT" placeholder:"FILE" group:"Kafka connection"`
-	TLSKey        string `name:"tls-key" help:"PEM file with the key of --tls-cert." env:"DAYBOOK_TLS_KEY" placeholder:"FILE" group:"Kafka connection"`
-	TLSServerName string `name:"tls-server-name" help:"Name the brokers' certificates must carry; default: the host part of the address." env:"DAYBOOK_TLS_SERVER_NAME" placeholder:"NAME" group:"Kafka connection"`
+	TLS           bool   `name:"tls" help:"Talk TLS to the brokers." env:"DAYBOOK_TLS" group:"Kafka connection:"`
+	TLSCA         string `name:"tls-ca" help:"PEM file of the authorities that sign the brokers' certificates; default: the system's." env:"DAYBOOK_TLS_CA" placeholder:"FILE" group:"Kafka connection:"`
+	TLSCert       string `name:"tls-cert" help:"PEM file with this client's certificate, for mutual TLS." env:"DAYBOOK_TLS_CERT" placeholder:"FILE" group:"Kafka connection:"`
+	TLSKey        string `name:"tls-key" help:"PEM file with the key of --tls-cert." env:"DAYBOOK_TLS_KEY" placeholder:"FILE" group:"Kafka connection:"`
+	TLSServerName string `name:"tls-server-name" help:"Name the brokers' certificates must carry; default: the host part of the address." env:"DAYBOOK_TLS_SERVER_NAME" placeholder:"NAME" group:"Kafka connection:"`
 
-	SASL             Mechanism `name:"sasl" help:"SASL mechanism: none, plain, scram-sha-256 or scram-sha-512." env:"DAYBOOK_SASL" default:"none" placeholder:"MECHANISM" group:"Kafka connection"`
-	SASLUser         string    `name:"sasl-user" help:"SASL user. The password comes from --sasl-password-file or the environment variable DAYBOOK_SASL_PASSWORD." env:"DAYBOOK_SASL_USER" placeholder:"NAME" group:"Kafka connection"`
-	SASLPasswordFile string    `name:"sasl-password-file" help:"File that holds the SASL password; read again at each new connection, so that it can be replaced." env:"DAYBOOK_SASL_PASSWORD_FILE" placeholder:"FILE" group:"Kafka connection"`
+	SASL             Mechanism `name:"sasl" help:"SASL mechanism: none, plain, scram-sha-256 or scram-sha-512." env:"DAYBOOK_SASL" default:"none" placeholder:"MECHANISM" group:"Kafka connection:"`
+	SASLUser         string    `name:"sasl-user" help:"SASL user. The password comes from --sasl-password-file or the environment variable DAYBOOK_SASL_PASSWORD." env:"DAYBOOK_SASL_USER" placeholder:"NAME" group:"Kafka connection:"`
+	SASLPasswordFile string    `name:"sasl-password-file" help:"File that holds the SASL password; read again at each new connection, so that it can be replaced." env:"DAYBOOK_SASL_PASSWORD_FILE" placeholder:"FILE" group:"Kafka connection:"`
 
 	// SASLPassword is for programs that hold the password already. It goes
 	// before the file and the environment.

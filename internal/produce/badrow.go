@@ -1,0 +1,42 @@
+package produce
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// errBadRow marks an error of one row; the load goes on behind it.
+var errBadRow = errors.New("bad row")
+
+// BadRow is a row that could not be mapped to an event.
+type BadRow struct {
+	File     string `json:"file"`
+	Line     int    `json:"line"`      // where it begins, from 1
+	LastLine int    `json:"last_line"` // where it ends
+	Reason   string `json:"reason"`
+	Raw      []byte `json:"-"` // its bytes; valid until the next row
+}
+
+// String is file, line and reason.
+func (b BadRow) String() string {
+	if b.LastLine > b.Line {
+		return fmt.Sprintf("%s:%d-%d: %s", b.File, b.Line, b.LastLine, b.Reason)
+	}
+	return fmt.Sprintf("%s:%d: %s", b.File, b.Line, b.Reason)
+}
+
+// WriteJSON appends the row, its bytes included, as one JSON line.
+func (b BadRow) WriteJSON(w io.Writer) error {
+	return json.NewEncoder(w).Encode(struct {
+		BadRow
+		Row string `json:"row"`
+	}{b, string(b.Raw)})
+}
+
+// reasonOf is a bad row's error without the mark.
+func reasonOf(err error) string {
+	return strings.TrimPrefix(err.Error(), errBadRow.Error()+": ")
+}

@@ -1,0 +1,127 @@
+package produce
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// maxIDBytes bounds an id made of columns; docs/events.md allows 256.
+const maxIDBytes = 200
+
+// joinedID makes one id of several values. A separator inside a value is
+// escaped, so that ("a|b","c") and ("a","b|c") differ. An id that is too long,
+// or holds a control character, is replaced by its SHA-256.
+func joinedID(parts []value) value {
+	escape := strings.NewReplacer(`\`, `\\`, `|`, `\|`)
+	return func(cells []string) (string, error) {
+		var id strings.Builder
+		filled := false
+		for i, part := range parts {
+			text, err := part(cells)
+			if err != nil {
+				return "", err
+			}
+			if i > 0 {
+				id.WriteByte('|')
+			}
+			filled = filled || text != ""
+			id.WriteString(escape.Replace(text))
+		}
+		if !filled {
+			return "", fmt.Errorf("%w: all columns of the event id are empty", errBadRow)
+		}
+		return boundedID(id.String()), nil
+	}
+}
+
+// boundedID keeps an id that an event may have and hashes any other.
+func boundedID(id string) string {
+	control := strings.IndexFunc(id, func(r rune) bool { return r < 0x20 || (r >= 0x7f && r < 0xa0) }) >= 0
+	if len(id) <= maxIDBytes && !control {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// ordinals tell the rows apart whose columns give the same id. All rows of a
+// load are noted first, then numbered: the ordinal is the rank of the row's
+// content among them, so it does not depend on the order of rows or files.
+// Rows that are equal in every column are numbered as they come, which makes
+// no difference between them.
+//
+// It takes 16 bytes of memory a row. Content is compared by 64-bit hashes: two
+// rows of one id that collide would count as equal, and still get two ids.
+type ordinals struct {
+	rows    []idRow
+	seen    map[idRow]int // how many equal rows were numbered, for repeated ids
+	started bool
+}
+
+// idRow is a row as far as its ordinal depends on it.
+type idRow struct{ id, content uint64 }
+
+// note takes a row of the first pass.
+func (o *ordinals) note(id string, cells []string) {
+	o.rows = append(o.rows, newIDRow(id, cells))
+}
+
+// number gives a row of the second pass its id: the first of its kind keeps
+// the id as it is.
+func (o *ordinals) number(id string, cells []string) string {
+	if !o.started {
+		slices.SortFunc(o.rows, func(a, b idRow) int {
+			if a.id != b.id {
+				return compare(a.id, b.id)
+			}
+			return compare(a.content, b.content)
+		})
+		o.seen = map[idRow]int{}
+		o.started = true
+	}
+	r := newIDRow(id, cells)
+	begin, _ := slices.BinarySearchFunc(o.rows, r.id, func(x idRow, id uint64) int { return compare(x.id, id) })
+	if begin+1 >= len(o.rows) || o.rows[begin+1].id != r.id {
+		return id
+	}
+	rank := 0
+	for begin+rank < len(o.rows) && o.rows[begin+rank].content < r.content {
+		rank++
+	}
+	rank += o.seen[r]
+	o.seen[r]++
+	if rank == 0 {
+		return id
+	}
+	return boundedID(id + "|#" + strconv.Itoa(rank+1))
+}
+
+// newIDRow hashes a row, each cell with its length.
+func newIDRow(id string, cells []string) idRow {
+	var h xxhash.Digest
+	h.Reset()
+	for _, c := range cells {
+		h.WriteString(strconv.Itoa(len(c)))
+		h.WriteString(":")
+		h.WriteString(c)
+	}
+	return idRow{id: xxhash.Sum64String(id), content: h.Sum64()}
+}
+
+// compare is -1, 0 or 1.
+func compare(a, b uint64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	default:
+		return 0
+	}
+}

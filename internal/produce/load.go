@@ -1,0 +1,275 @@
+package produce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// flushTimeout bounds the wait for acknowledgements after a load was stopped.
+const flushTimeout = 30 * time.Second
+
+// Load brings the rows of files to a sink.
+type Load struct {
+	Config Config
+	Files  []string  // "-" is Stdin
+	Stdin  io.Reader // for the file "-"
+	Sink   Sink
+	// Check, if set, looks at each event that is pushed.
+	Check func(file string, line int, event []byte)
+	// OnBadRow, if set, is called for each bad row.
+	OnBadRow func(BadRow) error
+	// Progress, if set, is told now and then how many bytes of how many are
+	// read; 0 in all means unknown.
+	Progress func(done, total int64)
+
+	read atomic.Int64
+}
+
+// Summary is what a load did.
+type Summary struct {
+	Files   int   `json:"files"`
+	Rows    int64 `json:"rows"`     // read, header and blank lines apart
+	Pushed  int64 `json:"pushed"`   // records, bad rows pushed as they are among them
+	BadRows int64 `json:"bad_rows"` // not mapped
+	Undated int64 `json:"undated"`  // events that leave ingested_at to the moment of pushing
+}
+
+// rows is what a file gives one after another.
+type rows interface{ next() (row, error) }
+
+// Run reads every file once (twice with Config.EventID: ordinals need all rows
+// first) and returns when all records are acknowledged. A file whose header
+// does not fit stops the load before any row of any file is pushed. When ctx
+// ends, what was pushed is waited for, and the error says so.
+func (l *Load) Run(ctx context.Context, now time.Time) (Summary, error) {
+	var sum Summary
+	if err := l.Config.Validate(now); err != nil {
+		return sum, err
+	}
+	if len(l.Files) == 0 {
+		return sum, errors.New("no files: name at least one, or - for standard input")
+	}
+	ids, err := l.prepare(ctx)
+	if err != nil {
+		return sum, err
+	}
+	l.read.Store(0)
+	total := totalBytes(l.Files)
+	for _, name := range l.Files {
+		if err = l.file(ctx, name, ids, total, &sum); err != nil {
+			break
+		}
+		sum.Files++
+	}
+	flushCtx, cancel := context.WithoutCancel(ctx), func() {}
+	if err != nil {
+		flushCtx, cancel = context.WithTimeout(flushCtx, flushTimeout)
+	}
+	defer cancel()
+	if flushErr := l.Sink.Flush(flushCtx); err == nil || errors.Is(err, context.Canceled) {
+		err = errors.Join(flushErr, err)
+	}
+	return sum, err
+}
+
+// prepare checks every file's header, and with Config.EventID notes all rows.
+// Standard input can be read but once: its header is checked in file.
+func (l *Load) prepare(ctx context.Context) (*ordinals, error) {
+	var ids *ordinals
+	if len(l.Config.EventID) > 0 {
+		ids = &ordinals{}
+	}
+	stdin := 0
+	for _, name := range l.Files {
+		if name == Stdin {
+			if stdin++; stdin > 1 {
+				return nil, errors.New("standard input can be read once: name it once")
+			}
+			if ids != nil {
+				return nil, errors.New("--event-id reads each file twice, which standard input cannot be: write it to a file first")
+			}
+			continue
+		}
+		if err := l.scan(ctx, name, ids); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return ids, nil
+}
+
+// scan opens a file, checks its header, and notes its rows for the ordinals.
+func (l *Load) scan(ctx context.Context, name string, ids *ordinals) error {
+	src, err := openSource(name, l.Stdin, &l.read)
+	if err != nil {
+		return err
+	}
+	defer src.close()
+	t, m, err := l.open(src, ids)
+	if err != nil || ids == nil || t == nil {
+		return err
+	}
+	for n := 0; ; n++ {
+		r, err := t.next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, errBadRow):
+			continue
+		case err != nil:
+			return err
+		}
+		if id, err := m.id(r.cells); err == nil {
+			ids.note(id, r.cells)
+		}
+		if n%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// open finds out a source's format and maps its header. The table is nil for
+// JSON lines.
+func (l *Load) open(src *source, ids *ordinals) (*table, *mapping, error) {
+	format := l.Config.Format
+	if format == Auto {
+		beginning, err := src.Peek(512)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, nil, fmt.Errorf("read: %w", err)
+		}
+		if looksLikeJSON(beginning) {
+			format = JSONLines
+		}
+	}
+	if format == JSONLines {
+		return nil, nil, l.Config.fits(format)
+	}
+	t, err := newTable(src, l.Config.delimiter())
+	if err != nil {
+		return nil, nil, err
+	}
+	if format == Auto {
+		format = detectTable(t.header)
+	}
+	if err := l.Config.fits(format); err != nil {
+		return nil, nil, err
+	}
+	m, err := mapTable(format, t.header, &l.Config)
+	if err != nil {
+		return nil, nil, err
+	}
+	m.ordinals = ids
+	return t, m, nil
+}
+
+// file pushes the rows of one file.
+func (l *Load) file(ctx context.Context, name string, ids *ordinals, total int64, sum *Summary) error {
+	src, err := openSource(name, l.Stdin, &l.read)
+	if err != nil {
+		return err
+	}
+	defer src.close()
+	inFile := func(err error) error { return fmt.Errorf("%s: %w", src.title(), err) }
+	t, m, err := l.open(src, ids)
+	if err != nil {
+		return inFile(err)
+	}
+	var from rows = t
+	if t == nil {
+		from = &lines{src: src}
+	}
+
+	var block arena
+	var scratch []byte
+	for n := 0; ; n++ {
+		if n%1024 == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if l.Progress != nil {
+				l.Progress(l.read.Load(), total)
+			}
+		}
+		r, err := from.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil && !errors.Is(err, errBadRow) {
+			return inFile(err)
+		}
+		sum.Rows++
+		var id string
+		var dated bool
+		if err == nil {
+			if m == nil {
+				scratch, id, dated, err = l.Config.lineEvent(scratch[:0], r.raw)
+			} else {
+				scratch, id, err = m.appendEvent(scratch[:0], r.cells)
+				dated = m.dated
+			}
+		}
+		if size := len(id) + len(scratch); err == nil && size > MaxRecordBytes {
+			err = fmt.Errorf("%w: the event has %d bytes, a record holds %d", errBadRow, size, MaxRecordBytes)
+		}
+		switch {
+		case errors.Is(err, errBadRow):
+			if err := l.badRow(ctx, src.title(), r, err, sum); err != nil {
+				return err
+			}
+			continue
+		case err != nil:
+			return inFile(err)
+		}
+		if l.Check != nil {
+			l.Check(src.title(), r.line, scratch)
+		}
+		if !dated {
+			sum.Undated++
+		}
+		if err := l.push(ctx, block.copyOf(id), block.copy(scratch), sum); err != nil {
+			return err
+		}
+	}
+}
+
+// badRow reports a row and, if so configured, pushes its bytes.
+func (l *Load) badRow(ctx context.Context, file string, r row, cause error, sum *Summary) error {
+	sum.BadRows++
+	if l.OnBadRow != nil {
+		bad := BadRow{File: file, Line: r.line, LastLine: r.lastLine, Reason: reasonOf(cause), Raw: r.raw}
+		if err := l.OnBadRow(bad); err != nil {
+			return err
+		}
+	}
+	if l.Config.BadRows != PushBadRows {
+		return nil
+	}
+	raw := r.raw[:min(len(r.raw), MaxRecordBytes)]
+	return l.push(ctx, nil, append([]byte(nil), raw...), sum)
+}
+
+// push hands one record to the sink.
+func (l *Load) push(ctx context.Context, key, value []byte, sum *Summary) error {
+	if err := l.Sink.Push(ctx, key, value); err != nil {
+		return err
+	}
+	sum.Pushed++
+	return nil
+}
+
+// totalBytes is the size of the files, 0 if it is not known.
+func totalBytes(files []string) int64 {
+	var total int64
+	for _, name := range files {
+		info, err := os.Stat(name)
+		if name == Stdin || err != nil || !info.Mode().IsRegular() {
+			return 0
+		}
+		total += info.Size()
+	}
+	return total
+}

@@ -1,0 +1,170 @@
+package produce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"daybook/internal/kafka"
+)
+
+// The bounds of pushing.
+const (
+	connectTimeout  = 15 * time.Second
+	deliveryTimeout = 2 * time.Minute // for one record, retries included
+	maxBuffered     = 100_000         // records in flight
+	linger          = 5 * time.Millisecond
+)
+
+// MaxRecordBytes bounds key and value of a record together: what brokers take
+// by default, less what a batch needs around it.
+const MaxRecordBytes = 1_000_000 - 512
+
+// Pusher is a Sink that pushes to a Kafka topic: idempotently, acknowledged by
+// all in-sync replicas, retried for two minutes.
+type Pusher struct {
+	config kafka.Config
+	topic  string
+	client *kgo.Client
+	acked  atomic.Int64
+	failed struct {
+		sync.Mutex
+		err error
+	}
+	stop chan struct{} // closed at the first failure
+}
+
+// NewPusher connects to the cluster and makes sure that the topic exists. With
+// partitions > 0 a missing topic is created, never to expire.
+func NewPusher(ctx context.Context, config kafka.Config, topic string, partitions int, log *slog.Logger) (*Pusher, error) {
+	opts, err := config.Options(log)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pusher{config: config, topic: topic, stop: make(chan struct{})}
+	p.client, err = kgo.NewClient(append(opts,
+		kgo.DefaultProduceTopic(topic),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordDeliveryTimeout(deliveryTimeout),
+		kgo.ProducerLinger(linger),
+		kgo.MaxBufferedRecords(maxBuffered),
+		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
+	)...)
+	if err != nil {
+		return nil, fmt.Errorf("make a Kafka client: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	err = p.findTopic(ctx)
+	if errors.Is(err, kerr.UnknownTopicOrPartition) && partitions > 0 {
+		if err = p.createTopic(ctx, partitions); err == nil {
+			log.Info("created topic", "topic", topic, "partitions", partitions)
+		}
+	}
+	if err != nil {
+		p.client.Close()
+		return nil, config.Explain("topic "+topic, err)
+	}
+	return p, nil
+}
+
+// findTopic asks the cluster for the topic.
+func (p *Pusher) findTopic(ctx context.Context) error {
+	if err := p.client.Ping(ctx); err != nil {
+		return err
+	}
+	request := kmsg.NewPtrMetadataRequest()
+	request.AllowAutoTopicCreation = false
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = kmsg.StringPtr(p.topic)
+	request.Topics = append(request.Topics, topic)
+	response, err := request.RequestWith(ctx, p.client)
+	if err != nil {
+		return err
+	}
+	if len(response.Topics) != 1 {
+		return kerr.UnknownTopicOrPartition
+	}
+	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
+}
+
+// createTopic makes the topic with retention.ms=-1 and the cluster's own
+// replication.
+func (p *Pusher) createTopic(ctx context.Context, partitions int) error {
+	request := kmsg.NewPtrCreateTopicsRequest()
+	topic := kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = p.topic, int32(partitions), -1
+	forever := kmsg.NewCreateTopicsRequestTopicConfig()
+	forever.Name, forever.Value = "retention.ms", kmsg.StringPtr("-1")
+	topic.Configs = append(topic.Configs, forever)
+	request.Topics = append(request.Topics, topic)
+	response, err := request.RequestWith(ctx, p.client)
+	if err != nil {
+		return err
+	}
+	if len(response.Topics) != 1 {
+		return fmt.Errorf("create topic %s: the broker answered nothing", p.topic)
+	}
+	if err := kerr.ErrorForCode(response.Topics[0].ErrorCode); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return fmt.Errorf("create topic %s: %w", p.topic, err)
+	}
+	return nil
+}
+
+// Push hands one record to the client; it blocks while too many are in flight.
+// It returns the first failure of any record pushed before.
+func (p *Pusher) Push(ctx context.Context, key, value []byte) error {
+	select {
+	case <-p.stop:
+		return p.failure()
+	default:
+	}
+	p.client.Produce(ctx, &kgo.Record{Key: key, Value: value}, p.delivered)
+	return nil
+}
+
+// Flush waits until every record is acknowledged or has failed.
+func (p *Pusher) Flush(ctx context.Context) error {
+	if err := p.client.Flush(ctx); err != nil {
+		return p.config.Explain("topic "+p.topic, err)
+	}
+	return p.failure()
+}
+
+// Acked is the number of records that the cluster has acknowledged.
+func (p *Pusher) Acked() int64 { return p.acked.Load() }
+
+// Close ends the client; records in flight fail.
+func (p *Pusher) Close() error {
+	p.client.Close()
+	return nil
+}
+
+// delivered is told the fate of each record.
+func (p *Pusher) delivered(_ *kgo.Record, err error) {
+	if err == nil {
+		p.acked.Add(1)
+		return
+	}
+	p.failed.Lock()
+	defer p.failed.Unlock()
+	if p.failed.err == nil {
+		p.failed.err = p.config.Explain("topic "+p.topic, err)
+		close(p.stop)
+	}
+}
+
+// failure is the first failure of a record, nil if there is none.
+func (p *Pusher) failure() error {
+	p.failed.Lock()
+	defer p.failed.Unlock()
+	return p.failed.err
+}

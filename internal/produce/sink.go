@@ -1,0 +1,32 @@
+package produce
+
+import (
+	"bufio"
+	"context"
+	"io"
+)
+
+// Sink takes records. Push may keep key and value until Flush has returned; the
+// caller does not change them. An error of either says that not everything
+// arrived, and is final.
+type Sink interface {
+	Push(ctx context.Context, key, value []byte) error
+	Flush(ctx context.Context) error
+}
+
+// Printer is a Sink that writes the values as JSON lines.
+type Printer struct{ w *bufio.Writer }
+
+// NewPrinter writes to w; Flush hands over what is buffered.
+func NewPrinter(w io.Writer) *Printer { return &Printer{bufio.NewWriterSize(w, bufferBytes)} }
+
+// Push writes one line.
+func (p *Printer) Push(_ context.Context, _, value []byte) error {
+	if _, err := p.w.Write(value); err != nil {
+		return err
+	}
+	return p.w.WriteByte('\n')
+}
+
+// Flush hands over what is buffered.
+func (p *Printer) Flush(context.Context) error { return p.w.Flush() }

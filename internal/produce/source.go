@@ -1,0 +1,92 @@
+package produce
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+)
+
+// Stdin is the name that stands for the standard input.
+const Stdin = "-"
+
+// bufferBytes is the size of the read buffers.
+const bufferBytes = 256 << 10
+
+// source is an opened file: decompressed, without a byte order mark.
+type source struct {
+	name string
+	*bufio.Reader
+	close func() error
+}
+
+// openSource opens a file, or stdin. read counts the bytes taken from the file
+// as it is on disk, for progress.
+func openSource(name string, stdin io.Reader, read *atomic.Int64) (*source, error) {
+	s := &source{name: name, close: func() error { return nil }}
+	raw := stdin
+	if name != Stdin {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		s.close = f.Close
+		raw = f
+	}
+	if err := s.begin(&countingReader{raw, read}); err != nil {
+		s.close()
+		return nil, fmt.Errorf("%s: %w", s.title(), err)
+	}
+	return s, nil
+}
+
+// begin looks at the first bytes: decompresses, drops a byte order mark, and
+// refuses what is neither text nor gzip.
+func (s *source) begin(r io.Reader) error {
+	buffered := bufio.NewReaderSize(r, bufferBytes)
+	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		unzipped, err := gzip.NewReader(buffered)
+		if err != nil {
+			return fmt.Errorf("read gzip: %w", err)
+		}
+		buffered = bufio.NewReaderSize(unzipped, bufferBytes)
+	}
+	beginning, err := buffered.Peek(4)
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("read: %w", err)
+	}
+	if err := refuseForeign(beginning); err != nil {
+		return err
+	}
+	if bytes.HasPrefix(beginning, []byte("\xef\xbb\xbf")) {
+		if _, err := buffered.Discard(3); err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+	}
+	s.Reader = buffered
+	return nil
+}
+
+// title is the file's name in messages.
+func (s *source) title() string {
+	if s.name == Stdin {
+		return "standard input"
+	}
+	return s.name
+}
+
+// countingReader counts what it lets through.
+type countingReader struct {
+	r io.Reader
+	n *atomic.Int64
+}
+
+// Read reads and counts.
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
