@@ -1,10 +1,13 @@
 // Package dedup is the rule by which the latest-ingested version of an event
 // wins. It is pure: the caller looks up what the state holds and writes what
-// Resolve says.
+// Resolve says. It does not own the order of versions (billing.Version does)
+// nor where anything is stored. Everything is a value or a pure function, safe
+// for concurrent use.
 //
 // Resolve is a merge: commutative, associative and idempotent over the set of
 // versions, so order, repetition, batching and restarts cannot change where
-// it ends. Only the split into outcomes depends on the order of arrival.
+// it ends. Only the split into outcomes, and which account-days were dirty on
+// the way, depend on the order of arrival.
 package dedup
 
 import "daybook/internal/billing"
@@ -21,6 +24,11 @@ type Winner struct {
 	Tied bool
 }
 
+// accountDay is where the winner's event counts; meaningless when Deleted.
+func (w *Winner) accountDay(t billing.TenantID) billing.AccountDay {
+	return billing.AccountDay{Tenant: t, Account: w.Account, Day: w.Day}
+}
+
 // Change says why an account-day became dirty, as a set.
 type Change uint8
 
@@ -33,35 +41,3 @@ const (
 	Removed  // an op=delete
 	Withheld // a record was quarantined, or its quarantine resolved
 )
-
-// Resolution is what applying one version does.
-type Resolution struct {
-	Outcome billing.Outcome
-	// Winner is the winner afterwards; Changed says it differs from before
-	// and must be written.
-	Winner  Winner
-	Changed bool
-	// Dirty are the account-days that the version touches, Dirty[:N].
-	Dirty [2]Touch
-	N     int
-	// Drop, when DropOld, is the account-day whose record of this event goes.
-	Drop    billing.AccountDay
-	DropOld bool
-	// Put says that the event itself must be written at its account-day.
-	Put bool
-	// Raise says that only the version of the stored event moves on.
-	Raise bool
-}
-
-// Touch is one account-day and why it is dirty.
-type Touch struct {
-	AccountDay billing.AccountDay
-	Change     Change
-}
-
-// Resolve applies next, whose content digest is digest, to the winner prev
-// (ok: there is one). cost is the winner's money, called only when the two
-// versions tie and their contents differ.
-func Resolve(prev Winner, ok bool, next *billing.Event, digest billing.Digest, cost func() (billing.Money, error)) (Resolution, error) {
-	panic("not built yet")
-}
