@@ -3,6 +3,7 @@ package lake
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,9 +78,17 @@ func lock(t testing.TB, s *Series) {
 // and cost as the second's amount.
 func publishDays(t testing.TB, s *Series, cost string, days ...string) *Manifest {
 	t.Helper()
-	prev, err := s.Current()
+	m, err := tryPublish(t, s, cost, days...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return m
+}
+
+func tryPublish(t testing.TB, s *Series, cost string, days ...string) (*Manifest, error) {
+	prev, err := s.Current()
+	if err != nil {
+		return nil, err
 	}
 	n := 1
 	if prev != nil {
@@ -87,30 +96,25 @@ func publishDays(t testing.TB, s *Series, cost string, days ...string) *Manifest
 	}
 	b, err := s.Begin(n, prev)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	m := fill(t, b, prev, cost, days...)
-	if err := b.Publish(m); err != nil {
-		t.Fatal(err)
+	m, err := fill(t, b, prev, cost, days...)
+	if err != nil {
+		return nil, err
 	}
-	return m
+	return m, b.Publish(m)
 }
 
-func fill(t testing.TB, b *Build, prev *Manifest, cost string, days ...string) *Manifest {
-	t.Helper()
+func fill(t testing.TB, b *Build, prev *Manifest, cost string, days ...string) (*Manifest, error) {
 	m := &Manifest{AsOf: testNow, Cutoff: "02:00"}
 	if prev != nil {
 		m.Previous = prev.Release
-		rewritten := map[string]bool{}
-		for _, d := range days {
-			rewritten[d] = true
-		}
 		for _, f := range prev.Files {
-			if _, dim := dimensionKeys[f.Dataset]; dim || rewritten[f.Day] {
+			if _, dim := dimensionKeys[f.Dataset]; dim || slices.Contains(days, f.Day) {
 				continue
 			}
 			if err := b.Link(f); err != nil {
-				t.Fatal(err)
+				return nil, err
 			}
 		}
 	}
@@ -118,7 +122,7 @@ func fill(t testing.TB, b *Build, prev *Manifest, cost string, days ...string) *
 	for _, name := range days {
 		d := day(t, name)
 		if err := writeDay(t, b, d, cost); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		changes = append(changes, ChangeRow{
 			Tenant: "acme", Account: "0001", Day: d, Kind: ChangeNew, Reasons: []string{"new", "corrected"},
@@ -126,20 +130,20 @@ func fill(t testing.TB, b *Build, prev *Manifest, cost string, days ...string) *
 		})
 	}
 	if _, err := b.WriteChanges(changes); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	owner := "Ann"
 	if _, err := b.WriteDimension(DimAccount, []string{"owner", "cost centre"}, []DimRow{
 		{Tenant: "acme", Key: "0001", Extra: []*string{&owner, nil}},
 		{Tenant: "acme", Key: "0002", Extra: []*string{nil, nil}},
 	}); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	faults, err := b.ReadBack()
-	if err != nil || len(faults) > 0 {
-		t.Fatal(err, faults)
+	if len(faults) > 0 {
+		err = fmt.Errorf("read back: %q", faults)
 	}
-	return m
+	return m, err
 }
 
 func writeDay(t testing.TB, b *Build, d billing.Day, cost string) error {

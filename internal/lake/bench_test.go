@@ -1,0 +1,52 @@
+package lake
+
+import (
+	"fmt"
+	"iter"
+	"testing"
+
+	"daybook/internal/billing"
+)
+
+// someEvents are rows of 2,000 accounts with random-looking ids.
+func someEvents(t testing.TB, d billing.Day, n int) iter.Seq2[*EventRow, error] {
+	row := event(t, d, "", "", "0.123456")
+	perAccount := max(n/2000, 1)
+	return func(yield func(*EventRow, error) bool) {
+		for i := range n {
+			r := row
+			r.Event.Account = billing.AccountID(fmt.Sprintf("%012d", i/perAccount))
+			h := uint64(i%perAccount)<<40 | uint64(i)*0x9e3779b97f4a7c15>>24
+			r.Event.ID = billing.EventID(fmt.Sprintf("%016x-4a7c-15e3-%012x", h, h*31&0xffffffffffff))
+			r.Event.Service = billing.ServiceName(serviceNames[i%len(serviceNames)])
+			r.Event.Cost = billing.MoneyFromParts(0, uint64(i%100_000)*1_000_000_000_000)
+			r.Event.Version.Source.Offset = int64(i)
+			if !yield(&r, nil) {
+				return
+			}
+		}
+	}
+}
+
+var serviceNames = []string{"Amazon Elastic Compute Cloud", "Amazon Simple Storage Service", "AWS Lambda", "Amazon RDS", "AmazonCloudWatch"}
+
+func BenchmarkWriteEvents(b *testing.B) {
+	for _, n := range []int{100, 1 << 20} {
+		b.Run(fmt.Sprintf("rows=%d", n), func(b *testing.B) {
+			s := diskLake(b)
+			d := day(b, "2025-01-01")
+			for b.Loop() {
+				build, err := s.Begin(1, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				f, err := build.WriteEvents(d, 0, someEvents(b, d, n))
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.SetBytes(f.Bytes)
+			}
+			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}
