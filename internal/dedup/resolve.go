@@ -29,8 +29,7 @@ type Touch struct {
 
 // Resolve applies next, whose content digest is digest, to the winner prev
 // (ok: there is one). cost is the money of the winner's event; it is called
-// only when the two versions tie, their contents differ and the winner is not
-// deleted. An error is cost's own.
+// only when two upserts tie and their contents differ. An error is cost's own.
 //
 //	next is                         outcome     dirty
 //	the first version               new         its account-day: Added
@@ -105,7 +104,8 @@ func replace(prev *Winner, next *billing.Event, digest billing.Digest, tied bool
 
 // ties reports whether the winner of prev and next is tied: whether a version
 // with the winner's ingested_at and source_revision carried other money. A
-// deleted event carries none, which is as much as zero.
+// deleted event carries none, which is other money than zero dollars: it does
+// not count as an event either.
 //
 // It is independent of the order: among the versions that tie with the winner
 // money differs, or it does not. Once a pair that differs was seen, one of the
@@ -119,17 +119,11 @@ func ties(prev *Winner, next *billing.Event, same bool, cost func() (billing.Mon
 	if prev.Tied || same {
 		return prev.Tied, nil
 	}
-	var is, was billing.Money
-	if next.Op != billing.Delete {
-		is = next.Cost
+	if prev.Deleted || next.Op == billing.Delete {
+		return true, nil // one of them alone: two deletes have the same content
 	}
-	if !prev.Deleted {
-		var err error
-		if was, err = cost(); err != nil {
-			return false, err
-		}
-	}
-	return is != was, nil
+	was, err := cost()
+	return err == nil && was != next.Cost, err
 }
 
 func winnerOf(e *billing.Event, digest billing.Digest) Winner {
