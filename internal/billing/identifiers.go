@@ -47,7 +47,8 @@ func (t TenantID) Valid() bool {
 	}
 	for i := range len(t) {
 		c := t[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || isDigit(c) || c == '_' || c == '.' || c == '-') {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && !isDigit(c) && c != '_' && c != '.' && c != '-' {
 			return false
 		}
 	}

@@ -55,7 +55,7 @@ func New(rules billing.Rules) *Decoder { return &Decoder{rules: rules} }
 // billing.Reasons; among the faults of JSON, for the first in reading order.
 // Whatever is readable beside the fault is in the rejection.
 func (d *Decoder) Decode(rec Record, e *billing.Event) (rounded bool, rej *billing.Rejection) {
-	j := judge{d: d, rec: &rec, tenant: d.rules.Bindings[rec.Topic]}
+	j := judge{d: d, rec: rec, tenant: d.rules.Bindings[rec.Topic]}
 	j.bound = j.tenant != ""
 	switch {
 	case rec.Null:
@@ -79,7 +79,7 @@ func (d *Decoder) Decode(rec Record, e *billing.Event) (rounded bool, rej *billi
 // were readable; text points into the record or the decoder's buffer.
 type judge struct {
 	d   *Decoder
-	rec *Record
+	rec Record
 	// rejection is the first fault; nil while there is none.
 	rejection *billing.Rejection
 	// whole says that the object was read to its end, so that a member that

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"strconv"
@@ -213,11 +214,11 @@ func (j *judge) judgeCost(inUSD bool) {
 		}
 	}
 	cost, rounded, err := billing.ParseMoney(string(text))
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		// An amount in another currency is no amount in USD.
 		j.cost, j.priced, j.rounded = cost, inUSD, rounded
-	case billing.ErrMoneyRange:
+	case errors.Is(err, billing.ErrMoneyRange):
 		j.failf(billing.CostOutOfRange, "cost_usd is %s", quote(raw))
 	default:
 		j.failf(billing.CostInvalid, "cost_usd is %s", quote(raw))

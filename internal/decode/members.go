@@ -86,8 +86,17 @@ type extra struct{ name, value []byte }
 // byteOrderMarks are those of UTF-8 and UTF-16.
 var byteOrderMarks = [...]string{"\xEF\xBB\xBF", "\xFE\xFF", "\xFF\xFE"}
 
-// errTooDeep stops a strict reading at a value that nests too deep.
-var errTooDeep = errors.New("nested too deep")
+// fault is why a reading of the JSON stopped.
+type fault uint8
+
+const (
+	sound fault = iota
+	broken
+	notObject
+	duplicateKey
+	tooDeep
+	trailing
+)
 
 // read finds the members of the object in value, notes the first fault of its
 // JSON in j, and reports whether it came to the end of the object. Where the
@@ -100,46 +109,38 @@ func (d *Decoder) read(value []byte, j *judge) (whole bool) {
 			return false
 		}
 	}
-	at, err := d.scan(value, false)
-	if err == nil {
+	at, fault := d.scan(value, false)
+	switch fault {
+	case sound:
 		return true
-	}
-	if err == errNotObject {
+	case notObject:
 		j.fail(billing.JSONNotObject, "the value must be a JSON object")
-		d.clear()
 		return false
 	}
 	j.salvaging = true
-	lenientAt, lenientErr := d.scan(value, true)
-	// A strict reading stops at the first fault. Where it is not one that the
-	// lenient reading lets pass, that one stops at the same place.
+	lenientAt, lenient := d.scan(value, true)
 	reason := billing.JSONSyntax
 	switch {
-	case err == errTooDeep || depth(value[:at]) > MaxDepth:
+	case fault == tooDeep || depth(value[:at]) > MaxDepth: // that came first
 		reason = billing.JSONTooDeep
-	case err == errTrailing:
+	case fault == trailing:
 		reason = billing.JSONTrailingData
-	case errors.Is(err, jsontext.ErrDuplicateName):
+	case fault == duplicateKey:
 		reason = billing.JSONDuplicateKey
-	case lenientErr == nil || lenientErr == errTrailing || lenientAt > at:
+	case lenient != broken || lenientAt > at: // invalid UTF-8 is all else that a lenient reading lets pass
 		reason = billing.JSONInvalidUTF8
 	}
 	j.failf(reason, "at byte %d of %d", at, len(value))
-	return lenientErr == nil || lenientErr == errTrailing
+	return lenient != broken
 }
 
-var (
-	errNotObject = errors.New("not an object")
-	errTrailing  = errors.New("trailing data")
-)
-
-// scan reads the object's members into d.raw and d.extra. On an error it
-// reports how many bytes were read before the fault, and keeps what it found.
+// scan reads the object's members into d.raw and d.extra. On a fault it
+// reports how many bytes were read before it, and keeps what it found.
 //
 // A lenient scan takes duplicate keys, invalid UTF-8 and any depth; of a
 // modelled member that is there twice it keeps neither, because no one knows
 // which is meant.
-func (d *Decoder) scan(value []byte, lenient bool) (at int, err error) {
+func (d *Decoder) scan(value []byte, lenient bool) (at int, f fault) {
 	d.clear()
 	d.input = *bytes.NewBuffer(value)
 	if lenient {
@@ -149,18 +150,18 @@ func (d *Decoder) scan(value []byte, lenient bool) (at int, err error) {
 	}
 	if d.json.PeekKind() != '{' {
 		if _, err := d.json.ReadValue(); err != nil {
-			return faultAt(err, len(value)), err
+			return faultOf(err, len(value))
 		}
-		return 0, errNotObject
+		return 0, notObject
 	}
 	if _, err := d.json.ReadToken(); err != nil {
-		return faultAt(err, len(value)), err
+		return faultOf(err, len(value))
 	}
 	var seen [memberCount]bool
 	for d.json.PeekKind() == '"' {
 		name, err := d.json.ReadValue()
 		if err != nil {
-			return faultAt(err, len(value)), err
+			return faultOf(err, len(value))
 		}
 		// The decoder's slices are good until its next call; the record's
 		// stay. Offsets lead from one to the other.
@@ -168,12 +169,12 @@ func (d *Decoder) scan(value []byte, lenient bool) (at int, err error) {
 		name = d.unquote(value[end-len(name) : end])
 		text, err := d.json.ReadValue()
 		if err != nil {
-			return faultAt(err, len(value)), err
+			return faultOf(err, len(value))
 		}
 		end = int(d.json.InputOffset())
 		text = value[end-len(text) : end : end]
 		if !lenient && (text[0] == '{' || text[0] == '[') && 1+depth(text) > MaxDepth {
-			return end, errTooDeep
+			return end, tooDeep
 		}
 		m := memberOf(name)
 		if m == unmodelled {
@@ -187,14 +188,14 @@ func (d *Decoder) scan(value []byte, lenient bool) (at int, err error) {
 		seen[m] = true
 	}
 	if _, err := d.json.ReadToken(); err != nil {
-		return faultAt(err, len(value)), err
+		return faultOf(err, len(value))
 	}
 	for at = int(d.json.InputOffset()); at < len(value); at++ {
 		if c := value[at]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
-			return at, errTrailing
+			return at, trailing
 		}
 	}
-	return at, nil
+	return at, sound
 }
 
 // clear forgets the members of the record before.
@@ -247,12 +248,16 @@ func (d *Decoder) appendAttributes(b []byte) []byte {
 	return append(b, '}')
 }
 
-// faultAt is where the decoder stopped, at most size.
-func faultAt(err error, size int) int {
+// faultOf is what the decoder's error says, and where it stopped, at most size.
+func faultOf(err error, size int) (at int, f fault) {
+	at, f = size, broken
 	if syntactic := (*jsontext.SyntacticError)(nil); errors.As(err, &syntactic) {
-		return min(int(syntactic.ByteOffset), size)
+		at = min(int(syntactic.ByteOffset), size)
 	}
-	return size
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		f = duplicateKey
+	}
+	return at, f
 }
 
 // depth is how deep objects and arrays nest in a JSON text, or in the
