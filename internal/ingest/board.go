@@ -92,8 +92,9 @@ func (b *board) listed(l *listing) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, bounds := range l.Partitions {
-		p := b.partitionLocked(id)
-		p.bounds, p.listed = bounds, true
+		if p, ok := b.mu.partitions[id]; ok {
+			p.bounds, p.listed = bounds, true
+		}
 	}
 }
 
@@ -115,12 +116,15 @@ func (b *board) known(id state.PartitionID) bool {
 	return ok
 }
 
-// place is a partition's durable next offset and its leader epoch.
+// place is a partition's durable next offset and its leader epoch; 0 and -1 of
+// one that the state does not have.
 func (b *board) place(id state.PartitionID) (next int64, epoch int32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := b.partitionLocked(id)
-	return p.next, p.epoch
+	if p, ok := b.mu.partitions[id]; ok {
+		return p.next, p.epoch
+	}
+	return 0, -1
 }
 
 // remaining is the number of offsets that may be read, by the last listing, after
