@@ -7,7 +7,6 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
-	"daybook/internal/state"
 )
 
 // The gates, as manifests and metrics name them.
@@ -222,8 +221,8 @@ func (in *input) checkConservation(f *faults) {
 	for i := range in.positions {
 		p := &in.positions[i]
 		name := fmt.Sprintf("%s/%d", in.topics[p.Partition.Topic].Name, p.Partition.Partition)
-		if p.NextOffset-p.FirstOffset != p.Delivered+p.Control+p.Holes {
-			f.add(gateConservation, fmt.Sprintf("%s: offsets %d to %d, but %d delivered, %d control records, %d holes", name, p.FirstOffset, p.NextOffset, p.Delivered, p.Control, p.Holes))
+		if p.NextOffset-p.FirstOffset != p.Delivered+p.Control+p.Holes+p.Gaps {
+			f.add(gateConservation, fmt.Sprintf("%s: offsets %d to %d, but %d delivered, %d control records, %d holes, %d in accepted gaps", name, p.FirstOffset, p.NextOffset, p.Delivered, p.Control, p.Holes, p.Gaps))
 		}
 		var outcomes int64
 		for o := range billing.OutcomeCount {
@@ -232,17 +231,10 @@ func (in *input) checkConservation(f *faults) {
 		if p.Delivered != outcomes {
 			f.add(gateConservation, fmt.Sprintf("%s: %d records delivered, %d have an outcome", name, p.Delivered, outcomes))
 		}
-		if p.Holes != 0 && !p.HolesExplained && !gapAcceptedIn(in.decisions, p.Partition) {
+		if p.Holes != 0 && !p.HolesExplained {
 			f.add(gateConservation, fmt.Sprintf("%s: %d offsets are missing from a topic that is neither transactional nor compacted", name, p.Holes))
 		}
 	}
-}
-
-// gapAcceptedIn reports whether an operator accepted a gap of the partition.
-func gapAcceptedIn(decisions []state.Decision, p state.PartitionID) bool {
-	return slices.ContainsFunc(decisions, func(d state.Decision) bool {
-		return d.Kind == state.GapAccepted && d.Topic == p.Topic && d.Partition == p.Partition
-	})
 }
 
 // checkLimits holds what changes against the limits on retractions and restatements.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -171,3 +172,6 @@ func (p *Publisher) tenants(c *Checkpoint) ([]billing.TenantID, error) {
 	}
 	return p.cfg.Tenants, nil
 }
+
+// AllDays is the window of every day.
+var AllDays = Window{From: math.MinInt32, To: math.MaxInt32}

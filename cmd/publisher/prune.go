@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"daybook/internal/billing"
+	"daybook/internal/cli"
+	"daybook/internal/lake"
+)
+
+type pruneCommand struct {
+	lakeFlags  `embed:""`
+	tenantFlag `embed:""`
+	Keep       int           `help:"Releases to keep: the newest so many." default:"30" env:"DAYBOOK_KEEP_RELEASES"`
+	Age        time.Duration `help:"Keep also what is younger than this, by as-of." default:"0s" env:"DAYBOOK_KEEP_AGE"`
+	Grace      time.Duration `help:"How long a pruned release's files stay for readers that have resolved it." default:"24h" env:"DAYBOOK_PRUNE_GRACE"`
+	DryRun     bool          `help:"Only print what would be pruned."`
+	JSON       bool          `name:"json" help:"Print as JSON."`
+}
+
+// pruned is a tenant's releases that were pruned.
+type pruned struct {
+	Tenant   billing.TenantID `json:"tenant_id"`
+	Releases []int            `json:"releases"`
+	DryRun   bool             `json:"dry_run,omitempty"`
+}
+
+// Validate refuses what would leave nothing.
+func (cmd *pruneCommand) Validate() error {
+	if cmd.Keep < 1 || cmd.Age < 0 || cmd.Grace < 0 {
+		return errors.New("--keep must be at least 1, --age and --grace not negative")
+	}
+	return nil
+}
+
+// Run prunes one tenant, or all.
+func (cmd *pruneCommand) Run(c *cli.Context) error {
+	l, err := cmd.open(c)
+	if err != nil {
+		return err
+	}
+	tenants, err := l.Tenants()
+	if err != nil {
+		return fmt.Errorf("list tenants: %w", err)
+	}
+	if cmd.Tenant != "" {
+		if _, err := cmd.pick(l); err != nil {
+			return err
+		}
+		tenants = []billing.TenantID{cmd.Tenant}
+	}
+	all := []pruned{}
+	var failed []error
+	for _, t := range tenants {
+		releases, err := cmd.prune(l.Tenant(t))
+		if err != nil {
+			failed = append(failed, fmt.Errorf("tenant %s: %w", t, err))
+			continue
+		}
+		all = append(all, pruned{Tenant: t, Releases: releases, DryRun: cmd.DryRun})
+	}
+	err = exit(errors.Join(failed...))
+	if cmd.JSON {
+		return errors.Join(err, cli.JSON(c.Stdout, all))
+	}
+	for _, p := range all {
+		verb := "pruned"
+		if cmd.DryRun {
+			verb = "would prune"
+		}
+		fmt.Fprintf(c.Stdout, "%s: %s %d releases %v\n", p.Tenant, verb, len(p.Releases), p.Releases)
+	}
+	return err
+}
+
+func (cmd *pruneCommand) prune(s *lake.Series) (releases []int, err error) {
+	unlock, err := s.Lock()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	releases, err = s.Prune(lake.Retention{Keep: cmd.Keep, Age: cmd.Age, Grace: cmd.Grace}, cmd.DryRun)
+	if releases == nil {
+		releases = []int{}
+	}
+	return releases, err
+}

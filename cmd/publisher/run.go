@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"daybook/internal/billing"
+	"daybook/internal/cli"
+	"daybook/internal/publish"
+)
+
+type runCommand struct {
+	stateFlags     `embed:""`
+	lakeFlags      `embed:""`
+	publish.Config `embed:""`
+	JSON           bool `name:"json" help:"Print the report as JSON."`
+}
+
+// Run publishes what is due and changed.
+func (r *runCommand) Run(c *cli.Context) error {
+	p, done, err := newPublisher(c, r.Config, &r.stateFlags, &r.lakeFlags)
+	if err != nil {
+		return err
+	}
+	report, err := p.Run(c)
+	done()
+	return finish(c, report, explain(err, &r.stateFlags), r.JSON)
+}
+
+// newPublisher wires a publisher to a state, a lake and the terminal. done ends the progress.
+func newPublisher(c *cli.Context, cfg publish.Config, s *stateFlags, l *lakeFlags) (p *publish.Publisher, done func(), err error) {
+	source, err := s.source(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	where, err := l.open(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	progress := c.NewProgress("publish", "days", 0)
+	return publish.New(cfg, publish.Deps{
+		Source: source, Lake: where, Now: c.Now, Log: c.Log,
+		Progress: func(_ billing.TenantID, done, total int64) { progress.Set(done, total) },
+	}), progress.Close, nil
+}
+
+// tenantResult is a tenant's line of the report, with its error and exit code.
+type tenantResult struct {
+	publish.TenantReport
+	ExitCode int    `json:"exit_code"`
+	Error    string `json:"error,omitempty"`
+}
+
+// finish prints a report and gives the run its exit code.
+func finish(c *cli.Context, report publish.Report, err error, asJSON bool) error {
+	results := make([]tenantResult, 0, len(report.Tenants))
+	for _, t := range report.Tenants {
+		r := tenantResult{TenantReport: t, ExitCode: gravest(t.Err)}
+		if t.Err != nil {
+			r.Error = t.Err.Error()
+		}
+		results = append(results, r)
+	}
+	if asJSON {
+		message := ""
+		if err != nil {
+			message = err.Error()
+		}
+		printErr := cli.JSON(c.Stdout, map[string]any{
+			"as_of": report.AsOf, "behind": report.Behind, "tenants": results, "exit_code": gravest(err), "error": message,
+		})
+		return errors.Join(exit(err), printErr)
+	}
+	for _, b := range report.Behind {
+		fmt.Fprintln(c.Stdout, "behind: "+b.String())
+	}
+	for i := range results {
+		fmt.Fprintln(c.Stdout, summary(&results[i].TenantReport))
+		for _, line := range results[i].Differ {
+			fmt.Fprintln(c.Stdout, "  differs: "+line)
+		}
+		for _, g := range results[i].Gates {
+			for _, line := range g.Detail {
+				fmt.Fprintf(c.Stdout, "  gate %s: %s\n", g.Gate, line)
+			}
+		}
+	}
+	return exit(err)
+}
+
+// summary is what a run came to for one tenant, in one line.
+func summary(t *publish.TenantReport) string {
+	s := fmt.Sprintf("%s: ", t.Tenant)
+	switch t.Outcome {
+	case publish.Published:
+		s += fmt.Sprintf("release %d", t.Release)
+	case publish.DryRun:
+		s += "dry run, would publish"
+	case publish.NothingNew:
+		if t.Release == 0 {
+			return s + "nothing is due"
+		}
+		return s + fmt.Sprintf("nothing new since release %d", t.Release)
+	default:
+		if t.Release == 0 {
+			s += "failed, no release"
+		} else {
+			s += fmt.Sprintf("failed, release %d stays", t.Release)
+		}
+	}
+	return s + fmt.Sprintf(", as of %s: %s new, %s restated, %s retracted, %s changed in completeness; totals moved by %s USD",
+		t.AsOf.Format("2006-01-02T15:04:05Z07:00"), cli.Count(t.Changes.New), cli.Count(t.Changes.Restated),
+		cli.Count(t.Changes.Retracted), cli.Count(t.Changes.Completeness), t.Changes.Delta)
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"daybook/internal/billing"
+	"daybook/internal/cli"
+	"daybook/internal/lake"
+	"daybook/internal/publish"
+)
+
+type statusCommand struct {
+	lakeFlags  `embed:""`
+	tenantFlag `embed:""`
+	Complete   *day              `help:"Exit 0 if this usage date is released and complete, 3 if not." placeholder:"YYYY-MM-DD"`
+	Account    billing.AccountID `help:"With --complete: this account's row instead of the whole day." placeholder:"ACCOUNT"`
+	JSON       bool              `name:"json" help:"Print as JSON."`
+}
+
+// Run says what is released.
+func (cmd *statusCommand) Run(c *cli.Context) error {
+	if cmd.Account != "" && cmd.Complete == nil {
+		return cli.Usagef("--account needs --complete DAY")
+	}
+	l, err := cmd.open(c)
+	if err != nil {
+		return err
+	}
+	tenant, err := cmd.pick(l)
+	if err != nil {
+		if cmd.Complete != nil && cli.ExitCode(err) == cli.ExitError {
+			return cli.Exit(cli.ExitIncomplete, err)
+		}
+		return err
+	}
+	series := l.Tenant(tenant)
+	if cmd.Complete != nil {
+		return cmd.complete(c, series, tenant)
+	}
+	m, err := series.Current()
+	if err != nil {
+		return exit(err)
+	}
+	hold, err := series.Hold()
+	if err != nil {
+		return exit(err)
+	}
+	return cmd.print(c, tenant, m, hold)
+}
+
+// complete answers a sensor.
+func (cmd *statusCommand) complete(c *cli.Context, s *lake.Series, tenant billing.TenantID) error {
+	done, err := publish.Completeness(s, cmd.Complete.Day, cmd.Account)
+	if err != nil {
+		return exit(err)
+	}
+	var result error
+	if !done.Complete {
+		result = cli.Exit(cli.ExitIncomplete, fmt.Errorf("%s of %s is not complete: %s", cmd.Complete.Day, tenant, strings.Join(done.Reasons, ", ")))
+	}
+	if cmd.JSON {
+		return errors.Join(result, cli.JSON(c.Stdout, done))
+	}
+	if done.Complete {
+		fmt.Fprintf(c.Stdout, "%s of %s is complete in release %d\n", cmd.Complete.Day, tenant, done.Release)
+	}
+	return result
+}
+
+// print prints the newest release in short.
+func (cmd *statusCommand) print(c *cli.Context, tenant billing.TenantID, m *lake.Manifest, hold *lake.Hold) error {
+	if m == nil {
+		return cli.Exit(cli.ExitError, fmt.Errorf("tenant %s has no release yet", tenant))
+	}
+	var incomplete []lake.DayEntry
+	first, last := "", ""
+	for _, d := range m.Days {
+		if d.AccountDays == 0 {
+			continue
+		}
+		if first == "" {
+			first = d.Day
+		}
+		last = d.Day
+		if d.Completeness != "complete" {
+			incomplete = append(incomplete, d)
+		}
+	}
+	incomplete = append(incomplete, m.NotComplete...)
+	if cmd.JSON {
+		return cli.JSON(c.Stdout, map[string]any{
+			"tenant_id": tenant, "release": m.Release, "as_of": m.AsOf, "first_day": first, "last_day": last,
+			"hold": hold, "not_complete": incomplete, "quarantine": m.Quarantine, "input": m.Input,
+		})
+	}
+	fmt.Fprintf(c.Stdout, "%s: release %d, as of %s, %s to %s\n", tenant, m.Release, m.AsOf.UTC().Format(time.RFC3339), first, last)
+	if hold != nil {
+		fmt.Fprintf(c.Stdout, "on hold since %s by %s: %s\n", hold.Since.UTC().Format(time.RFC3339), hold.Who, hold.Why)
+	}
+	for _, q := range m.Quarantine {
+		fmt.Fprintf(c.Stdout, "quarantine: %s records of %s, %s, arrived %s, readable %s USD\n", cli.Count(q.Records), q.Topic, q.Reason, q.ArrivalDay, q.Readable)
+	}
+	for _, d := range incomplete {
+		fmt.Fprintf(c.Stdout, "not complete: %s: %s\n", d.Day, strings.Join(reasons(&d), ", "))
+	}
+	return nil
+}
+
+// reasons are those of a day and a word on its accounts.
+func reasons(d *lake.DayEntry) []string {
+	all := d.Reasons
+	if n := len(d.Accounts); n > 0 {
+		all = append(all, fmt.Sprintf("quarantine in %d accounts", n))
+	}
+	return all
+}

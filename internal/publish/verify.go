@@ -1,0 +1,224 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
+	"daybook/internal/rollup"
+)
+
+// Verification is a release held against its files' hashes and against the
+// events in the state.
+type Verification struct {
+	Tenant   billing.TenantID `json:"tenant_id"`
+	Release  int              `json:"release"`
+	Files    int              `json:"files"`
+	Days     int              `json:"days"`
+	Accounts int              `json:"account_days"`
+	Events   int64            `json:"events"`
+	// Skipped are account-days that changed since the release: they cannot be compared.
+	Skipped int      `json:"account_days_changed_since"`
+	Differ  []string `json:"differences,omitempty"`
+	Err     error    `json:"-"`
+}
+
+// Verify recomputes everything that the newest release of each tenant holds, and
+// reads every file of it. Account-days that changed since are left out.
+func (p *Publisher) Verify(ctx context.Context) ([]Verification, error) {
+	c, err := p.deps.Source.Checkpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if closeErr := c.Close(); closeErr != nil {
+			p.deps.Log.Warn("drop checkpoint", "error", closeErr)
+		}
+	}()
+	in, err := p.readInput(c)
+	if err != nil {
+		return nil, err
+	}
+	tenants, err := p.tenants(c)
+	if err != nil {
+		return nil, err
+	}
+	var all []Verification
+	var failed []error
+	for _, t := range tenants {
+		s := p.deps.Lake.Tenant(t)
+		m, err := s.Current()
+		if err == nil && m == nil {
+			continue
+		}
+		v := Verification{Tenant: t}
+		if err == nil {
+			v.Release, v.Files = m.Release, len(m.Files)
+			err = (&verifier{p: p, in: in, series: s, m: m, v: &v}).verify(ctx)
+		}
+		if err == nil && len(v.Differ) > 0 {
+			err = fmt.Errorf("%w: release %d and the state: %s", ErrDifference, m.Release, v.Differ[0])
+		}
+		if v.Err = err; err != nil {
+			failed = append(failed, fmt.Errorf("tenant %s: %w", t, err))
+		}
+		all = append(all, v)
+	}
+	return all, errors.Join(failed...)
+}
+
+// verifier verifies one release.
+type verifier struct {
+	p      *Publisher
+	in     *input
+	series *lake.Series
+	m      *lake.Manifest
+	v      *Verification
+}
+
+func (v *verifier) verify(ctx context.Context) error {
+	if err := v.series.Verify(v.m, nil); err != nil {
+		return err
+	}
+	if err := v.in.notBehind(v.m); err != nil {
+		return err
+	}
+	planner := planner{in: v.in, tenant: v.v.Tenant, cutoff: v.p.cfg.Cutoff, prev: v.m}
+	w, err := planner.plan()
+	if err != nil {
+		return err
+	}
+	for i, day := range w.days {
+		if day.prev == nil || len(day.files) == 0 {
+			continue
+		}
+		if !day.known {
+			clear(day.dirty) // another state: its sequences say nothing of what changed
+		}
+		if err := v.day(ctx, day); err != nil {
+			return err
+		}
+		v.v.Days++
+		v.p.deps.Progress(v.v.Tenant, int64(i+1), int64(len(w.days)))
+	}
+	return nil
+}
+
+// day compares a day's totals, and then its events one by one.
+func (v *verifier) day(ctx context.Context, w *dayWork) error {
+	w.all = true
+	folds, err := foldDay(ctx, v.in.reader, v.v.Tenant, w)
+	if err != nil {
+		return err
+	}
+	b := &dayBuilder{series: v.series, prev: v.m, tenant: v.v.Tenant}
+	old, err := b.released(w)
+	if err != nil {
+		return err
+	}
+	fresh := make(map[billing.AccountID]*rollup.Totals, len(folds))
+	for i := range folds {
+		fresh[folds[i].account] = &folds[i].totals
+	}
+	services := old.services
+	for i := range old.rows {
+		was := &old.rows[i]
+		var own []lake.ServiceDayRow
+		own, services = servicesOf(services, was.Account)
+		now := fresh[was.Account]
+		delete(fresh, was.Account)
+		if _, dirty := w.dirty[was.Account]; dirty {
+			v.v.Skipped++
+			continue
+		}
+		v.v.Accounts++
+		if now == nil {
+			now = &rollup.Totals{}
+		}
+		if was.Total != now.Total || was.Events != now.Events || !slices.Equal(own, b.serviceRows(was.Account, now)) {
+			v.differ(differLine(was.Account, w.day, was, now))
+		}
+	}
+	for a, now := range fresh {
+		if _, dirty := w.dirty[a]; dirty {
+			v.v.Skipped++
+			continue
+		}
+		v.differ(differLine(a, w.day, nil, now))
+	}
+	return v.events(ctx, w)
+}
+
+// events walks a day's published events and its winners side by side.
+func (v *verifier) events(ctx context.Context, w *dayWork) error {
+	next, stop := iter.Pull2(eventsOf(ctx, v.in.reader, v.v.Tenant, w.day, "", ""))
+	defer stop()
+	winner, err, more := next()
+	advance := func() error {
+		winner, err, more = next()
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	dirty := func(a billing.AccountID) bool { _, ok := w.dirty[a]; return ok }
+	for _, f := range w.of(lake.Events) {
+		for row, err := range v.series.ReadEvents(v.m, f) {
+			if err != nil {
+				return fmt.Errorf("read events of %s: %w", w.day, err)
+			}
+			e := &row.Event
+			for more && before(winner, e) {
+				if !dirty(winner.Account) {
+					v.differ(fmt.Sprintf("event %q of account %q on %s is not in the release", winner.ID, winner.Account, w.day))
+				}
+				if err := advance(); err != nil {
+					return err
+				}
+			}
+			same := more && winner.ID == e.ID && winner.Account == e.Account
+			switch {
+			case dirty(e.Account):
+			case !same:
+				v.differ(fmt.Sprintf("event %q of account %q on %s is not in the state", e.ID, e.Account, w.day))
+			case e.Digest() != winner.Digest():
+				v.differ(fmt.Sprintf("event %q of account %q on %s has another content in the state", e.ID, e.Account, w.day))
+			default:
+				v.v.Events++
+			}
+			if same {
+				if err := advance(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for ; more; err = advance() {
+		if err != nil {
+			return err
+		}
+		if !dirty(winner.Account) {
+			v.differ(fmt.Sprintf("event %q of account %q on %s is not in the release", winner.ID, winner.Account, w.day))
+		}
+	}
+	return err
+}
+
+// before reports whether a comes before b in the order of a day's files.
+func before(a, b *billing.Event) bool {
+	if a.Account != b.Account {
+		return a.Account < b.Account
+	}
+	return a.ID < b.ID
+}
+
+func (v *verifier) differ(line string) {
+	const most = 1000
+	if len(v.v.Differ) < most {
+		v.v.Differ = append(v.v.Differ, line)
+	}
+}
