@@ -27,12 +27,18 @@ type command struct {
 	JSON    bool   `name:"json" help:"Print the summary as JSON."`
 
 	Kafka kafka.Config `embed:""`
+
+	Generate  bool                    `help:"Push synthetic load instead of files." group:"Synthetic load:"`
+	Synthetic produce.GeneratorConfig `embed:""`
 }
 
-// Run loads the files.
+// Run loads the files, or synthetic load.
 func (c *command) Run(ctx *cli.Context) error {
 	if err := c.usage(ctx); err != nil {
 		return cli.Exit(cli.ExitUsage, err)
+	}
+	if c.Generate {
+		return c.generate(ctx)
 	}
 	report := newReport(ctx, c.Check)
 	if c.Rejects != "" {
@@ -60,11 +66,41 @@ func (c *command) Run(ctx *cli.Context) error {
 	return report.end(c, sum, err)
 }
 
+// generate pushes synthetic load.
+func (c *command) generate(ctx *cli.Context) error {
+	sink, closeSink, err := c.sink(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeSink()
+	progress := ctx.NewProgress("generate", "records", c.Synthetic.Count)
+	defer progress.Close()
+	began := ctx.Now()
+	n, err := produce.Generate(ctx, c.Synthetic, sink, progress.Set)
+	progress.Close()
+	sum := produce.Summary{Rows: n, Pushed: n}
+	if c.JSON {
+		if printErr := cli.JSON(c.summaryTo(ctx), sum); printErr != nil && err == nil {
+			err = printErr
+		}
+	} else {
+		took := ctx.Now().Sub(began)
+		fmt.Fprintf(c.summaryTo(ctx), "%s synthetic records in %.1f s, %s a second\n", cli.Count(n), took.Seconds(), cli.Count(int64(float64(n)/max(took.Seconds(), 1e-9))))
+	}
+	if stopped(err) && c.Synthetic.Count == 0 {
+		return nil // endless load ends by being stopped
+	}
+	return err
+}
+
 // usage reports what is wrong with the command line.
 func (c *command) usage(ctx *cli.Context) error {
 	var faults []error
-	if len(c.Files) == 0 {
-		faults = append(faults, errors.New("nothing to read: name files, or - for standard input"))
+	if c.Generate && len(c.Files) > 0 {
+		faults = append(faults, errors.New("--generate and files exclude each other: give one"))
+	}
+	if len(c.Files) == 0 && !c.Generate {
+		faults = append(faults, errors.New("nothing to read: name files, - for standard input, or --generate"))
 	}
 	if c.Topic == "" && !c.DryRun {
 		faults = append(faults, errors.New("--topic is missing: name the topic to push to, or add --dry-run"))

@@ -7,26 +7,15 @@ const arenaBytes = 256 << 10
 // arena makes lasting copies of short-lived bytes, many to one allocation.
 type arena struct{ free []byte }
 
-// copy is a lasting copy of b.
+// copy is a lasting copy of b; of nothing it is nil.
 func (a *arena) copy(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
 	if len(b) > len(a.free) {
 		a.free = make([]byte, max(arenaBytes, len(b)))
 	}
 	n := copy(a.free, b)
-	kept := a.free[:n:n]
-	a.free = a.free[n:]
-	return kept
-}
-
-// copyOf is copy for a string; an empty one gives nil, a record without key.
-func (a *arena) copyOf(s string) []byte {
-	if s == "" {
-		return nil
-	}
-	if len(s) > len(a.free) {
-		a.free = make([]byte, max(arenaBytes, len(s)))
-	}
-	n := copy(a.free, s)
 	kept := a.free[:n:n]
 	a.free = a.free[n:]
 	return kept

@@ -20,7 +20,8 @@ const (
 type BadRowPolicy string
 
 // Config says what a load reads and how rows become events. It is one struct
-// for flags, environment and YAML.
+// for flags, environment and YAML. The zero Config is good for events, and for
+// tables that say themselves when they were exported.
 type Config struct {
 	Format     Format            `help:"How the files are written: auto (by their beginning), jsonl, csv, cur (AWS Cost and Usage Report) or focus." default:"auto" placeholder:"FORMAT" group:"What is read:"`
 	Map        map[string]string `help:"A field's column, as FIELD=COLUMN; before what the format says. attributes.NAME=COLUMN renames an attribute." mapsep:"none" placeholder:"FIELD=COLUMN" group:"What is read:"`
@@ -37,10 +38,10 @@ func (c *Config) Validate(now time.Time) error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 
-	if !slices.Contains(formats, c.Format) {
+	if c.Format != "" && !slices.Contains(formats, c.Format) {
 		fault("--format: %q is not one of auto, jsonl, csv, cur, focus", string(c.Format))
 	}
-	if c.BadRows != ReportBadRows && c.BadRows != PushBadRows {
+	if c.BadRows != "" && c.BadRows != ReportBadRows && c.BadRows != PushBadRows {
 		fault("--bad-rows: %q is not one of report, push", string(c.BadRows))
 	}
 	for _, field := range slices.Sorted(maps.Keys(c.Map)) {
@@ -105,7 +106,10 @@ func (c *Config) maps(column string) bool {
 
 // delimiter is the character between columns, 0 if there is not exactly one.
 func (c *Config) delimiter() rune {
-	if c.Delimiter == `\t` {
+	switch c.Delimiter {
+	case "":
+		return ','
+	case `\t`:
 		return '\t'
 	}
 	r, size := utf8.DecodeRuneInString(c.Delimiter)

@@ -66,15 +66,7 @@ func (l *Load) Run(ctx context.Context, now time.Time) (Summary, error) {
 		}
 		sum.Files++
 	}
-	flushCtx, cancel := context.WithoutCancel(ctx), func() {}
-	if err != nil {
-		flushCtx, cancel = context.WithTimeout(flushCtx, flushTimeout)
-	}
-	defer cancel()
-	if flushErr := l.Sink.Flush(flushCtx); err == nil || errors.Is(err, context.Canceled) {
-		err = errors.Join(flushErr, err)
-	}
-	return sum, err
+	return sum, finish(ctx, l.Sink, err)
 }
 
 // prepare checks every file's header, and with Config.EventID notes all rows.
@@ -136,6 +128,9 @@ func (l *Load) scan(ctx context.Context, name string, ids *ordinals) error {
 // JSON lines.
 func (l *Load) open(src *source, ids *ordinals) (*table, *mapping, error) {
 	format := l.Config.Format
+	if format == "" {
+		format = Auto
+	}
 	if format == Auto {
 		beginning, err := src.Peek(512)
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -230,7 +225,7 @@ func (l *Load) file(ctx context.Context, name string, ids *ordinals, total int64
 		if !dated {
 			sum.Undated++
 		}
-		if err := l.push(ctx, block.copyOf(id), block.copy(scratch), sum); err != nil {
+		if err := l.push(ctx, block.copy([]byte(id)), block.copy(scratch), sum); err != nil {
 			return err
 		}
 	}
@@ -259,6 +254,21 @@ func (l *Load) push(ctx context.Context, key, value []byte, sum *Summary) error 
 	}
 	sum.Pushed++
 	return nil
+}
+
+// finish waits for what was pushed, also after err has stopped the pushing, but
+// then not for ever. What the sink says of records pushed before comes first.
+func finish(ctx context.Context, sink Sink, err error) error {
+	flushCtx, cancel := context.WithoutCancel(ctx), func() {}
+	if err != nil {
+		flushCtx, cancel = context.WithTimeout(flushCtx, flushTimeout)
+	}
+	defer cancel()
+	flushErr := sink.Flush(flushCtx)
+	if errors.Is(flushErr, err) {
+		return flushErr
+	}
+	return errors.Join(flushErr, err)
 }
 
 // totalBytes is the size of the files, 0 if it is not known.
