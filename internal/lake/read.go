@@ -207,7 +207,8 @@ func decodeTable[T any](file io.ReaderAt, f File) iter.Seq2[*T, error] {
 			return
 		}
 		defer func() { _ = reader.Close() }()
-		batch := make([]T, readBatch)
+		// No more rows than there are: at the end, parquet-go looks for a page once a missing row and column.
+		batch := make([]T, min(readBatch, f.Rows+1))
 		rows := int64(0)
 		for {
 			var n int
