@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"daybook/internal/cli"
@@ -15,11 +14,8 @@ type brokerCommand struct {
 // Run prints where the broker listens, and serves until it is told to stop.
 func (b *brokerCommand) Run(c *cli.Context) error {
 	broker, err := sandbox.OpenBroker(b.BrokerConfig, c.Log)
-	if errors.Is(err, sandbox.ErrLocked) {
-		return cli.Exit(cli.ExitLocked, err)
-	}
 	if err != nil {
-		return err
+		return exit(err)
 	}
 	place := "in memory; it is gone when this stops"
 	if b.Data != "" {

@@ -14,6 +14,8 @@ const about = "Daybook on one machine, in one process: an embedded Kafka-compati
 
 type program struct {
 	Broker brokerCommand `cmd:"" help:"Run an embedded Kafka-compatible broker on 127.0.0.1 until stopped."`
+	Demo   demoCommand   `cmd:"" help:"Show a week of billing events, a release, a late correction, and a second release."`
+	Try    tryCommand    `cmd:"" help:"Put a bill of your own through the whole path and account for every row of it."`
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }

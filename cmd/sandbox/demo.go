@@ -1,0 +1,16 @@
+package main
+
+import (
+	"daybook/internal/cli"
+	"daybook/internal/sandbox"
+)
+
+type demoCommand struct {
+	Dir string `help:"Directory for everything, empty or new. Default: a new one among the temporary files." type:"path" placeholder:"DIR"`
+}
+
+// Run shows the demonstration.
+func (d *demoCommand) Run(c *cli.Context) error {
+	demo := sandbox.Demo{Dir: d.Dir, Out: c.Stdout, Log: quieter(c.Log)}
+	return exit(demo.Run(c))
+}

@@ -1,0 +1,130 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"daybook/internal/billing"
+	"daybook/internal/ingest"
+	"daybook/internal/kafka"
+	"daybook/internal/lake"
+	"daybook/internal/produce"
+	"daybook/internal/publish"
+	"daybook/internal/state"
+)
+
+// topicName is the topic of a sandbox's events.
+const topicName = "billing"
+
+// patience is how long an ingest may make no progress before it gives up.
+const patience = 30 * time.Second
+
+// books are a whole Daybook in one directory: broker, state and lake, each in
+// one of its own.
+type books struct {
+	dir    string
+	broker *Broker
+	log    *slog.Logger
+	lake   *lake.Lake
+}
+
+// newDir makes the directory of a sandbox: dir, which must be empty or
+// missing, or a new one beside the machine's temporary files.
+func newDir(dir, prefix string) (string, error) {
+	if dir == "" {
+		made, err := os.MkdirTemp("", prefix)
+		if err != nil {
+			return "", fmt.Errorf("make a directory: %w; name one with --dir", err)
+		}
+		return made, nil
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make directory: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	if len(entries) > 0 {
+		return "", fmt.Errorf("directory %s is not empty; name an empty or a new one with --dir", dir)
+	}
+	return dir, nil
+}
+
+// openBooks starts the broker, makes the topic and creates the state.
+func openBooks(ctx context.Context, dir string, rules ingest.RulesConfig, partitions int32, sync bool, log *slog.Logger) (*books, error) {
+	b := &books{dir: dir, log: log, lake: lake.Open(filepath.Join(dir, "lake"), lake.OS(), time.Now)}
+	var err error
+	b.broker, err = OpenBroker(BrokerConfig{
+		Data: filepath.Join(dir, "broker"), Topics: []TopicSpec{{topicName, partitions}}, Sync: sync,
+	}, log)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := ingest.Init(ctx, b.ingestConfig(), rules, ingest.Deps{Log: log}); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+// Close stops the broker; the directory stays.
+func (b *books) Close() error { return b.broker.Close() }
+
+func (b *books) stateDir() string { return filepath.Join(b.dir, "state") }
+
+func (b *books) kafka() kafka.Config { return kafka.Config{Brokers: []string{b.broker.Addr()}} }
+
+func (b *books) ingestConfig() ingest.Config {
+	return ingest.Config{
+		Kafka: b.kafka(), State: b.stateDir(), Topics: []string{topicName}, Tuning: ingest.DefaultTuning(),
+	}
+}
+
+// ingest consumes until caught up, like `ingest run --until-caught-up`.
+func (b *books) ingest(ctx context.Context) error {
+	o := ingest.RunOptions{UntilCaughtUp: true, Patience: patience}
+	g, err := ingest.New(b.ingestConfig(), ingest.RulesConfig{}, o, ingest.Deps{Log: b.log})
+	if err != nil {
+		return err
+	}
+	return errors.Join(g.Run(ctx), g.Close())
+}
+
+// publish makes a release of each tenant, like `publisher run`.
+func (b *books) publish(ctx context.Context, c publish.Config, progress func(t billing.TenantID, done, total int64)) (publish.Report, error) {
+	return publish.New(c, publish.Deps{
+		Source:   publish.StateDir{Dir: b.stateDir()},
+		Lake:     b.lake,
+		Log:      b.log,
+		Progress: progress,
+	}).Run(ctx)
+}
+
+// push brings files to the topic, like `produce`.
+func (b *books) push(ctx context.Context, load *produce.Load) (produce.Summary, error) {
+	sink, err := produce.NewPusher(ctx, b.kafka(), topicName, 0, b.log)
+	if err != nil {
+		return produce.Summary{}, err
+	}
+	load.Sink = sink
+	sum, err := load.Run(ctx, time.Now())
+	return sum, errors.Join(err, sink.Close())
+}
+
+// read opens the state, which no ingest may have open, for reading.
+func (b *books) read(f func(*state.Reader) error) error {
+	r, err := state.OpenReader(b.stateDir(), state.Options{Logger: b.log})
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(r), r.Close())
+}

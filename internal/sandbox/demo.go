@@ -1,0 +1,155 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"daybook/internal/billing"
+	"daybook/internal/cli"
+	"daybook/internal/ingest"
+	"daybook/internal/produce"
+	"daybook/internal/publish"
+)
+
+// ErrNotAsSaid is returned when a demonstration shows something else than what it says.
+var ErrNotAsSaid = errors.New("not what was to be shown")
+
+// Demo shows the books of a week: events, a release, a late correction, a
+// second release that differs in one day.
+type Demo struct {
+	Dir string // empty or missing; "": a new one, which Run names
+	Out io.Writer
+	Log *slog.Logger
+}
+
+// Run shows it and leaves everything in a directory that it names.
+func (d *Demo) Run(ctx context.Context) (err error) {
+	dir, err := newDir(d.Dir, "daybook-demo-")
+	if err != nil {
+		return err
+	}
+	b, err := openBooks(ctx, dir, ingest.RulesConfig{}, DefaultPartitions, true, d.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+
+	d.say("A week of billing events, %s to %s, in %s", weekFrom, weekTo, dir)
+	if err := d.turn(ctx, b, "events.jsonl", week()); err != nil {
+		return err
+	}
+	first, err := d.release(ctx, b, firstAsOf)
+	if err != nil {
+		return err
+	}
+	if err := first.printDaily(d.Out, func(billing.Day) bool { return true }); err != nil {
+		return err
+	}
+
+	c, before := correction()
+	d.say("\nA late correction: %s of %s costs %s, not %s", c.ID, c.Day, c.Cost, before)
+	if err := d.turn(ctx, b, "correction.jsonl", []charge{c}); err != nil {
+		return err
+	}
+	second, err := d.release(ctx, b, secondAsOf)
+	if err != nil {
+		return err
+	}
+	if err := second.printDaily(d.Out, func(day billing.Day) bool { return day.String() == correctedDay }); err != nil {
+		return err
+	}
+	d.say("\nRestated, as account_day_changes keeps it:")
+	if err := second.printChanges(d.Out); err != nil {
+		return err
+	}
+	if err := d.files(second, correctedDay); err != nil {
+		return err
+	}
+
+	d.say("\nRead it with DuckDB:\n  %s", second.duckdb())
+	d.say("\nEverything is in %s: broker/ (the topic), state/ (the system of record), lake/ (the releases).", dir)
+	return nil
+}
+
+// turn writes charges to a file, pushes it, and ingests until caught up.
+func (d *Demo) turn(ctx context.Context, b *books, name string, charges []charge) error {
+	file := filepath.Join(b.dir, name)
+	if err := os.WriteFile(file, jsonLines(charges...), 0o644); err != nil {
+		return fmt.Errorf("write events: %w", err)
+	}
+	var before, after intake
+	if err := b.read(before.read); err != nil {
+		return err
+	}
+	sum, err := b.push(ctx, &produce.Load{
+		Config: produce.Config{Format: produce.JSONLines, Delimiter: ",", BadRows: produce.ReportBadRows},
+		Files:  []string{file},
+	})
+	if err != nil {
+		return err
+	}
+	d.say("  produce    %s of %s to topic %s on %s", plural(sum.Pushed, "record"), name, topicName, b.broker.Addr())
+	if err := b.ingest(ctx); err != nil {
+		return err
+	}
+	if err := b.read(after.read); err != nil {
+		return err
+	}
+	d.say("  ingest     %s", after.since(before))
+	return nil
+}
+
+// release publishes as of a moment and opens what was published.
+func (d *Demo) release(ctx context.Context, b *books, asOf string) (*release, error) {
+	at, err := time.Parse(time.RFC3339, asOf)
+	if err != nil {
+		return nil, err
+	}
+	c := publish.DefaultConfig()
+	c.AsOf = publish.AsOf{Time: at}
+	if _, err := b.publish(ctx, c, nil); err != nil {
+		return nil, err
+	}
+	r, err := current(b.lake, billing.DefaultTenant)
+	if err != nil {
+		return nil, err
+	}
+	sum, accountDays, events, err := r.total()
+	if err != nil {
+		return nil, err
+	}
+	d.say("  publisher  release %d as of %s: %s from %s, %s USD\n", r.manifest.Release, stamp(r.manifest.AsOf),
+		plural(accountDays, "account-day"), plural(events, "event"), sum)
+	return r, nil
+}
+
+// files shows that a release wrote files of one day alone.
+func (d *Demo) files(r *release, day string) error {
+	own, linked := r.written()
+	d.say("\nWritten by release %d; the other %s are hard links to release %d's:", r.manifest.Release, plural(int64(linked), "file"), r.manifest.Previous)
+	for _, f := range own {
+		d.say("  %s", f.Path)
+		if f.Day != "" && f.Day != day {
+			return fmt.Errorf("%w: release %d wrote %s, which is not of %s", ErrNotAsSaid, r.manifest.Release, f.Path, day)
+		}
+	}
+	return nil
+}
+
+func (d *Demo) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(d.Out, format+"\n", args...) // a reader that left is no fault of the demonstration
+}
+
+// plural is a count of things.
+func plural(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return cli.Count(n) + " " + thing + "s"
+}

@@ -1,0 +1,87 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"daybook/internal/billing"
+)
+
+// maxExponent bounds a decimal's exponent before it is expanded; no cost is near it.
+const maxExponent = 60
+
+var (
+	scale = new(big.Int).Exp(big.NewInt(10), big.NewInt(billing.Scale), nil)
+	one   = big.NewInt(1)
+)
+
+// ledger adds up the costs that are pushed, from the text of the events, by
+// arithmetic of its own: what comes out at the other end is held against it.
+type ledger struct {
+	sum        big.Int // units of 10^-18, each cost rounded half-even
+	rows       int64
+	rounded    int64
+	unreadable int64
+}
+
+// add takes an event as it is pushed.
+func (l *ledger) add(event []byte) {
+	l.rows++
+	var e struct {
+		Cost json.RawMessage `json:"cost_usd"`
+	}
+	if json.Unmarshal(event, &e) != nil {
+		l.unreadable++
+		return
+	}
+	units, exact, ok := units(strings.Trim(string(e.Cost), `"`))
+	if !ok {
+		l.unreadable++
+		return
+	}
+	if !exact {
+		l.rounded++
+	}
+	l.sum.Add(&l.sum, units)
+}
+
+// units is a decimal in units of 10^-18, rounded half-even.
+func units(text string) (_ *big.Int, exact, ok bool) {
+	if i := strings.IndexAny(text, "eE"); i >= 0 {
+		exponent, err := strconv.Atoi(text[i+1:])
+		if err != nil || exponent > maxExponent || exponent < -maxExponent {
+			return nil, false, false
+		}
+	}
+	if text == "" || strings.Trim(text, "+-.0123456789eE") != "" || len(text) > 200 {
+		return nil, false, false
+	}
+	r, ok := new(big.Rat).SetString(text)
+	if !ok {
+		return nil, false, false
+	}
+	scaled := new(big.Int).Mul(r.Num(), scale)
+	floor, rest := new(big.Int).DivMod(scaled, r.Denom(), new(big.Int))
+	if rest.Sign() == 0 {
+		return floor, true, true
+	}
+	half := rest.Lsh(rest, 1).Cmp(r.Denom())
+	if half > 0 || half == 0 && floor.Bit(0) == 1 {
+		floor.Add(floor, one)
+	}
+	return floor, false, true
+}
+
+// equals reports whether money came to the same.
+func (l *ledger) equals(m billing.Money) bool {
+	got, _, ok := units(m.String())
+	return ok && got.Cmp(&l.sum) == 0
+}
+
+// String is the sum, exact, without trailing zeros.
+func (l *ledger) String() string {
+	text := new(big.Rat).SetFrac(&l.sum, scale).FloatString(billing.Scale)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+}
