@@ -29,16 +29,13 @@ func (s *Store) Checkpoint(dir string) (Head, error) {
 	if err := s.db.Flush(); err != nil {
 		return Head{}, fmt.Errorf("checkpoint: %w", err)
 	}
-	if err := s.o.FS.MkdirAll(dir, 0o700); err != nil {
+	if err := mkdirAll(s.o.FS, dir); err != nil {
 		return Head{}, fmt.Errorf("checkpoint: %w", err)
 	}
 	if err := s.db.Checkpoint(filepath.Join(dir, LiveDir), pebble.WithFlushedWAL()); err != nil {
 		return Head{}, fmt.Errorf("checkpoint: %w", err)
 	}
 	if err := syncDir(s.o.FS, dir); err != nil {
-		return Head{}, err
-	}
-	if err := syncDir(s.o.FS, filepath.Dir(dir)); err != nil {
 		return Head{}, err
 	}
 	s.metrics.checkpoints.Observe(s.o.Now().Sub(started).Seconds())

@@ -51,7 +51,7 @@ func Create(dir string, id Identity, o Options) error {
 	if err := id.Rules.Validate(); err != nil {
 		return fmt.Errorf("create state: %w", err)
 	}
-	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+	if err := mkdirAll(o.FS, dir); err != nil {
 		return fmt.Errorf("create state: %w", err)
 	}
 	if err := vacant(dir, o); err != nil {
@@ -134,6 +134,21 @@ func newDatabaseID() DatabaseID {
 	var b [16]byte
 	rand.Read(b[:]) // never fails
 	return DatabaseID(hex.EncodeToString(b[:]))
+}
+
+// mkdirAll makes dir, and what is missing above it, durably.
+func mkdirAll(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(dir); err == nil || !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := mkdirAll(fs, parent); err != nil {
+		return err
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(fs, parent)
 }
 
 func syncDir(fs vfs.FS, dir string) error {
