@@ -63,7 +63,9 @@ func one(partitions int32) *rapid.Generator[message] {
 				{"cost_usd", `"abc"`}, {"cost_usd", `-1.5`}, {"cost_usd", `1e20`}, {"account_id", `7`}, {"account_id", `""`},
 				{"service_name", `null`}, {"usage_date", `"2025-02-30"`}, {"usage_date", `"2025-02-01"`}, {"currency", `"NOK"`},
 				{"op", `"replace"`}, {"tenant_id", `".hidden"`}, {"event_id", `""`}, {"source_revision", `-1`},
-				{"ingested_at", `"2025-03-01T00:00:00Z"`}, {"ingested_at", `"yesterday"`}, {"charge_category", `"Gift"`},
+				{"ingested_at", `"2025-03-01T00:00:00Z"`}, {"ingestion_date", `"2025-01-01"`}, {"ingestion_date", `"2024-12-31"`},
+				{"usage_start", `"2025-01-01T23:30:00-01:00"`}, {"usage_start", `"2025-01-01T23:30:00+01:00"`}, {"source_revision", `1.5`},
+				{"charge_category", `"Credit"`}, {"cost_usd", `"-0.25"`}, {"usage_start", `"2025-01-02T12:00:00"`}, {"ingested_at", `"yesterday"`}, {"charge_category", `"Gift"`},
 			}).Draw(t, "broken")
 			members[broken[0]] = broken[1]
 			m.Value = encode(members)
@@ -109,7 +111,7 @@ func version(t *rapid.T, members map[string]string) map[string]string {
 		members["ingested_at"] = fmt.Sprintf("%q", week.Add(time.Duration(hour)*time.Hour).Format(time.RFC3339))
 	}
 	if n := rapid.IntRange(0, 2).Draw(t, "revision"); n > 0 {
-		members["source_revision"] = fmt.Sprint(n)
+		members["source_revision"] = []string{"1", "2.0"}[n-1]
 	}
 	if rapid.IntRange(0, 4).Draw(t, "tenant") == 0 {
 		members["tenant_id"] = `"other"`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,6 @@ var (
 	tenantShape = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$`)
 	dayShape    = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 	monthShape  = regexp.MustCompile(`^[0-9]{4}-(0[1-9]|1[0-2])$`)
-	wholeShape  = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
 	// zoned is RFC 3339: with seconds, and with Z or an offset.
 	zoned = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$`)
 )
@@ -87,12 +87,11 @@ func (m *Model) judge(r Record) (*Event, *Rejected) {
 	}
 
 	if raw, there := present(members, "source_revision"); there {
-		n, err := strconv.ParseInt(string(raw), 10, 64)
-		if err != nil || !wholeShape.Match(raw) {
+		n, whole := integer(string(raw))
+		if !whole {
 			fault("source revision")
-		} else {
-			e.Revision, no.Revision = n, n
 		}
+		e.Revision, no.Revision = n, n
 	}
 
 	if raw, there := present(members, "op"); there {
@@ -213,22 +212,29 @@ func (m *Model) ingestedAt(r Record, members map[string]json.RawMessage) (int64,
 	if !hasFirst && !hasSecond {
 		return r.Timestamp * int64(time.Millisecond), true
 	}
-	raw := first
-	if !hasFirst {
-		raw = second
+	var given []string
+	for _, one := range []struct {
+		raw   json.RawMessage
+		there bool
+	}{{first, hasFirst}, {second, hasSecond}} {
+		if one.there {
+			s, ok := text(one.raw)
+			if !ok {
+				return 0, false
+			}
+			given = append(given, s)
+		}
 	}
-	s, ok := text(raw)
-	if !ok {
-		return 0, false
-	}
-	t, ok := moment(s)
+	// Of a date and a time on that date, the time is meant.
+	sort.SliceStable(given, func(i, j int) bool { return !dayShape.MatchString(given[i]) && dayShape.MatchString(given[j]) })
+	t, ok := moment(given[0])
 	if !ok || t.Year() < 1970 || t.Year() > 2261 {
 		return 0, false
 	}
-	if hasFirst && hasSecond {
-		s, ok := text(second)
-		u, fine := moment(s)
-		if !ok || !fine || !u.Equal(t) {
+	if len(given) == 2 {
+		u, ok := moment(given[1])
+		sameDay := dayShape.MatchString(given[1]) && t.Format("2006-01-02") == given[1]
+		if !ok || !u.Equal(t) && !sameDay {
 			return 0, false
 		}
 	}

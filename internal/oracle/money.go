@@ -54,6 +54,16 @@ func dollars(text string) (usd *big.Rat, rounded, ok bool) {
 	return usd, usd.Cmp(exact) != 0, true
 }
 
+// integer reads a number that has the value of an integer from 0 to 2^63-1,
+// however it is written.
+func integer(text string) (int64, bool) {
+	n, rounded, ok := dollars(text)
+	if !ok || rounded || !n.IsInt() || n.Sign() < 0 || !n.Num().IsInt64() {
+		return 0, false
+	}
+	return n.Num().Int64(), true
+}
+
 // halfEven rounds to 18 places.
 func halfEven(x *big.Rat) *big.Rat {
 	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(18), nil)
