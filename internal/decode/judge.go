@@ -216,8 +216,9 @@ func (j *judge) judgeCost(inUSD bool) {
 	cost, rounded, err := billing.ParseMoney(string(text))
 	switch {
 	case err == nil:
-		// An amount in another currency is no amount in USD.
-		j.cost, j.priced, j.rounded = cost, inUSD, rounded
+		if inUSD { // else it is no amount in USD
+			j.cost, j.priced, j.rounded = cost, true, rounded
+		}
 	case errors.Is(err, billing.ErrMoneyRange):
 		j.failf(billing.CostOutOfRange, "cost_usd is %s", quote(raw))
 	default:
