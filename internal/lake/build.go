@@ -73,6 +73,17 @@ func (b *Build) Files() []File {
 	return files
 }
 
+// Amend replaces the manifest's entry of a file that this build wrote by one with the same bytes.
+func (b *Build) Amend(f File) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if was, ok := b.mu.files[f.Path]; !ok || was.SHA256 != f.SHA256 {
+		return fmt.Errorf("amend %s: release %d has no such file", f.Path, b.n)
+	}
+	b.mu.files[f.Path] = f
+	return nil
+}
+
 // Link takes a file over from the previous release, as a hard link.
 func (b *Build) Link(f File) error {
 	if b.prev == nil {

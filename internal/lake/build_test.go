@@ -202,3 +202,55 @@ func TestReleaseReadsBack(t *testing.T) {
 		}
 	}
 }
+
+func TestDimensionReadsBack(t *testing.T) {
+	l, _ := memLake()
+	s := l.Tenant("acme")
+	lock(t, s)
+	m := publishDays(t, s, "7", "2025-01-01")
+	columns, rows, err := s.ReadDimension(m, DimAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(columns, []string{"owner", "cost centre"}) || len(rows) != 2 || rows[0].Key != "0001" ||
+		*rows[0].Extra[0] != "Ann" || rows[0].Extra[1] != nil || rows[1].Extra[0] != nil {
+		t.Errorf("columns %q, rows %+v", columns, rows)
+	}
+	if columns, rows, err = s.ReadDimension(m, DimRegion); err != nil || len(columns) > 0 || len(rows) > 0 {
+		t.Errorf("empty dimension: %q %v %v", columns, rows, err)
+	}
+}
+
+func TestAmendKeepsTheBytes(t *testing.T) {
+	l, _ := memLake()
+	s := l.Tenant("acme")
+	lock(t, s)
+	b, err := s.Begin(1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := day(t, "2025-01-01")
+	f, err := b.WriteEvents(d, 0, events(event(t, d, "1", "a", "1")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Regions = []string{"eu-west-1"}
+	if err := b.Amend(f); err != nil {
+		t.Fatal(err)
+	}
+	other := f
+	other.SHA256 = "00"
+	if b.Amend(other) == nil {
+		t.Error("another file's entry was taken")
+	}
+	if err := b.Publish(&Manifest{AsOf: testNow}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.filesOf(Events, "2025-01-01")[0].Regions; !slices.Equal(got, f.Regions) {
+		t.Errorf("regions %v", got)
+	}
+}

@@ -1,11 +1,8 @@
 package lake
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
-
-	"github.com/parquet-go/parquet-go"
 
 	"daybook/internal/billing"
 )
@@ -82,7 +79,9 @@ func (s *Series) checkFile(name string, f File) (fault string, err error) {
 			return r.Tenant, &r.Delta, []string{billing.Day(r.Day).String(), r.Account}
 		})
 	default:
-		err = s.checkDimension(name, f, c)
+		_, err = readDimension(s.fs, name, f, dimensionKeys[f.Dataset], func(r DimRow) {
+			c.row(string(r.Tenant), nil, []string{r.Key})
+		})
 	}
 	if err != nil || c.fault != "" {
 		return c.fault, err
@@ -137,33 +136,4 @@ func checkRows[T any](fsys FS, name string, f File, c *checker, parts func(*T) (
 		c.row(parts(r))
 	}
 	return nil
-}
-
-// checkDimension reads a dimension by column, because its columns are the tenant's.
-func (s *Series) checkDimension(name string, f File, c *checker) error {
-	data, err := readHashed(s.fs, name, f)
-	if err != nil {
-		return err
-	}
-	return guarded(func() error {
-		file, err := parquet.OpenFile(bytes.NewReader(data), f.Bytes)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
-		columns := file.Schema().Columns()
-		if len(columns) < 2 || columns[0][0] != "tenant_id" || columns[1][0] != dimensionKeys[f.Dataset] {
-			return fmt.Errorf("%w: its columns are %v", ErrDamaged, columns)
-		}
-		for _, group := range file.RowGroups() {
-			if err := eachRow(group, func(row parquet.Row) {
-				c.row(string(row[0].ByteArray()), nil, []string{string(row[1].ByteArray())})
-			}); err != nil {
-				return err
-			}
-		}
-		if c.rows != f.Rows {
-			return fmt.Errorf("%w: %d rows instead of %d", ErrDamaged, c.rows, f.Rows)
-		}
-		return nil
-	})
 }

@@ -23,6 +23,11 @@ type File struct {
 	// First and Last are the least and the greatest account of a file of a day.
 	First billing.AccountID `json:"first_account,omitempty"`
 	Last  billing.AccountID `json:"last_account,omitempty"`
+	// Regions and Pricing are the distinct values of a file of events, Digest the
+	// order-independent digest of its events. Whoever writes the rows fills them in; see Build.Amend.
+	Regions []string `json:"regions,omitempty"`
+	Pricing []string `json:"pricing_models,omitempty"`
+	Digest  string   `json:"digest,omitempty"`
 	// WrittenBy is the release that wrote the file; a later one links it.
 	WrittenBy int `json:"written_by"`
 }

@@ -88,6 +88,67 @@ func (s *Series) ReadChanges(m *Manifest, n int) ([]ChangeRow, error) {
 	return rows, nil
 }
 
+// ReadDimension reads a dimension: its own columns' names, and its rows.
+func (s *Series) ReadDimension(m *Manifest, ds Dataset) (columns []string, rows []DimRow, err error) {
+	key, ok := dimensionKeys[ds]
+	if !ok {
+		return nil, nil, fmt.Errorf("read dimension: %s is none", ds)
+	}
+	for _, f := range m.filesOf(ds, "") {
+		name, err := s.filePath(m.Release, f)
+		if err != nil {
+			return nil, nil, err
+		}
+		columns, err = readDimension(s.fs, name, f, key, func(r DimRow) { rows = append(rows, r) })
+		if err != nil {
+			return nil, nil, fmt.Errorf("read %s of release %d: %w", f.Path, m.Release, err)
+		}
+	}
+	return columns, rows, nil
+}
+
+// readDimension reads a dimension's file, whose columns after the key are the tenant's.
+func readDimension(fsys FS, name string, f File, key string, take func(DimRow)) (columns []string, err error) {
+	data, err := readHashed(fsys, name, f)
+	if err != nil {
+		return nil, err
+	}
+	err = guarded(func() error {
+		file, err := parquet.OpenFile(bytes.NewReader(data), f.Bytes)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		for _, path := range file.Schema().Columns() {
+			columns = append(columns, strings.Join(path, "."))
+		}
+		if len(columns) < 2 || columns[0] != "tenant_id" || columns[1] != key {
+			return fmt.Errorf("%w: its columns are %v", ErrDamaged, columns)
+		}
+		columns = columns[2:]
+		n := int64(0)
+		for _, group := range file.RowGroups() {
+			if err := eachRow(group, func(row parquet.Row) {
+				r := DimRow{Tenant: billing.TenantID(row[0].String()), Key: row[1].String(), Extra: make([]*string, len(columns))}
+				for i, v := range row[2:] {
+					if !v.IsNull() {
+						text := v.String()
+						r.Extra[i] = &text
+					}
+				}
+				take(r)
+				n++
+			}); err != nil {
+				return err
+			}
+		}
+		if n != f.Rows {
+			return fmt.Errorf("%w: %d rows instead of %d", ErrDamaged, n, f.Rows)
+		}
+		return nil
+	})
+	return columns, err
+}
+
 // ReadEvents reads a file of normalized_billing_events, its hash checked first, in memory bounded
 // by a few pages. Each row is the caller's. Times are truncated to microseconds; Op, source
 // revision, digest and the topic's ordinal are not in the file.
