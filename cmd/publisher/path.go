@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"os"
 
+	"daybook/internal/billing"
 	"daybook/internal/cli"
+	"daybook/internal/lake"
 )
 
 type pathCommand struct {
@@ -32,13 +35,22 @@ func (cmd *pathCommand) Run(c *cli.Context) error {
 	case cmd.JSON:
 		return cli.JSON(c.Stdout, map[string]any{"tenant_id": tenant, "release": n, "path": dir})
 	case cmd.DuckDB:
-		m, err := l.Tenant(tenant).Manifest(n)
-		if err != nil {
-			return exit(err)
-		}
-		_, err = fmt.Fprint(c.Stdout, duckDBViews(dir, m))
+		_, err = fmt.Fprint(c.Stdout, lake.DuckDBViews(dir))
 		return err
 	}
 	_, err = fmt.Fprintln(c.Stdout, dir)
 	return err
+}
+
+// place is where a release lies: n, or with 0 the newest.
+func place(l *lake.Lake, t billing.TenantID, n int) (int, string, error) {
+	s := l.Tenant(t)
+	if n == 0 {
+		return s.Resolve()
+	}
+	dir := s.Dir(n)
+	if _, err := os.Stat(dir); err != nil {
+		return 0, "", fmt.Errorf("release %d of tenant %s: %w: it was never made, or is pruned", n, t, lake.ErrNoRelease)
+	}
+	return n, dir, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
+	"daybook/internal/rollup"
 )
 
 // Difference is one cell, or one row, in which a release and a file of expected
@@ -131,7 +132,7 @@ func (c *Comparison) day(s *lake.Series, m *lake.Manifest, entry *lake.DayEntry,
 			}
 			var ok bool
 			if sum, ok = sum.Add(r.Total); !ok {
-				return fmt.Errorf("%s: %w", entry.Day, errOverflow)
+				return fmt.Errorf("%s: %w", entry.Day, rollup.ErrOverflow)
 			}
 			events += r.Events
 		}
@@ -147,7 +148,7 @@ func (c *Comparison) row(e *expected, key expectedKey, money billing.Money, even
 	c.Released++
 	var ok bool
 	if c.Total, ok = c.Total.Add(money); !ok {
-		return errOverflow
+		return rollup.ErrOverflow
 	}
 	want := e.rows[key]
 	if want == nil {

@@ -189,7 +189,7 @@ func (b *dayBuilder) judge(w *dayWork, a billing.AccountID, was *lake.AccountDay
 	}
 	var ok bool
 	if change.Delta, ok = change.New.Sub(change.Old); !ok {
-		return nil, nil, fmt.Errorf("account %q on %s: %w", a, w.day, errOverflow)
+		return nil, nil, fmt.Errorf("account %q on %s: %w", a, w.day, rollup.ErrOverflow)
 	}
 
 	var row *lake.AccountDayRow

@@ -22,6 +22,3 @@ var (
 	// ErrUsage: an argument that cannot be meant.
 	ErrUsage = errors.New("bad argument")
 )
-
-// errOverflow: a sum leaves DECIMAL(38,18).
-var errOverflow = errors.New("sum leaves DECIMAL(38,18)")

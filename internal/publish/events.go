@@ -24,7 +24,7 @@ func newEventFacts() eventFacts {
 
 // add merges the facts of other events into f.
 func (f *eventFacts) add(g eventFacts) {
-	f.digest = xor(f.digest, g.digest)
+	f.digest = plus(f.digest, g.digest)
 	for k := range g.regions {
 		f.regions[k] = struct{}{}
 	}
@@ -47,12 +47,10 @@ func (f *eventFacts) note(e *billing.Event) {
 	}
 }
 
-// xor combines order-independent digests.
-func xor(a, b billing.Digest) billing.Digest {
-	for i := range a {
-		a[i] ^= b[i]
-	}
-	return a
+// plus combines order-independent digests.
+func plus(a, b billing.Digest) billing.Digest {
+	sum, _ := rollup.Merge(rollup.Totals{Digest: a}, rollup.Totals{Digest: b}) // without money nothing overflows
+	return sum.Digest
 }
 
 // writeEvents links the event files in which nothing changed and writes the
@@ -107,7 +105,7 @@ func (b *dayBuilder) changedEvents(w *dayWork, now dayRows, folds []folded, r *d
 		// Another state: only the digest of the day can say that nothing changed.
 		var digest billing.Digest
 		for i := range folds {
-			digest = xor(digest, folds[i].totals.Digest)
+			digest = plus(digest, folds[i].totals.Digest)
 		}
 		if hexDigest(digest) == w.prev.Digest {
 			return func(_, _ billing.AccountID) bool { return false }
@@ -147,7 +145,7 @@ func (b *dayBuilder) factsOf(ctx context.Context, w *dayWork, f lake.File) (even
 			return facts, fmt.Errorf("read events of %s: %w", w.day, err)
 		}
 		if e.Account != account {
-			facts.digest = xor(facts.digest, fold.Totals().Digest)
+			facts.digest = plus(facts.digest, fold.Totals().Digest)
 			fold.Reset()
 			account = e.Account
 		}
@@ -156,7 +154,7 @@ func (b *dayBuilder) factsOf(ctx context.Context, w *dayWork, f lake.File) (even
 			return facts, err
 		}
 	}
-	facts.digest = xor(facts.digest, fold.Totals().Digest)
+	facts.digest = plus(facts.digest, fold.Totals().Digest)
 	return facts, nil
 }
 
@@ -170,7 +168,7 @@ func (b *dayBuilder) writeCut(ctx context.Context, d billing.Day, part int, cut 
 		if row == nil || row.Total != totals.Total || row.Events != totals.Events {
 			r.faults.add(gateSums, fmt.Sprintf("events of account %q on %s come to %s in %d events, its account-day does not", account, d, totals.Total, totals.Events))
 		}
-		facts.digest = xor(facts.digest, totals.Digest)
+		facts.digest = plus(facts.digest, totals.Digest)
 		seen++
 	}
 	events := func() iter.Seq2[*lake.EventRow, error] {

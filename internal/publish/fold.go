@@ -38,15 +38,17 @@ func eventsOf(ctx context.Context, r *state.Reader, t billing.TenantID, d billin
 func after(a billing.AccountID) billing.AccountID { return a + "\x00" }
 
 // foldDay adds up account-days, ascending: all of a day, or those named.
-// One without events is not among the result.
+// One without events is not among the result. Digests are made only where the
+// day is compared with the release of another state.
 func foldDay(ctx context.Context, r *state.Reader, t billing.TenantID, w *dayWork) ([]folded, error) {
+	fold := rollup.Fold{NoDigest: w.prev == nil || w.known}
 	if w.all {
-		return foldRange(ctx, nil, r, t, w.day, "", "")
+		return foldRange(ctx, nil, &fold, r, t, w.day, "", "")
 	}
 	var out []folded
 	var err error
 	for _, a := range w.accounts() {
-		if out, err = foldRange(ctx, out, r, t, w.day, a, after(a)); err != nil {
+		if out, err = foldRange(ctx, out, &fold, r, t, w.day, a, after(a)); err != nil {
 			return nil, err
 		}
 	}
@@ -54,8 +56,7 @@ func foldDay(ctx context.Context, r *state.Reader, t billing.TenantID, w *dayWor
 }
 
 // foldRange appends the account-days of a range of accounts to out.
-func foldRange(ctx context.Context, out []folded, r *state.Reader, t billing.TenantID, d billing.Day, from, to billing.AccountID) ([]folded, error) {
-	var fold rollup.Fold
+func foldRange(ctx context.Context, out []folded, fold *rollup.Fold, r *state.Reader, t billing.TenantID, d billing.Day, from, to billing.AccountID) ([]folded, error) {
 	var account billing.AccountID
 	any := false
 	end := func() {

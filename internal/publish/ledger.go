@@ -6,6 +6,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
+	"daybook/internal/rollup"
 )
 
 // maxNotComplete bounds how many due days after the last one with events a
@@ -39,7 +40,7 @@ func summarize(changes []lake.ChangeRow) (s lake.ChangeSummary, err error) {
 		c := &changes[i]
 		var ok bool
 		if s.Delta, ok = s.Delta.Add(c.Delta); !ok {
-			return s, fmt.Errorf("sum of deltas: %w", errOverflow)
+			return s, fmt.Errorf("sum of deltas: %w", rollup.ErrOverflow)
 		}
 		switch c.Kind {
 		case lake.ChangeNew:
@@ -54,7 +55,7 @@ func summarize(changes []lake.ChangeRow) (s lake.ChangeSummary, err error) {
 			s.Retracted++
 		}
 		if s.RestatedAbs, ok = s.RestatedAbs.Add(abs(c.Delta)); !ok {
-			return s, fmt.Errorf("sum of restatements: %w", errOverflow)
+			return s, fmt.Errorf("sum of restatements: %w", rollup.ErrOverflow)
 		}
 	}
 	return s, nil

@@ -8,6 +8,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
+	"daybook/internal/rollup"
 )
 
 // reasonRollback is the ledger's reason for what a rollback changes.
@@ -221,7 +222,7 @@ func diffRows(changes []lake.ChangeRow, d billing.Day, was, now []lake.AccountDa
 		}
 		var ok bool
 		if c.Delta, ok = c.New.Sub(c.Old); !ok {
-			return nil, fmt.Errorf("account %q on %s: %w", c.Account, d, errOverflow)
+			return nil, fmt.Errorf("account %q on %s: %w", c.Account, d, rollup.ErrOverflow)
 		}
 		switch {
 		case old == nil:
