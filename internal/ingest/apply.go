@@ -61,7 +61,7 @@ func (s *stream) write(b *batch, e *evidence) error {
 		}
 	}
 	if len(w.Advances) == 0 && len(w.CaughtUp) == 0 {
-		return nil
+		return s.done()
 	}
 	start := s.deps.Now()
 	applied, err := s.store.Apply(w)
@@ -73,7 +73,15 @@ func (s *stream) write(b *batch, e *evidence) error {
 	if len(w.Records) > 0 {
 		s.progressed.Store(s.deps.Now().UnixNano())
 	}
-	if s.opts.UntilCaughtUp && s.board.caughtUpSince(s.started) {
+	return s.done()
+}
+
+// done is errDone once the run has read what it was to read.
+func (s *stream) done() error {
+	switch {
+	case s.until != nil && s.board.reached(s.until):
+		return errDone
+	case s.until == nil && s.opts.UntilCaughtUp && s.board.caughtUpSince(s.started):
 		return errDone
 	}
 	return nil

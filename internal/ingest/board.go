@@ -210,6 +210,33 @@ func (b *board) caughtUpSince(t time.Time) bool {
 	return len(b.mu.partitions) > 0
 }
 
+// reached reports whether every partition of until is durable up to there.
+func (b *board) reached(until map[state.PartitionID]int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, end := range until {
+		if p, ok := b.mu.partitions[id]; !ok || p.next < end {
+			return false
+		}
+	}
+	return true
+}
+
+// progress is how many offsets are durable out of how many there are, or up to until.
+func (b *board) progress(until map[state.PartitionID]int64) (done, total int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, p := range b.mu.partitions {
+		end := p.bounds.End
+		if until != nil {
+			end = until[id]
+		}
+		done += min(p.next, end)
+		total += end
+	}
+	return done, total
+}
+
 // live is the board for others.
 func (b *board) live() control.Live {
 	b.mu.Lock()

@@ -1,9 +1,11 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -199,6 +201,9 @@ func (s *stream) take(ctx context.Context, ds decoders, b *batch, fetches kgo.Fe
 		if !ok || len(p.Records) == 0 {
 			return
 		}
+		if s.until != nil {
+			p.Records = before(p.Records, s.until[id])
+		}
 		next, ok := s.next[id]
 		if !ok {
 			next, _ = s.board.place(id)
@@ -213,6 +218,12 @@ func (s *stream) take(ctx context.Context, ds decoders, b *batch, fetches kgo.Fe
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// before are the records before offset end; records are in the order of the log.
+func before(records []*kgo.Record, end int64) []*kgo.Record {
+	n, _ := slices.BinarySearchFunc(records, end, func(r *kgo.Record, end int64) int { return cmp.Compare(r.Offset, end) })
+	return records[:n]
 }
 
 // partitionID is the state's name of a partition.

@@ -59,6 +59,7 @@ type Ingester struct {
 	metrics  *metrics
 	copies   *copies
 	rare     *rareLog
+	until    map[state.PartitionID]int64 // nil: no end; read these far and no farther
 
 	started    time.Time    // set by Run
 	progressed atomic.Int64 // when records were last written, in nanoseconds
@@ -82,28 +83,36 @@ func New(cfg Config, rules RulesConfig, opts RunOptions, deps Deps) (*Ingester, 
 	return g, nil
 }
 
-// load reads what the state is a state of.
+// load reads what the state is a state of, and checks it against what is asked for.
 func (g *Ingester) load(rules RulesConfig) error {
-	r, err := g.store.Reader()
-	if err != nil {
+	if err := g.remember(); err != nil {
 		return err
 	}
-	defer r.Close()
-	g.identity = r.Identity()
 	if err := sameTopics(g.identity, g.cfg.Topics); err != nil {
 		return err
 	}
 	if err := rules.check(g.identity.Rules); err != nil {
 		return err
 	}
-	positions, err := r.Positions()
+	var err error
+	g.copies, err = newCopies(g.cfg.State, g.store, g.cfg.CheckpointMaxAge, g.deps.Now)
+	return err
+}
+
+// remember reads identity and positions from the state.
+func (g *Ingester) remember() error {
+	r, err := g.store.Reader()
 	if err != nil {
+		return err
+	}
+	g.identity = r.Identity()
+	positions, err := r.Positions()
+	if err := errors.Join(err, r.Close()); err != nil {
 		return err
 	}
 	g.metrics = newMetrics(g.deps.Metrics)
 	g.board = newBoard(g.identity, positions, g.metrics)
-	g.copies, err = newCopies(g.cfg.State, g.store, g.cfg.CheckpointMaxAge, g.deps.Now)
-	return err
+	return nil
 }
 
 // sameTopics refuses topics that are not the state's; none asked for is well.
@@ -155,8 +164,7 @@ var errDone = errors.New("caught up")
 // caught up, if so asked. Brokers that are away and rights that are missing are waited for.
 // A *Stop means that going on would lose input; every other error that the storage failed.
 func (g *Ingester) Run(ctx context.Context) error {
-	g.started = g.deps.Now()
-	g.progressed.Store(g.started.UnixNano())
+	g.begin()
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return control.Listen(ctx, g.cfg.State, handler{g}) })
 	work.Go(func() error { return g.watch(ctx) })
@@ -174,6 +182,12 @@ func (g *Ingester) Run(ctx context.Context) error {
 	return err
 }
 
+// begin notes when the run began.
+func (g *Ingester) begin() {
+	g.started = g.deps.Now()
+	g.progressed.Store(g.started.UnixNano())
+}
+
 // watch removes old checkpoints, sets the gauges and speaks up while the storage stalls.
 func (g *Ingester) watch(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
@@ -188,7 +202,9 @@ func (g *Ingester) watch(ctx context.Context) error {
 		if err := g.store.Health(); err != nil {
 			g.rare.warn("the storage does not take writes", "cause", err)
 		}
-		if err := g.copies.reap(); err != nil {
+		if g.copies == nil {
+			// A rebuild makes no checkpoints.
+		} else if err := g.copies.reap(); err != nil {
 			g.rare.warn("an old checkpoint cannot be removed", "cause", err)
 		}
 		if idle := g.deps.Now().Sub(time.Unix(0, g.progressed.Load())); g.opts.UntilCaughtUp && idle > g.opts.Patience {

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+
+	"daybook/internal/cli"
+	"daybook/internal/ingest"
+	"daybook/internal/state"
+)
+
+// errDifference is returned when a check or comparison found something.
+var errDifference = errors.New("differences found")
+
+// exit gives an error its exit code, and its remedy where the package that found it knows none.
+func exit(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, state.ErrLocked):
+		return cli.Exit(cli.ExitLocked, err)
+	case errors.Is(err, ingest.ErrBehind):
+		return cli.Exit(cli.ExitIncomplete, err)
+	case errors.Is(err, ingest.ErrOtherTopics), errors.Is(err, ingest.ErrRulesChanged):
+		return cli.Exit(cli.ExitUsage, err)
+	case errors.Is(err, errDifference):
+		return cli.Exit(cli.ExitGate, err)
+	}
+	return err
+}
+
+// stateFlag names the state directory, for commands that need nothing else.
+type stateFlag struct {
+	State string `help:"State directory." env:"DAYBOOK_STATE" placeholder:"DIR" required:""`
+}
+
+// deciderFlags say who decides and why.
+type deciderFlags struct {
+	Who string `help:"Who decides." env:"USER" default:"unknown"`
+	Why string `help:"Why; kept with the decision and shown in every manifest." required:"" placeholder:"TEXT"`
+}
+
+// deps is the world of a command.
+func deps(c *cli.Context) ingest.Deps { return ingest.Deps{Log: c.Log, Now: c.Now} }

@@ -1,0 +1,328 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"daybook/internal/billing"
+	"daybook/internal/cli"
+	"daybook/internal/ingest"
+	"daybook/internal/state"
+)
+
+type quarantineCommand struct {
+	List    quarantineListCommand    `cmd:"" help:"List quarantined records."`
+	Show    quarantineShowCommand    `cmd:"" help:"Show one record with its bytes."`
+	Export  quarantineExportCommand  `cmd:"" help:"Write records with their bytes as JSON lines."`
+	Resolve quarantineResolveCommand `cmd:"" help:"Settle records: they hold nothing back any more; a decision."`
+	Retry   quarantineRetryCommand   `cmd:"" help:"Judge all records again by looser rules, and adopt these. No ingest may run."`
+}
+
+// selection says which records are meant.
+type selection struct {
+	Tenant billing.TenantID       `help:"Only of this tenant."`
+	Reason billing.Reason         `help:"Only with this reason."`
+	Status state.QuarantineStatus `help:"Only with this status: open, superseded or resolved."`
+}
+
+// has reports whether a record is meant.
+func (s *selection) has(q *state.Quarantined) bool {
+	return (s.Tenant == "" || q.Rejection.Tenant == s.Tenant) &&
+		(s.Reason == "" || q.Rejection.Reason == s.Reason) &&
+		(s.Status == "" || q.Status == s.Status)
+}
+
+// held is a quarantined record as it is printed.
+type held struct {
+	Record      string                 `json:"record"` // TOPIC/PARTITION/OFFSET
+	Status      state.QuarantineStatus `json:"status"`
+	Decision    uint64                 `json:"decision,omitempty"`
+	Reason      billing.Reason         `json:"reason"`
+	Detail      string                 `json:"detail"`
+	Tenant      billing.TenantID       `json:"tenant,omitempty"`
+	Event       billing.EventID        `json:"event_id,omitempty"`
+	Account     billing.AccountID      `json:"account_id,omitempty"`
+	Day         string                 `json:"usage_date,omitempty"`
+	Cost        *billing.Money         `json:"cost_usd,omitempty"`
+	ArrivedAt   time.Time              `json:"arrived_at"`
+	Size        int                    `json:"bytes"`
+	Key         *string                `json:"key,omitempty"`
+	KeyBase64   string                 `json:"key_base64,omitempty"`
+	Value       *string                `json:"value,omitempty"`
+	ValueBase64 string                 `json:"value_base64,omitempty"`
+}
+
+// newHeld is q for printing, with its bytes if withBytes.
+func newHeld(id state.Identity, q *state.Quarantined, withBytes bool) held {
+	r := &q.Rejection
+	h := held{
+		Record: place(id, q.Source), Status: q.Status, Decision: q.Decision, Reason: r.Reason, Detail: r.Detail,
+		Tenant: r.Tenant, Event: r.Event, Account: r.Account, ArrivedAt: q.ArrivedAt.UTC(), Size: q.Size,
+	}
+	if r.HasDay {
+		h.Day = r.Day.String()
+	}
+	if r.HasCost {
+		h.Cost = &r.Cost
+	}
+	if withBytes {
+		h.Key, h.KeyBase64 = text(q.Key)
+		h.Value, h.ValueBase64 = text(q.Value)
+	}
+	return h
+}
+
+// text is b as a string where it is one, else as base64.
+func text(b []byte) (*string, string) {
+	switch {
+	case b == nil:
+		return nil, ""
+	case utf8.Valid(b):
+		s := string(b)
+		return &s, ""
+	}
+	return nil, base64.StdEncoding.EncodeToString(b)
+}
+
+// place is a record's place as TOPIC/PARTITION/OFFSET.
+func place(id state.Identity, src billing.Source) string {
+	return fmt.Sprintf("%s/%d/%d", id.Topics[src.Topic].Name, src.Partition, src.Offset)
+}
+
+// parsePlace is the inverse of place.
+func parsePlace(id state.Identity, s string) (billing.Source, error) {
+	parts := strings.Split(s, "/")
+	if len(parts) == 3 {
+		partition, err1 := strconv.ParseInt(parts[1], 10, 32)
+		offset, err2 := strconv.ParseInt(parts[2], 10, 64)
+		for _, t := range id.Topics {
+			if t.Name == parts[0] && err1 == nil && err2 == nil {
+				return billing.Source{Topic: t.Ordinal, Partition: int32(partition), Offset: offset}, nil
+			}
+		}
+	}
+	return billing.Source{}, cli.Usagef("%q is no record of the state: write TOPIC/PARTITION/OFFSET as `ingest quarantine list` does", s)
+}
+
+type quarantineListCommand struct {
+	stateFlag
+	selection
+	Limit int  `help:"Most records to list; 0: all." default:"100"`
+	JSON  bool `name:"json" help:"Print JSON."`
+}
+
+// Run lists them in the order of the log.
+func (l *quarantineListCommand) Run(c *cli.Context) error {
+	list, more := []held{}, 0
+	err := ingest.View(c, l.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
+		for q, err := range r.Quarantine(false) {
+			if err != nil {
+				return err
+			}
+			if !l.has(q) {
+				continue
+			}
+			if l.Limit > 0 && len(list) >= l.Limit {
+				more++
+				continue
+			}
+			list = append(list, newHeld(r.Identity(), q, false))
+		}
+		return nil
+	})
+	if err != nil {
+		return exit(err)
+	}
+	if l.JSON {
+		return cli.JSON(c.Stdout, list)
+	}
+	rows := make([][]string, 0, len(list))
+	for _, h := range list {
+		cost := ""
+		if h.Cost != nil {
+			cost = h.Cost.String()
+		}
+		rows = append(rows, []string{h.Record, string(h.Status), string(h.Reason), string(h.Tenant), string(h.Account), h.Day, string(h.Event), cost})
+	}
+	if err := cli.Table(c.Stdout, []string{"RECORD", "STATUS", "REASON", "TENANT", "ACCOUNT", "DAY", "EVENT", ">USD"}, rows); err != nil {
+		return err
+	}
+	if more > 0 {
+		fmt.Fprintf(c.Stdout, "and %d more; --limit 0 lists all\n", more)
+	}
+	return nil
+}
+
+type quarantineShowCommand struct {
+	stateFlag
+	Record string `arg:"" help:"TOPIC/PARTITION/OFFSET."`
+	JSON   bool   `name:"json" help:"Print JSON."`
+}
+
+// Run shows one.
+func (s *quarantineShowCommand) Run(c *cli.Context) error {
+	var h held
+	err := ingest.View(c, s.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
+		src, err := parsePlace(r.Identity(), s.Record)
+		if err != nil {
+			return err
+		}
+		q, ok, err := r.QuarantinedRecord(src)
+		if err == nil && !ok {
+			err = fmt.Errorf("%s is not in quarantine: `ingest quarantine list` shows what is", s.Record)
+		}
+		if err != nil {
+			return err
+		}
+		h = newHeld(r.Identity(), q, true)
+		return nil
+	})
+	if err != nil {
+		return exit(err)
+	}
+	if s.JSON {
+		return cli.JSON(c.Stdout, h)
+	}
+	document, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	var members map[string]any
+	if err := json.Unmarshal(document, &members); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, name := range []string{"record", "status", "decision", "reason", "detail", "tenant", "event_id", "account_id", "usage_date", "cost_usd",
+		"arrived_at", "bytes", "key", "key_base64", "value", "value_base64"} {
+		if v, ok := members[name]; ok {
+			rows = append(rows, []string{name, fmt.Sprint(v)})
+		}
+	}
+	return cli.Table(c.Stdout, []string{"FIELD", "VALUE"}, rows)
+}
+
+type quarantineExportCommand struct {
+	stateFlag
+	selection
+	Output string `short:"o" help:"File to write, new; default: standard output." placeholder:"FILE"`
+}
+
+// Run writes them.
+func (e *quarantineExportCommand) Run(c *cli.Context) error {
+	write := func(w io.Writer) (n int, err error) {
+		lines := json.NewEncoder(w)
+		lines.SetEscapeHTML(false)
+		err = ingest.View(c, e.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
+			for q, err := range r.Quarantine(true) {
+				if err != nil {
+					return err
+				}
+				if !e.has(q) {
+					continue
+				}
+				if err := lines.Encode(newHeld(r.Identity(), q, true)); err != nil {
+					return err
+				}
+				n++
+			}
+			return nil
+		})
+		return n, err
+	}
+	if e.Output == "" {
+		_, err := write(c.Stdout)
+		return exit(err)
+	}
+	f, err := os.OpenFile(e.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	n, err := write(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return exit(err)
+	}
+	fmt.Fprintf(c.Stdout, "wrote %d records to %s\n", n, e.Output)
+	return nil
+}
+
+type quarantineResolveCommand struct {
+	stateFlag
+	deciderFlags
+	selection
+	All    bool     `help:"All open records that the other flags select."`
+	Record []string `arg:"" optional:"" help:"TOPIC/PARTITION/OFFSET."`
+}
+
+// Run settles them in one decision.
+func (s *quarantineResolveCommand) Run(c *cli.Context) error {
+	if s.All == (len(s.Record) > 0) {
+		return cli.Usagef("name the records to settle, or --all with --reason or --tenant")
+	}
+	d := state.Decision{Kind: state.QuarantineSettled, Who: s.Who, Why: s.Why, Tenant: s.Tenant}
+	err := ingest.View(c, s.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
+		for _, name := range s.Record {
+			src, err := parsePlace(r.Identity(), name)
+			if err != nil {
+				return err
+			}
+			d.Records = append(d.Records, src)
+		}
+		if !s.All {
+			return nil
+		}
+		for q, err := range r.Quarantine(false) {
+			if err != nil {
+				return err
+			}
+			if q.Status == state.QuarantineOpen && s.has(q) {
+				d.Records = append(d.Records, q.Source)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return exit(err)
+	}
+	if len(d.Records) == 0 {
+		fmt.Fprintln(c.Stdout, "nothing to settle")
+		return nil
+	}
+	n, err := ingest.Decide(c, s.State, d, deps(c))
+	if err != nil {
+		return exit(err)
+	}
+	fmt.Fprintf(c.Stdout, "decision %d: %d records settled\n", n, len(d.Records))
+	return nil
+}
+
+type quarantineRetryCommand struct {
+	stateFlag
+	deciderFlags
+	Rules ingest.RulesConfig `embed:""`
+}
+
+// Run judges them again.
+func (r *quarantineRetryCommand) Run(c *cli.Context) error {
+	applied, err := ingest.Retry(r.State, r.Rules, r.Who, r.Why, deps(c))
+	if err != nil {
+		return exit(err)
+	}
+	accepted := int64(0)
+	for o, n := range applied.Outcomes {
+		if billing.Outcome(o) != billing.Quarantined {
+			accepted += n
+		}
+	}
+	fmt.Fprintf(c.Stdout, "%d records accepted, %d account-days changed; the rules are adopted\n", accepted, applied.Dirty)
+	return nil
+}

@@ -1,0 +1,287 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"daybook/internal/billing"
+	"daybook/internal/state"
+)
+
+// progressInterval is how often a rebuild tells how far it is.
+const progressInterval = 250 * time.Millisecond
+
+// remedyKeep is what to do when a log does not hold all of the books any more.
+const remedyKeep = "a rebuild would lose them, so the state stays as it is; restore the topic, or a backup of the state"
+
+// RebuildOptions say how a rebuild goes.
+type RebuildOptions struct {
+	Verify   bool          `help:"Compare the new state with the old one at the old one's positions, before they are exchanged; exit 4 and keep the old one if they differ."`
+	Force    bool          `help:"With --verify: exchange them although they differ."`
+	KeepOld  bool          `help:"Keep the old state as db.rebuild in the state directory."`
+	Fresh    bool          `help:"Do not read the old state, which is damaged: topics and rules are those of the flags, and its decisions are lost."`
+	Patience time.Duration `help:"Exit 3 after this time without progress." default:"5m"`
+}
+
+// RebuildReport says what a rebuild came to.
+type RebuildReport struct {
+	Delivered   int64         // records consumed
+	Carried     int           // decisions carried over
+	Dropped     int           // decisions that have no object any more
+	Differences []state.Fault // found by Verify
+	Exchanged   bool
+}
+
+// Rebuild consumes the topics from their beginning into a new state beside the old one in cfg.State and
+// exchanges the two in one step. A crash leaves one whole state. It is refused when the
+// logs do not begin at offset 0 any more. progress may be nil.
+func Rebuild(ctx context.Context, cfg Config, rules RulesConfig, opts RebuildOptions, progress func(done, total int64), deps Deps) (report RebuildReport, err error) {
+	deps.Metrics = nil // a rebuild opens two states and reads twice
+	deps = deps.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return report, err
+	}
+	old, id, err := openOld(cfg, rules, opts, deps)
+	if err != nil {
+		return report, err
+	}
+	closeOld := func() error {
+		if old == nil {
+			return nil
+		}
+		o := old
+		old = nil
+		return o.Close()
+	}
+	defer func() { err = errors.Join(err, closeOld()) }()
+
+	fresh := deps.State
+	fresh.Sub = state.RebuildDir
+	if err := os.RemoveAll(filepath.Join(cfg.State, state.RebuildDir)); err != nil {
+		return report, fmt.Errorf("remove an unfinished rebuild: %w", err)
+	}
+	cluster := id.Cluster
+	if err := (&Ingester{cfg: cfg, deps: deps, identity: id}).identify(ctx, &id); err != nil {
+		return report, err
+	}
+	if cluster != "" && id.Cluster != cluster {
+		return report, sameInput(state.Identity{Cluster: cluster}, &listing{Cluster: id.Cluster})
+	}
+	if err := state.Create(cfg.State, id, fresh); err != nil {
+		return report, err
+	}
+	if err := fill(ctx, cfg, opts, old, fresh, progress, deps, &report); err != nil {
+		return report, err
+	}
+	if len(report.Differences) > 0 && !opts.Force {
+		return report, os.RemoveAll(filepath.Join(cfg.State, state.RebuildDir))
+	}
+	if err := closeOld(); err != nil {
+		return report, err
+	}
+	if err := state.Exchange(cfg.State, opts.KeepOld); err != nil {
+		return report, err
+	}
+	report.Exchanged = true
+	return report, nil
+}
+
+// openOld opens the old state, unless it is not to be read, and returns the
+// identity of the new one.
+func openOld(cfg Config, rules RulesConfig, opts RebuildOptions, deps Deps) (*state.Reader, state.Identity, error) {
+	id := state.Identity{Partitions: "all", Rules: billing.DefaultRules()}
+	var old *state.Reader
+	if opts.Fresh {
+		if len(cfg.Topics) == 0 {
+			return nil, id, errNoTopic
+		}
+		if opts.Verify {
+			return nil, id, errors.New("--verify needs the old state, and --fresh does not read it: give one of them")
+		}
+		for i, name := range cfg.Topics {
+			id.Topics = append(id.Topics, state.Topic{Name: name, Ordinal: billing.TopicOrdinal(i)})
+		}
+	} else {
+		var err error
+		old, err = state.OpenReader(cfg.State, deps.State)
+		if errors.Is(err, state.ErrLocked) {
+			return nil, id, fmt.Errorf("%w; stop the ingest that runs on it, and start it again afterwards", err)
+		}
+		if errors.Is(err, state.ErrDamaged) {
+			return nil, id, fmt.Errorf("%w; to rebuild without reading it, name the topics and rules and add --fresh: its decisions are lost", err)
+		}
+		if err != nil {
+			return nil, id, err
+		}
+		was := old.Identity()
+		id.Cluster, id.Topics, id.Rules = was.Cluster, append([]state.Topic(nil), was.Topics...), was.Rules
+		if err := sameTopics(was, cfg.Topics); err != nil {
+			return nil, id, errors.Join(err, old.Close())
+		}
+	}
+	r, err := rules.Over(id.Rules)
+	if err != nil && old != nil {
+		err = errors.Join(err, old.Close())
+	}
+	id.Rules = r
+	return old, id, err
+}
+
+// fill consumes into the new state, carries decisions over and compares.
+func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reader, fresh state.Options, progress func(done, total int64), deps Deps, report *RebuildReport) (err error) {
+	store, err := state.Open(cfg.State, fresh)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	cfg.Group = "" // the old state's positions are mirrored; nothing changes for lag tools
+	read := func(until map[state.PartitionID]int64) error {
+		g := &Ingester{
+			cfg: cfg, opts: RunOptions{UntilCaughtUp: true, Patience: opts.Patience}, deps: deps,
+			store: store, rare: newRareLog(deps.Log, deps.Now), until: until,
+		}
+		if err := g.remember(); err != nil {
+			return err
+		}
+		return g.replay(ctx, progress)
+	}
+	if opts.Verify {
+		until, err := oldPositions(old)
+		if err != nil {
+			return err
+		}
+		if err := read(until); err != nil {
+			return err
+		}
+		if report.Differences, err = compare(old, store); err != nil {
+			return err
+		}
+		if len(report.Differences) > 0 && !opts.Force {
+			return nil
+		}
+	}
+	if err := read(nil); err != nil {
+		return err
+	}
+	if err := carry(old, store, deps, report); err != nil {
+		return err
+	}
+	r, err := store.Reader()
+	if err != nil {
+		return err
+	}
+	positions, err := r.Positions()
+	for _, p := range positions {
+		report.Delivered += p.Delivered
+	}
+	return errors.Join(err, r.Close())
+}
+
+// oldPositions are where the old state stopped.
+func oldPositions(old *state.Reader) (map[state.PartitionID]int64, error) {
+	positions, err := old.Positions()
+	until := make(map[state.PartitionID]int64, len(positions))
+	for _, p := range positions {
+		until[p.Partition] = p.NextOffset
+	}
+	return until, err
+}
+
+// compare says in what the two states differ.
+func compare(old *state.Reader, store *state.Store) ([]state.Fault, error) {
+	r, err := store.Reader()
+	if err != nil {
+		return nil, err
+	}
+	faults, err := state.Compare(old, r, nil)
+	return faults, errors.Join(err, r.Close())
+}
+
+// carry writes the old state's decisions into the new one. Those whose object is
+// gone are dropped: a gap is none in a log that was read from its beginning, and loosened
+// rules are the new state's from the start.
+func carry(old *state.Reader, store *state.Store, deps Deps, report *RebuildReport) error {
+	if old == nil {
+		return nil
+	}
+	decisions, err := old.Decisions()
+	if err != nil || len(decisions) == 0 {
+		return err
+	}
+	r, err := store.Reader()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for _, d := range decisions {
+		switch d.Kind {
+		case state.QuarantineSettled:
+			var there []billing.Source
+			for _, src := range d.Records {
+				_, ok, err := r.QuarantinedRecord(src)
+				if err != nil {
+					return err
+				}
+				if ok {
+					there = append(there, src)
+				}
+			}
+			if d.Records = there; len(there) == 0 {
+				report.Dropped++
+				continue
+			}
+		case state.EmptyDayAllowed, state.DecisionsCarried:
+		default:
+			report.Dropped++
+			continue
+		}
+		if _, err := store.Decide(d); err != nil {
+			return fmt.Errorf("carry decision %d over: %w", d.Number, err)
+		}
+		report.Carried++
+	}
+	_, err = store.Decide(state.Decision{
+		Kind: state.DecisionsCarried, Who: "ingest rebuild", When: deps.Now().UTC(),
+		Why: fmt.Sprintf("rebuilt from database %s: %d decisions carried over, %d without object dropped", old.Identity().Database, report.Carried, report.Dropped),
+	})
+	return err
+}
+
+// replay consumes until caught up, or until the offsets set, without a control socket.
+func (g *Ingester) replay(ctx context.Context, progress func(done, total int64)) error {
+	g.begin()
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return g.watch(ctx) })
+	work.Go(func() error {
+		err := g.consume(ctx)
+		if err == nil {
+			err = context.Canceled
+		}
+		return err
+	})
+	if progress != nil {
+		work.Go(func() error {
+			for sleep(ctx, progressInterval) {
+				progress(g.board.progress(g.until))
+			}
+			return nil
+		})
+	}
+	err := work.Wait()
+	if s, ok := errors.AsType[*Stop](err); ok && s.Cause == ErrLogTrimmed {
+		s.Remedy = remedyKeep
+	}
+	if errors.Is(err, errDone) {
+		if progress != nil {
+			progress(g.board.progress(g.until))
+		}
+		return nil
+	}
+	return err
+}
