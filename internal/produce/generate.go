@@ -51,7 +51,7 @@ func (c *GeneratorConfig) Validate() error {
 	if c.Tenants < 1 || c.Tenants > 1000 {
 		fault("--tenants must be 1 to 1000")
 	}
-	if c.Accounts < c.Tenants || c.Accounts > 10_000_000 {
+	if c.Accounts < max(c.Tenants, 1) || c.Accounts > 10_000_000 {
 		fault("--accounts must be at least --tenants and at most 10,000,000")
 	}
 	if t, err := time.Parse(time.DateOnly, c.From); err != nil || t.Year() < 1971 || t.Year() > 2200 {

@@ -79,7 +79,8 @@ func (m *mapping) appendEvent(dst []byte, cells []string) (event []byte, id stri
 			if err != nil {
 				return dst, "", err
 			}
-			if text == "" {
+			// An empty currency is not USD: it goes along for ingest to refuse.
+			if text == "" && f.field != fieldCurrency {
 				continue
 			}
 			if dst[len(dst)-1] != '{' {

@@ -20,7 +20,8 @@ import (
 const (
 	connectTimeout  = 15 * time.Second
 	deliveryTimeout = 2 * time.Minute // for one record, retries included
-	maxBuffered     = 100_000         // records in flight
+	maxInFlight     = 100_000         // records
+	maxInFlightSize = 256 << 20       // bytes of them
 	linger          = 5 * time.Millisecond
 )
 
@@ -40,6 +41,9 @@ type Pusher struct {
 		err error
 	}
 	stop chan struct{} // closed at the first failure
+
+	inFlight, inFlightSize atomic.Int64
+	room                   chan struct{} // told when a record is no longer in flight
 }
 
 // NewPusher connects to the cluster and makes sure that the topic exists. With
@@ -49,13 +53,13 @@ func NewPusher(ctx context.Context, config kafka.Config, topic string, partition
 	if err != nil {
 		return nil, err
 	}
-	p := &Pusher{config: config, topic: topic, stop: make(chan struct{})}
+	p := &Pusher{config: config, topic: topic, stop: make(chan struct{}), room: make(chan struct{}, 1)}
 	p.client, err = kgo.NewClient(append(opts,
 		kgo.DefaultProduceTopic(topic),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordDeliveryTimeout(deliveryTimeout),
 		kgo.ProducerLinger(linger),
-		kgo.MaxBufferedRecords(maxBuffered),
+		kgo.MaxBufferedRecords(maxInFlight+1), // Push waits before the client does
 		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
 	)...)
 	if err != nil {
@@ -119,15 +123,27 @@ func (p *Pusher) createTopic(ctx context.Context, partitions int) error {
 	return nil
 }
 
-// Push hands one record to the client; it blocks while too many are in flight.
-// It returns the first failure of any record pushed before.
+// Push hands one record to the client; it waits while too many are in flight.
+// It returns the first failure of any record pushed before. The end of ctx ends
+// the waiting and stops no record that was handed over.
 func (p *Pusher) Push(ctx context.Context, key, value []byte) error {
+	for p.inFlight.Load() >= maxInFlight || p.inFlightSize.Load() >= maxInFlightSize {
+		select {
+		case <-p.room:
+		case <-p.stop:
+			return p.failure()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	select {
 	case <-p.stop:
 		return p.failure()
 	default:
 	}
-	p.client.Produce(ctx, &kgo.Record{Key: key, Value: value}, p.delivered)
+	p.inFlight.Add(1)
+	p.inFlightSize.Add(int64(len(key) + len(value)))
+	p.client.Produce(context.WithoutCancel(ctx), &kgo.Record{Key: key, Value: value}, p.delivered)
 	return nil
 }
 
@@ -149,7 +165,13 @@ func (p *Pusher) Close() error {
 }
 
 // delivered is told the fate of each record.
-func (p *Pusher) delivered(_ *kgo.Record, err error) {
+func (p *Pusher) delivered(r *kgo.Record, err error) {
+	p.inFlight.Add(-1)
+	p.inFlightSize.Add(-int64(len(r.Key) + len(r.Value)))
+	select {
+	case p.room <- struct{}{}:
+	default:
+	}
 	if err == nil {
 		p.acked.Add(1)
 		return

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -70,6 +71,7 @@ func (t *table) next() (row, error) {
 	}
 	r.line, _ = t.csv.FieldPos(0)
 	r.lastLine, _ = t.csv.FieldPos(len(cells) - 1)
+	r.lastLine += strings.Count(cells[len(cells)-1], "\n")
 	if len(cells) != len(t.header.names) {
 		return r, fmt.Errorf("%w: %d columns where the header has %d", errBadRow, len(cells), len(t.header.names))
 	}
