@@ -1,8 +1,11 @@
 package lake
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
+
+	"github.com/parquet-go/parquet-go"
 
 	"daybook/internal/billing"
 )
@@ -60,27 +63,19 @@ func (b *Build) ReadBack() (faults []string, err error) {
 
 // checkFile holds a file against its entry. A fault is in the rows; an error in the bytes or the disk.
 func (s *Series) checkFile(name string, f File) (fault string, err error) {
-	c := &checker{tenant: string(s.tenant)}
+	c := &checker{tenant: []byte(s.tenant)}
 	switch f.Dataset {
 	case Events:
-		err = checkRows(s.fs, name, f, c, func(r *eventRecord) (string, *decimal, []string) {
-			return r.Tenant, &r.Cost, []string{r.Account, r.Event}
-		})
+		err = c.table(s.fs, name, f, eventSchema, 0, 8, 2, 1)
 	case ServiceDays:
-		err = checkRows(s.fs, name, f, c, func(r *serviceDayRecord) (string, *decimal, []string) {
-			return r.Tenant, &r.Total, []string{r.Account, r.Service}
-		})
+		err = c.table(s.fs, name, f, serviceDaySchema, 0, 3, 1, 2)
 	case AccountDays:
-		err = checkRows(s.fs, name, f, c, func(r *accountDayRecord) (string, *decimal, []string) {
-			return r.Tenant, &r.Total, []string{r.Account}
-		})
+		err = c.table(s.fs, name, f, accountDaySchema, 0, 2, 1)
 	case Changes:
-		err = checkRows(s.fs, name, f, c, func(r *changeRecord) (string, *decimal, []string) {
-			return r.Tenant, &r.Delta, []string{billing.Day(r.Day).String(), r.Account}
-		})
+		err = c.table(s.fs, name, f, changeSchema, 0, 7, 2, 1)
 	default:
 		_, err = readDimension(s.fs, name, f, dimensionKeys[f.Dataset], func(r DimRow) {
-			c.row(string(r.Tenant), nil, []string{r.Key})
+			c.row([]byte(r.Tenant), []byte(r.Key))
 		})
 	}
 	if err != nil || c.fault != "" {
@@ -94,46 +89,64 @@ func (s *Series) checkFile(name string, f File) (fault string, err error) {
 
 // checker folds a file's rows, in order.
 type checker struct {
-	tenant string
-	last   []string
+	tenant []byte
+	last   [][]byte // the key before
 	rows   int64
 	sum    billing.Money
 	fault  string // the first
 }
 
-func (c *checker) row(tenant string, amount *decimal, key []string) {
-	if c.fault != "" {
-		return
-	}
-	if tenant != c.tenant {
-		c.fault = fmt.Sprintf("row %d (%q) is of tenant %q", c.rows, key, tenant)
-	}
-	if slices.Contains(key, "") {
-		c.fault = fmt.Sprintf("row %d has an empty key: %q", c.rows, key)
-	}
-	switch order := slices.Compare(c.last, key); {
-	case c.rows > 0 && order == 0:
-		c.fault = fmt.Sprintf("rows %d and %d have one key: %q", c.rows-1, c.rows, key)
-	case c.rows > 0 && order > 0:
-		c.fault = fmt.Sprintf("row %d (%q) does not ascend", c.rows, key)
-	}
-	c.last = append(c.last[:0], key...)
-	c.rows++
-	if amount != nil {
-		sum, ok := c.sum.Add(amount.money())
-		if !ok {
-			c.fault = fmt.Sprintf("the sum overflows at row %d (%q)", c.rows-1, key)
-		}
-		c.sum = sum
-	}
-}
-
-func checkRows[T any](fsys FS, name string, f File, c *checker, parts func(*T) (string, *decimal, []string)) error {
-	for r, err := range readTable[T](fsys, name, f) {
+// table checks a file, given the positions of its tenant, its money and its key.
+func (c *checker) table(fsys FS, name string, f File, schema *parquet.Schema, tenant, money int, key ...int) error {
+	parts := make([][]byte, len(key))
+	for batch, err := range readCells(fsys, name, f, schema, append([]int{tenant, money}, key...)...) {
 		if err != nil {
 			return err
 		}
-		c.row(parts(r))
+		for i := range batch.rows {
+			for k, column := range key {
+				if v := batch.columns[column][i]; v.Kind() == parquet.Int32 {
+					parts[k] = []byte(billing.Day(v.Int32()).String())
+				} else {
+					parts[k] = v.ByteArray()
+				}
+			}
+			c.row(batch.bytes(tenant, i), parts...)
+			c.add(batch.money(money, i))
+		}
 	}
 	return nil
+}
+
+// row checks a row's key.
+func (c *checker) row(tenant []byte, key ...[]byte) {
+	if c.rows++; c.fault != "" {
+		return
+	}
+	if !bytes.Equal(tenant, c.tenant) {
+		c.fault = fmt.Sprintf("row %d (%q) is of tenant %q", c.rows, key, tenant)
+	}
+	for _, part := range key {
+		if len(part) == 0 {
+			c.fault = fmt.Sprintf("row %d has an empty key: %q", c.rows, key)
+		}
+	}
+	if c.last == nil {
+		c.last = make([][]byte, len(key))
+	} else if order := slices.CompareFunc(c.last, key, bytes.Compare); order == 0 {
+		c.fault = fmt.Sprintf("rows %d and %d have one key: %q", c.rows-1, c.rows, key)
+	} else if order > 0 {
+		c.fault = fmt.Sprintf("row %d (%q) does not ascend", c.rows, key)
+	}
+	for k, part := range key {
+		c.last[k] = append(c.last[k][:0], part...)
+	}
+}
+
+func (c *checker) add(m billing.Money) {
+	sum, ok := c.sum.Add(m)
+	if !ok && c.fault == "" {
+		c.fault = fmt.Sprintf("the sum overflows at row %d", c.rows)
+	}
+	c.sum = sum
 }

@@ -20,8 +20,9 @@ func decimalOf(m billing.Money) (d decimal) {
 	return d
 }
 
-func (d *decimal) money() billing.Money {
-	return billing.MoneyFromParts(int64(binary.BigEndian.Uint64(d[:8])), binary.BigEndian.Uint64(d[8:]))
+// moneyOf reads 16 bytes that decimalOf wrote.
+func moneyOf(d []byte) billing.Money {
+	return billing.MoneyFromParts(int64(binary.BigEndian.Uint64(d[:8])), binary.BigEndian.Uint64(d[8:16]))
 }
 
 // compareDecimals compares as signed numbers.

@@ -17,20 +17,15 @@ import (
 	"daybook/internal/billing"
 )
 
-// readBatch is how many rows are decoded at once.
-const readBatch = 1024
-
 // ReadAccountDays reads a day's daily_account_cost from a release, its hash checked first.
 func (s *Series) ReadAccountDays(m *Manifest, d billing.Day) ([]AccountDayRow, error) {
 	var rows []AccountDayRow
 	for _, f := range m.filesOf(AccountDays, d.String()) {
-		err := readSmall(s, m, f, func(r *accountDayRecord) {
+		err := s.readSmall(m, f, accountDaySchema, func(c *cells, i int) {
 			row := AccountDayRow{
-				Tenant: billing.TenantID(r.Tenant), Account: billing.AccountID(r.Account), Total: r.Total.money(),
-				Complete: r.Complete, PublishedAt: time.UnixMicro(r.PublishedAt).UTC(), Revision: r.Revision, Events: r.Events,
-			}
-			if r.Previous != nil {
-				row.Previous, row.HasPrevious = r.Previous.money(), true
+				Tenant: billing.TenantID(c.text(0, i)), Account: billing.AccountID(c.text(1, i)), Total: c.money(2, i),
+				Complete: c.columns[3][i].Boolean(), PublishedAt: time.UnixMicro(c.int64(4, i)).UTC(), Revision: c.int64(5, i),
+				Previous: c.money(6, i), HasPrevious: !c.null(6, i), Events: c.int64(7, i),
 			}
 			rows = append(rows, row)
 		})
@@ -45,10 +40,10 @@ func (s *Series) ReadAccountDays(m *Manifest, d billing.Day) ([]AccountDayRow, e
 func (s *Series) ReadServiceDays(m *Manifest, d billing.Day) ([]ServiceDayRow, error) {
 	var rows []ServiceDayRow
 	for _, f := range m.filesOf(ServiceDays, d.String()) {
-		err := readSmall(s, m, f, func(r *serviceDayRecord) {
+		err := s.readSmall(m, f, serviceDaySchema, func(c *cells, i int) {
 			rows = append(rows, ServiceDayRow{
-				Tenant: billing.TenantID(r.Tenant), Account: billing.AccountID(r.Account), Service: billing.ServiceName(r.Service),
-				Total: r.Total.money(), Events: r.Events,
+				Tenant: billing.TenantID(c.text(0, i)), Account: billing.AccountID(c.text(1, i)),
+				Service: billing.ServiceName(c.text(2, i)), Total: c.money(3, i), Events: c.int64(4, i),
 			})
 		})
 		if err != nil {
@@ -65,19 +60,14 @@ func (s *Series) ReadChanges(m *Manifest, n int) ([]ChangeRow, error) {
 		if f.WrittenBy != n {
 			continue
 		}
-		err := readSmall(s, m, f, func(r *changeRecord) {
+		err := s.readSmall(m, f, changeSchema, func(c *cells, i int) {
 			row := ChangeRow{
-				Tenant: billing.TenantID(r.Tenant), Account: billing.AccountID(r.Account), Day: billing.Day(r.Day),
-				Kind: ChangeKind(r.Kind), Delta: r.Delta.money(),
+				Tenant: billing.TenantID(c.text(0, i)), Account: billing.AccountID(c.text(1, i)), Day: billing.Day(c.int32(2, i)),
+				Kind: ChangeKind(c.text(3, i)), Old: c.money(5, i), HasOld: !c.null(5, i), New: c.money(6, i), HasNew: !c.null(6, i),
+				Delta: c.money(7, i),
 			}
-			if r.Reasons != "" {
-				row.Reasons = strings.Split(r.Reasons, ",")
-			}
-			if r.Old != nil {
-				row.Old, row.HasOld = r.Old.money(), true
-			}
-			if r.New != nil {
-				row.New, row.HasNew = r.New.money(), true
+			if !c.null(4, i) {
+				row.Reasons = strings.Split(c.text(4, i), ",")
 			}
 			rows = append(rows, row)
 		})
@@ -165,34 +155,58 @@ func (s *Series) ReadEvents(m *Manifest, f File) iter.Seq2[*EventRow, error] {
 			fail(err)
 			return
 		}
-		for r, err := range readTable[eventRecord](s.fs, name, f) {
+		for c, err := range readCells(s.fs, name, f, eventSchema, eventColumns...) {
 			if err != nil {
 				fail(err)
 				return
 			}
-			row := r.row(day)
-			if !yield(&row, nil) {
-				return
+			for i := range c.rows {
+				if row := c.event(day, i); !yield(&row, nil) {
+					return
+				}
 			}
 		}
 	}
 }
 
-// readSmall reads a file that fits in memory.
-func readSmall[T any](s *Series, m *Manifest, f File, take func(*T)) error {
+// eventColumns are all columns of eventSchema.
+var eventColumns = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}
+
+// event is a row of normalized_billing_events.
+func (c *cells) event(d billing.Day, i int) EventRow {
+	row := EventRow{Topic: c.text(10, i), Event: billing.Event{
+		Tenant: billing.TenantID(c.text(0, i)), ID: billing.EventID(c.text(1, i)), Account: billing.AccountID(c.text(2, i)),
+		Service: billing.ServiceName(c.text(3, i)), Day: d, Region: billing.Region(c.text(4, i)),
+		PricingModel: billing.PricingModel(c.text(5, i)), Category: billing.Category(c.text(6, i)),
+		Period: billing.Period(c.text(7, i)), Cost: c.money(8, i), Attributes: c.text(14, i),
+		Version: billing.Version{
+			IngestedAt: billing.Instant(c.int64(9, i) * 1000),
+			Source:     billing.Source{Partition: c.int32(11, i), Offset: c.int64(12, i), RecordTime: -1},
+		},
+	}}
+	if !c.null(13, i) {
+		row.Event.Version.Source.RecordTime = c.int64(13, i) / 1000
+	}
+	return row
+}
+
+// readSmall reads all rows of a file.
+func (s *Series) readSmall(m *Manifest, f File, schema *parquet.Schema, take func(c *cells, i int)) error {
 	name, err := s.filePath(m.Release, f)
 	if err != nil {
 		return err
 	}
-	data, err := readHashed(s.fs, name, f)
-	if err != nil {
-		return fmt.Errorf("read %s of release %d: %w", f.Path, m.Release, err)
+	columns := make([]int, len(schema.Columns()))
+	for i := range columns {
+		columns[i] = i
 	}
-	for r, err := range decodeTable[T](bytes.NewReader(data), f) {
+	for c, err := range readCells(s.fs, name, f, schema, columns...) {
 		if err != nil {
 			return fmt.Errorf("read %s of release %d: %w", f.Path, m.Release, err)
 		}
-		take(r)
+		for i := range c.rows {
+			take(c, i)
+		}
 	}
 	return nil
 }
@@ -210,10 +224,9 @@ func readHashed(fsys FS, name string, f File) ([]byte, error) {
 	return data, sameBytes(int64(len(data)), sum[:], f)
 }
 
-// readTable checks a file's hash, then decodes its rows in one streaming pass. A row is valid until
-// the next.
-func readTable[T any](fsys FS, name string, f File) iter.Seq2[*T, error] {
-	return func(yield func(*T, error) bool) {
+// readCells checks a file's hash, then decodes columns of it, in memory bounded by a few pages.
+func readCells(fsys FS, name string, f File, schema *parquet.Schema, columns ...int) iter.Seq2[*cells, error] {
+	return func(yield func(*cells, error) bool) {
 		file, err := fsys.Open(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%w: it is gone", ErrDamaged)
@@ -224,7 +237,7 @@ func readTable[T any](fsys FS, name string, f File) iter.Seq2[*T, error] {
 		}
 		defer func() { _ = file.Close() }()
 		hash := sha256.New()
-		size, err := io.Copy(hash, struct{ io.Reader }{file})
+		size, err := io.CopyBuffer(hash, struct{ io.Reader }{file}, make([]byte, min(f.Bytes+1, 256<<10)))
 		if err == nil {
 			err = sameBytes(size, hash.Sum(nil), f)
 		}
@@ -232,8 +245,8 @@ func readTable[T any](fsys FS, name string, f File) iter.Seq2[*T, error] {
 			yield(nil, err)
 			return
 		}
-		for r, err := range decodeTable[T](file, f) {
-			if !yield(r, err) || err != nil {
+		for c, err := range decodeCells(file, f, schema, columns...) {
+			if !yield(c, err) {
 				return
 			}
 		}
@@ -248,68 +261,6 @@ func sameBytes(size int64, sum []byte, f File) error {
 		return fmt.Errorf("%w: SHA-256 %s instead of %s", ErrDamaged, got, f.SHA256)
 	}
 	return nil
-}
-
-// decodeTable decodes the rows of a file. A row is valid until the next. Damage that got past the
-// hash can make parquet-go panic; that becomes ErrDamaged.
-func decodeTable[T any](file io.ReaderAt, f File) iter.Seq2[*T, error] {
-	return func(yield func(*T, error) bool) {
-		var reader *parquet.GenericReader[T]
-		err := guarded(func() error {
-			opened, err := parquet.OpenFile(file, f.Bytes, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
-			if err != nil {
-				return fmt.Errorf("%w: %w", ErrDamaged, err)
-			}
-			reader = parquet.NewGenericReader[T](opened)
-			return nil
-		})
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		defer func() { _ = reader.Close() }()
-		// No more rows than there are: at the end, parquet-go looks for a page once a missing row and column.
-		batch := make([]T, min(readBatch, f.Rows+1))
-		rows := int64(0)
-		for {
-			var n int
-			var end bool
-			err := guarded(func() error {
-				clear(batch)
-				var err error
-				n, err = reader.Read(batch)
-				if end = errors.Is(err, io.EOF); end {
-					err = nil
-				}
-				return err
-			})
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for i := range batch[:n] {
-				if !yield(&batch[i], nil) {
-					return
-				}
-			}
-			if rows += int64(n); end {
-				break
-			}
-		}
-		if rows != f.Rows {
-			yield(nil, fmt.Errorf("%w: %d rows instead of %d", ErrDamaged, rows, f.Rows))
-		}
-	}
-}
-
-// guarded runs a call into parquet-go on bytes from disk.
-func guarded(call func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: the Parquet decoder panicked: %v", ErrDamaged, p)
-		}
-	}()
-	return call()
 }
 
 // eachRow decodes a row group of any schema.

@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
-
-	"daybook/internal/billing"
 )
 
 // createdBy is in every file's footer. Readers in the Java world trust the statistics of a file
@@ -144,21 +142,4 @@ func (r *eventRecord) set(row *EventRow) {
 		Partition: e.Version.Source.Partition, Offset: e.Version.Source.Offset,
 		Attributes: e.Attributes, recordTime: e.Version.Source.RecordTime,
 	}
-}
-
-func (r *eventRecord) row(d billing.Day) EventRow {
-	e := EventRow{Topic: r.Topic, Event: billing.Event{
-		Tenant: billing.TenantID(r.Tenant), ID: billing.EventID(r.Event), Account: billing.AccountID(r.Account),
-		Service: billing.ServiceName(r.Service), Day: d, Cost: r.Cost.money(), Region: billing.Region(r.Region),
-		PricingModel: billing.PricingModel(r.Pricing), Category: billing.Category(r.Category),
-		Period: billing.Period(r.Period), Attributes: r.Attributes,
-		Version: billing.Version{
-			IngestedAt: billing.Instant(r.IngestedAt * 1000),
-			Source:     billing.Source{Partition: r.Partition, Offset: r.Offset, RecordTime: -1},
-		},
-	}}
-	if r.RecordTime != nil {
-		e.Event.Version.Source.RecordTime = *r.RecordTime / 1000
-	}
-	return e
 }
