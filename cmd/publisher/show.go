@@ -42,7 +42,12 @@ func (cmd *showCommand) Run(c *cli.Context) error {
 	if err != nil {
 		return exit(err)
 	}
-	ledger, err := series.ReadChanges(m, m.Release)
+	// Every release's ledger is linked on into the newest, which is never pruned.
+	newest, err := series.Current()
+	if err != nil {
+		return exit(err)
+	}
+	ledger, err := series.ReadChanges(newest, m.Release)
 	if err != nil {
 		return exit(err)
 	}

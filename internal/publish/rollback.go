@@ -42,6 +42,9 @@ func (p *Publisher) Rollback(_ context.Context, tenant billing.TenantID, n int, 
 	if err != nil {
 		return nil, err
 	}
+	if err := present(s, tenant, n); err != nil {
+		return nil, err
+	}
 	if err := s.Verify(target, nil); err != nil {
 		return nil, fmt.Errorf("verify release %d: %w", n, err)
 	}
@@ -77,6 +80,18 @@ func (p *Publisher) Resume(tenant billing.TenantID) (held bool, err error) {
 		return false, err
 	}
 	return true, s.SetHold(nil)
+}
+
+// present reports a release that was pruned: its manifest is there, its files are not.
+func present(s *lake.Series, tenant billing.TenantID, n int) error {
+	entries, err := s.List()
+	if err != nil {
+		return fmt.Errorf("list releases: %w", err)
+	}
+	if slices.ContainsFunc(entries, func(e lake.Entry) bool { return e.Release == n && e.Pruned }) {
+		return fmt.Errorf("release %d of tenant %s: %w: it is pruned", n, tenant, lake.ErrNoRelease)
+	}
+	return nil
 }
 
 // rollBack publishes target's content after current.
