@@ -38,6 +38,10 @@ bench: ## the benchmarks; BENCH=pattern chooses
 test-kafka: ## the Kafka tests against a real Apache Kafka, fetched and started on loopback (needs Java 17 and Maven)
 	test/kafka/run go test -count=1 -run 'Kafka' ./...
 
+.PHONY: recipes
+recipes: ## the README's recipes (DuckDB, pyarrow, pandas, polars, Spark) on the demo's lake (needs Python 3)
+	test/recipes
+
 .PHONY: clean
 clean: ## remove bin/ and .cache/
 	rm -rf bin .cache
