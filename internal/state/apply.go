@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"daybook/internal/billing"
-	"daybook/internal/dedup"
 )
 
 // Apply writes a batch: all of it or nothing, synced. Its only error that may
@@ -17,6 +16,7 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 		return Applied{}, errClosed
 	}
 	w := s.beginLocked(entryBatch, len(b.Records))
+	w.bulk = len(b.Records) >= s.o.BulkRecords
 	delivered := make(map[PartitionID]int64, len(b.Advances))
 	for i := range b.Advances {
 		a := &b.Advances[i]
@@ -111,14 +111,6 @@ func (w *write) advance(a *Advance) error {
 	w.spans = append(w.spans, span{a.Partition, a.From, a.Next})
 	return nil
 }
-
-// winner looks up an event's winner by its locator key.
-func (s *Store) winner(key []byte) (dedup.Winner, bool, error) {
-	return s.view.winner(key)
-}
-
-// mayHoldBack reports whether a quarantined record of the event might be there.
-func (s *Store) mayHoldBack([]byte) bool { return s.mu.journal.totals.quarantined > 0 }
 
 // cost reads the money of a slot's stored winner.
 func (v view) cost(sl *slot) (m billing.Money, err error) {

@@ -330,7 +330,7 @@ func (c *check) checkQuarantine() error {
 			c.fault(key, "its tenant is not listed")
 		}
 		if q.supersedable() {
-			byEvent.add(appendKeySource(byEventPrefix(r.Tenant, r.Event), partitionOf(q.Source), q.Source.Offset))
+			byEvent.add(appendKeySource(appendByEventKey(nil, r.Tenant, r.Event), partitionOf(q.Source), q.Source.Offset))
 		}
 		if a, ok := q.AccountDay(); ok && q.withholds() {
 			byDay.add(appendKeySource(appendAccountDayKey(nil, spaceByDay, a), partitionOf(q.Source), q.Source.Offset))

@@ -154,8 +154,9 @@ func quarantineKey(space byte, src billing.Source) []byte {
 	return appendKeySource([]byte{space}, partitionOf(src), src.Offset)
 }
 
-func byEventPrefix(t billing.TenantID, id billing.EventID) []byte {
-	return appendKeyString(appendKeyString([]byte{spaceByEvent}, string(t)), string(id))
+// appendByEventKey appends the prefix of all keys of one event's quarantined records.
+func appendByEventKey(b []byte, t billing.TenantID, id billing.EventID) []byte {
+	return appendKeyString(appendKeyString(append(b, spaceByEvent), string(t)), string(id))
 }
 
 // dayKey is what the keys of record, marker, tie and byDay begin with.

@@ -6,11 +6,13 @@ import (
 )
 
 type metrics struct {
-	writes      prometheus.Counter
-	writeTime   prometheus.Histogram
-	checkpoints prometheus.Histogram
-	sequence    prometheus.Gauge
-	unfolded    prometheus.Gauge
+	writes         prometheus.Counter
+	writeTime      prometheus.Histogram
+	checkpoints    prometheus.Histogram
+	tables         prometheus.Counter
+	compactionWait prometheus.Counter
+	sequence       prometheus.Gauge
+	unfolded       prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -24,6 +26,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		checkpoints: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "daybook_state_checkpoint_seconds", Help: "Time of one checkpoint, writes held back.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 12)}),
+		tables: f.NewCounter(prometheus.CounterOpts{
+			Name: "daybook_state_tables_total", Help: "Tables written for big batches and taken over."}),
+		compactionWait: f.NewCounter(prometheus.CounterOpts{
+			Name: "daybook_state_compaction_wait_seconds_total", Help: "Time that big batches waited for compactions."}),
 		sequence: f.NewGauge(prometheus.GaugeOpts{
 			Name: "daybook_state_sequence", Help: "Sequence of the newest journal entry."}),
 		unfolded: f.NewGauge(prometheus.GaugeOpts{

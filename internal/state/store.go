@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
@@ -28,6 +30,12 @@ type Store struct {
 	view    view
 	health  *health
 	metrics *metrics
+	filter  *filter // of locator keys
+	held    *filter // of the quarantine's index by event
+
+	tableOptions sstable.WriterOptions
+	closing      atomic.Bool
+	filling      sync.WaitGroup
 
 	// mu is the apply lock: whoever writes holds it.
 	mu struct {
@@ -190,13 +198,28 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if s.db, err = pebble.Open(sub, p); err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
+	s.tableOptions = p.MakeWriterOptions(0, s.db.TableFormat())
 	s.view = view{s.db}
 	if err := s.load(); err != nil {
 		return nil, err
 	}
 	s.metrics = newMetrics(o.Metrics)
 	s.noteLocked()
+	s.startFilters()
 	return s, nil
+}
+
+// startFilters makes the filters and fills them in the background. What is
+// written meanwhile is added by its writer.
+func (s *Store) startFilters() {
+	s.filter, s.held = newFilter(s.o.FilterBytes), newFilter(s.o.FilterBytes/16)
+	snapshot := s.db.NewSnapshot()
+	s.filling.Go(func() {
+		err := errors.Join(s.fillFilters(view{snapshot}), snapshot.Close())
+		if err != nil && !errors.Is(err, errClosed) {
+			s.o.Logger.Warn("membership filter not filled, every event is looked up", "err", err)
+		}
+	})
 }
 
 // checkFirst opens the database read-only and checks it, so that a damaged one is
@@ -277,6 +300,8 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.mu.closed = true
+	s.closing.Store(true)
+	s.filling.Wait()
 	return s.release()
 }
 

@@ -23,6 +23,7 @@ type write struct {
 	outcomes  [billing.OutcomeCount]int64
 	ties      int64
 	totals    totals
+	bulk      bool // written as tables
 	spans     []span
 	positions map[PartitionID]*Position // changed ones
 	tenants   map[billing.TenantID]bool // first seen
@@ -102,7 +103,8 @@ func (w *write) seen(t billing.TenantID) {
 // slot finds the event's slot, or makes one with the winner that the store holds.
 func (w *write) slot(t billing.TenantID, id billing.EventID) (*slot, error) {
 	w.key = appendLocatorKey(w.key[:0], t, id)
-	h := xxh3.Hash128(w.key)
+	hash := xxh3.Hash128(w.key)
+	h := hash
 	for {
 		i, ok := w.index[h]
 		if !ok {
@@ -113,9 +115,13 @@ func (w *write) slot(t billing.TenantID, id billing.EventID) (*slot, error) {
 		}
 		h.Lo++ // another event with the same hash
 	}
-	winner, had, err := w.s.winner(w.key)
-	if err != nil {
-		return nil, err
+	var winner dedup.Winner
+	var had bool
+	if w.s.filter.add(hash) {
+		var err error
+		if winner, had, err = w.s.view.winner(w.key); err != nil {
+			return nil, err
+		}
 	}
 	w.index[h] = int32(len(w.slots))
 	w.slots = append(w.slots, slot{tenant: t, id: id, prev: winner, cur: winner, had: had, has: had})
@@ -199,8 +205,9 @@ func (w *write) supersede() error {
 		if !sl.changed {
 			continue
 		}
-		prefix := byEventPrefix(sl.tenant, sl.id)
-		if !w.s.mayHoldBack(prefix) {
+		w.key = appendByEventKey(w.key[:0], sl.tenant, sl.id)
+		prefix := w.key
+		if !w.s.held.has(xxh3.Hash128(prefix)) {
 			continue
 		}
 		var places []billing.Source
@@ -312,8 +319,13 @@ func (w *write) finish() (Applied, error) {
 		return Applied{}, err
 	}
 
-	s.commit(c)
-
+	if w.bulk {
+		if err := s.commitTables(c); err != nil {
+			return Applied{}, err
+		}
+	} else {
+		s.commit(c)
+	}
 	s.mu.journal = next
 	s.mu.unfolded++
 	maps.Copy(s.mu.positions, w.positions)
@@ -430,7 +442,7 @@ func (w *write) encodeQuarantine(c *changes, h *held) {
 		c.put()
 	}
 	w.encodeIndex(c, indexed, index, h, func(q *Quarantined) []byte {
-		return byEventPrefix(q.Rejection.Tenant, q.Rejection.Event)
+		return appendByEventKey(nil, q.Rejection.Tenant, q.Rejection.Event)
 	})
 	w.encodeIndex(c, withheld, withholds, h, func(q *Quarantined) []byte {
 		a, _ := q.AccountDay()
@@ -446,7 +458,11 @@ func (w *write) encodeIndex(c *changes, was, is bool, h *held, prefix func(*Quar
 		before = appendKeySource(prefix(h.was), partitionOf(src), src.Offset)
 	}
 	if is {
-		now = appendKeySource(prefix(h.q), partitionOf(src), src.Offset)
+		now = prefix(h.q)
+		if now[0] == spaceByEvent {
+			w.s.held.add(xxh3.Hash128(now))
+		}
+		now = appendKeySource(now, partitionOf(src), src.Offset)
 	}
 	if slices.Equal(before, now) {
 		return

@@ -1,0 +1,105 @@
+package state
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/zeebo/xxh3"
+)
+
+// filter says of most events that are new that they are, so that they need no
+// look-up. It is a Bloom filter in blocks of one cache line. Until fill has
+// seen all that was there at open, it answers "maybe". It never forgets: what
+// was added by a write that then failed only costs a look-up.
+type filter struct {
+	mu     sync.Mutex // held to add until filled
+	filled atomic.Bool
+	blocks [][8]uint64
+}
+
+// filterProbes is how many bits one key sets, all in one block.
+const filterProbes = 7
+
+func newFilter(bytes int64) *filter {
+	return &filter{blocks: make([][8]uint64, max(1, bytes/64))}
+}
+
+// add adds a key by its hash and reports whether it may have been there before.
+func (f *filter) add(h xxh3.Uint128) (maybe bool) {
+	if f.filled.Load() {
+		return f.set(h)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.set(h)
+	return true
+}
+
+// has reports whether a key may be there.
+func (f *filter) has(h xxh3.Uint128) bool {
+	if !f.filled.Load() {
+		return true
+	}
+	block := &f.blocks[h.Hi%uint64(len(f.blocks))]
+	for bits, n := h.Lo, 0; n < filterProbes; bits, n = bits>>9, n+1 {
+		if block[bits>>6&7]&(1<<(bits&63)) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// set sets a key's bits and reports whether all were set.
+func (f *filter) set(h xxh3.Uint128) bool {
+	// The upper half picks the block, nine bits a probe of the lower the bits.
+	block := &f.blocks[h.Hi%uint64(len(f.blocks))]
+	all := true
+	for bits, n := h.Lo, 0; n < filterProbes; bits, n = bits>>9, n+1 {
+		word, bit := &block[bits>>6&7], uint64(1)<<(bits&63)
+		all = all && *word&bit != 0
+		*word |= bit
+	}
+	return all
+}
+
+// addAll adds keys that were there at open.
+func (f *filter) addAll(hashes []xxh3.Uint128) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range hashes {
+		f.set(h)
+	}
+}
+
+// fillFilters reads all locators and the quarantine's index by event into the
+// filters, until it is done or the store closes.
+func (s *Store) fillFilters(v view) error {
+	for _, part := range [...]struct {
+		space  byte
+		filter *filter
+		key    func(key []byte) []byte
+	}{
+		{spaceByEvent, s.held, func(key []byte) []byte { return key[:max(1, len(key)-14)] }},
+		{spaceLocator, s.filter, func(key []byte) []byte { return key }},
+	} {
+		hashes := make([]xxh3.Uint128, 0, 4096)
+		err := v.scanPrefix([]byte{part.space}, func(key, _ []byte) error {
+			hashes = append(hashes, xxh3.Hash128(part.key(key)))
+			if len(hashes) < cap(hashes) {
+				return nil
+			}
+			part.filter.addAll(hashes)
+			hashes = hashes[:0]
+			if s.closing.Load() {
+				return errClosed
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		part.filter.addAll(hashes)
+		part.filter.filled.Store(true)
+	}
+	return nil
+}

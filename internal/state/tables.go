@@ -1,0 +1,93 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sync/errgroup"
+)
+
+// A big write is sorted and written as tables, which Pebble takes over in one
+// atomic and durable call. It spares the WAL, the memtable and the flush.
+
+// tableEnds split a write's rows into tables by keyspace, so that a compaction
+// of one keyspace does not have to move the others.
+var tableEnds = [...]byte{spaceLocator, spaceRecord, spaceMarker, 0xff}
+
+// deepL0 is how many sublevels of L0 a write waits for. Pebble itself never
+// holds an Ingest back, and reads would become slower without bound.
+const deepL0 = 12
+
+// commitTables makes the collected rows durable by way of tables. An error
+// is returned only while nothing was handed over.
+func (s *Store) commitTables(c *changes) error {
+	s.awaitCompaction()
+	paths, err := s.writeTables(c)
+	if err != nil {
+		return errors.Join(fmt.Errorf("write tables: %w", err), s.emptyTables())
+	}
+	if err := s.db.Ingest(context.Background(), paths); err != nil {
+		stop(s.o.Fatal, fmt.Errorf("write state: take over tables: %w", err))
+	}
+	s.metrics.tables.Add(float64(len(paths)))
+	return nil
+}
+
+// awaitCompaction waits while L0 is deep.
+func (s *Store) awaitCompaction() {
+	started := s.o.Now()
+	for s.db.Metrics().Levels[0].Sublevels >= deepL0 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.metrics.compactionWait.Add(s.o.Now().Sub(started).Seconds())
+}
+
+func (s *Store) writeTables(c *changes) (paths []string, err error) {
+	dir := s.tablesDir()
+	if err := s.o.FS.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	rows := c.sorted()
+	var g errgroup.Group
+	for i, end := range tableEnds {
+		n := 0
+		for n < len(rows) && c.key(rows[n].row)[0] < end {
+			n++
+		}
+		if n == 0 {
+			continue
+		}
+		path := filepath.Join(dir, fmt.Sprintf("%d.sst", i))
+		paths = append(paths, path)
+		part := rows[:n]
+		g.Go(func() error { return s.writeTable(path, c, part) })
+		rows = rows[n:]
+	}
+	return paths, g.Wait()
+}
+
+func (s *Store) writeTable(path string, c *changes, rows []keyWord) error {
+	file, err := s.o.FS.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(file), s.tableOptions)
+	for _, k := range rows {
+		r := c.rows[k.row]
+		if r.remove {
+			err = w.Delete(c.b[r.key:r.value])
+		} else {
+			err = w.Set(c.b[r.key:r.value], c.b[r.value:r.end])
+		}
+		if err != nil {
+			break
+		}
+	}
+	return errors.Join(err, w.Close()) // Close syncs the file
+}
