@@ -14,7 +14,7 @@ import (
 
 // command is the program's one command.
 type command struct {
-	Files []string `arg:"" optional:"" name:"file" help:"Files to read; - is standard input." type:"path"`
+	Files []string `arg:"" optional:"" name:"file" help:"Files to read; - is standard input."`
 
 	Topic      string `help:"Topic to push to." env:"DAYBOOK_TOPIC" placeholder:"NAME"`
 	Partitions int    `name:"create-partitions" help:"Create the topic, if it is missing, with so many partitions and without expiry; 0: do not create it." default:"0" placeholder:"N"`
@@ -23,7 +23,7 @@ type command struct {
 
 	DryRun  bool   `name:"dry-run" help:"Print the events as JSON lines instead of pushing them."`
 	Check   bool   `help:"Judge every event as ingest would with its default rules, and report what would be quarantined."`
-	Rejects string `help:"File to write the bad rows to, as JSON lines with file, line, reason and the row." placeholder:"FILE" type:"path"`
+	Rejects string `help:"File to write the bad rows to, as JSON lines with file, line, reason and the row." placeholder:"FILE"`
 	JSON    bool   `name:"json" help:"Print the summary as JSON."`
 
 	Kafka kafka.Config `embed:""`

@@ -77,7 +77,9 @@ func (r *report) check() func(file string, line int, event []byte) {
 // end prints the summary and gives the command's error.
 func (r *report) end(c *command, sum produce.Summary, err error) error {
 	out := c.summaryTo(r.ctx)
-	if c.JSON {
+	switch {
+	case err != nil && sum.Rows == 0: // nothing to sum up
+	case c.JSON:
 		doc := struct {
 			produce.Summary
 			Quarantined map[billing.Reason]int64 `json:"would_be_quarantined,omitempty"`
@@ -86,7 +88,7 @@ func (r *report) end(c *command, sum produce.Summary, err error) error {
 		if printErr := cli.JSON(out, doc); printErr != nil && err == nil {
 			err = printErr
 		}
-	} else {
+	default:
 		r.print(out, c, sum)
 	}
 	switch {

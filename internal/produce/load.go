@@ -163,12 +163,13 @@ func (l *Load) open(src *source, ids *ordinals) (*table, *mapping, error) {
 
 // file pushes the rows of one file.
 func (l *Load) file(ctx context.Context, name string, ids *ordinals, total int64, sum *Summary) error {
+	title := titleOf(name)
+	inFile := func(err error) error { return fmt.Errorf("%s: %w", title, err) }
 	src, err := openSource(name, l.Stdin, &l.read)
 	if err != nil {
-		return err
+		return inFile(err)
 	}
 	defer src.close()
-	inFile := func(err error) error { return fmt.Errorf("%s: %w", src.title(), err) }
 	t, m, err := l.open(src, ids)
 	if err != nil {
 		return inFile(err)
@@ -212,7 +213,7 @@ func (l *Load) file(ctx context.Context, name string, ids *ordinals, total int64
 		}
 		switch {
 		case errors.Is(err, errBadRow):
-			if err := l.badRow(ctx, src.title(), r, err, sum); err != nil {
+			if err := l.badRow(ctx, title, r, err, sum); err != nil {
 				return err
 			}
 			continue
@@ -220,7 +221,7 @@ func (l *Load) file(ctx context.Context, name string, ids *ordinals, total int64
 			return inFile(err)
 		}
 		if l.Check != nil {
-			l.Check(src.title(), r.line, scratch)
+			l.Check(title, r.line, scratch)
 		}
 		if !dated {
 			sum.Undated++

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,27 +19,29 @@ const bufferBytes = 256 << 10
 
 // source is an opened file: decompressed, without a byte order mark.
 type source struct {
-	name string
 	*bufio.Reader
 	close func() error
 }
 
 // openSource opens a file, or stdin. read counts the bytes taken from the file
-// as it is on disk, for progress.
+// as it is on disk, for progress. Errors do not name the file.
 func openSource(name string, stdin io.Reader, read *atomic.Int64) (*source, error) {
-	s := &source{name: name, close: func() error { return nil }}
+	s := &source{close: func() error { return nil }}
 	raw := stdin
 	if name != Stdin {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, err
+			if path, ok := errors.AsType[*os.PathError](err); ok {
+				err = path.Err // the caller names the file
+			}
+			return nil, fmt.Errorf("open: %w", err)
 		}
 		s.close = f.Close
 		raw = f
 	}
 	if err := s.begin(&countingReader{raw, read}); err != nil {
 		s.close()
-		return nil, fmt.Errorf("%s: %w", s.title(), err)
+		return nil, err
 	}
 	return s, nil
 }
@@ -70,12 +73,12 @@ func (s *source) begin(r io.Reader) error {
 	return nil
 }
 
-// title is the file's name in messages.
-func (s *source) title() string {
-	if s.name == Stdin {
+// titleOf is a file's name in messages.
+func titleOf(name string) string {
+	if name == Stdin {
 		return "standard input"
 	}
-	return s.name
+	return name
 }
 
 // countingReader counts what it lets through.
