@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"ingest": main})
+}
+
+// worldKey is under which a script's broker is found.
+type worldKey struct{}
+
+// world is a script's broker and a client of it.
+type world struct {
+	broker *kfake.Cluster
+	client *kgo.Client
+}
+
+// TestScripts runs every script of testdata/script against the program, each with a broker of its own
+// that has the topic "billing" of two partitions.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":   exits,
+			"waitfor": waitFor,
+			"push":    push,
+			"trim":    trim,
+			"drop":    drop,
+			"create":  create,
+			"stop":    stop,
+		},
+		Setup: func(e *testscript.Env) error {
+			w := &world{}
+			var err error
+			w.broker, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.ClusterID("the-cluster"), kfake.SeedTopics(2, "billing"))
+			if err != nil {
+				return err
+			}
+			e.Defer(w.broker.Close)
+			w.client, err = kgo.NewClient(kgo.SeedBrokers(w.broker.ListenAddrs()...))
+			if err != nil {
+				return err
+			}
+			e.Defer(w.client.Close)
+			locked, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "clerk", "right"), kfake.SeedTopics(1, "billing"))
+			if err != nil {
+				return err
+			}
+			e.Defer(locked.Close)
+			e.Values[worldKey{}] = w
+			e.Setenv("TZ", "America/New_York") // days are UTC whatever the machine thinks
+			e.Setenv("USER", "clerk")
+			e.Setenv("DAYBOOK_BROKERS", w.broker.ListenAddrs()[0])
+			e.Setenv("LOCKED_BROKER", locked.ListenAddrs()[0])
+			e.Setenv("DAYBOOK_STATE", e.WorkDir+"/state")
+			e.Setenv("DAYBOOK_MONITOR", "")
+			e.Setenv("DAYBOOK_EVIDENCE_INTERVAL", "100ms")
+			e.Setenv("DAYBOOK_LINGER", "20ms")
+			return nil
+		},
+	})
+}
+
+// of is the script's world.
+func of(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
+
+// push PARTITION FILE [TOPIC] produces each line of a file as a record.
+func push(ts *testscript.TestScript, _ bool, args []string) {
+	partition, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	topic := "billing"
+	if len(args) > 2 {
+		topic = args[2]
+	}
+	// A client of its own: one that knew a deleted topic goes on asking for that.
+	cl, err := kgo.NewClient(kgo.SeedBrokers(of(ts).broker.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	ts.Check(err)
+	defer cl.Close()
+	for line := range strings.Lines(ts.ReadFile(args[1])) {
+		rec := &kgo.Record{Topic: topic, Partition: int32(partition), Value: []byte(strings.TrimSuffix(line, "\n"))}
+		ts.Check(cl.ProduceSync(context.Background(), rec).FirstErr())
+	}
+}
+
+// trim PARTITION OFFSET deletes the records before an offset.
+func trim(ts *testscript.TestScript, _ bool, args []string) {
+	partition, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	offset, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	offsets := kadm.Offsets{}
+	offsets.AddOffset("billing", int32(partition), offset, -1)
+	_, err = kadm.NewClient(of(ts).client).DeleteRecords(context.Background(), offsets)
+	ts.Check(err)
+}
+
+// drop TOPIC deletes a topic.
+func drop(ts *testscript.TestScript, _ bool, args []string) {
+	_, err := kadm.NewClient(of(ts).client).DeleteTopics(context.Background(), args...)
+	ts.Check(err)
+}
+
+// create TOPIC PARTITIONS makes a topic.
+func create(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	_, err = kadm.NewClient(of(ts).client).CreateTopic(context.Background(), int32(n), 1, nil, args[0])
+	ts.Check(err)
+}
+
+// stop sends SIGTERM to the programs in the background and waits for them.
+func stop(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+	}
+}
+
+// exits CODE PROGRAM ARGUMENTS… runs a program that must end with CODE.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	switch err := ts.Exec(args[1], args[2:]...); {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// waitfor FILE waits until a program in the background has made it.
+func waitFor(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+	}
+	ts.Fatalf("%s was not made", args[0])
+}
