@@ -105,7 +105,7 @@ func (c *command) usage(ctx *cli.Context) error {
 	if c.Topic == "" && !c.DryRun {
 		faults = append(faults, errors.New("--topic is missing: name the topic to push to, or add --dry-run"))
 	}
-	return errors.Join(append(faults, c.Config.Validate(ctx.Now()))...)
+	return errors.Join(append(faults, c.Validate(ctx.Now()))...)
 }
 
 // sink is where the records go, and what ends it.
@@ -117,7 +117,7 @@ func (c *command) sink(ctx *cli.Context) (produce.Sink, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return pusher, func() { pusher.Close() }, nil
+	return pusher, pusher.Close, nil
 }
 
 // summaryTo is where the summary goes: standard output belongs to the events of

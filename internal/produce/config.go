@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"daybook/internal/billing"
 )
 
 // What to do with bad rows.
@@ -70,7 +72,7 @@ func (c *Config) Validate(now time.Time) error {
 			fault("--exported-at: %s is more than a day ahead of this machine's clock: ingest would reject every row", c.ExportedAt)
 		}
 	}
-	if c.Tenant != "" && !isTenant(c.Tenant) {
+	if c.Tenant != "" && !billing.TenantID(c.Tenant).Valid() {
 		fault("--tenant: %q is not 1 to 64 of A-Z a-z 0-9 _ . - without a leading dot", c.Tenant)
 	}
 	if d := c.delimiter(); d == 0 || d == '"' || d == '\r' || d == '\n' || d == utf8.RuneError {
@@ -128,16 +130,6 @@ func exportTime(text string) (time.Time, error) {
 		return t, nil
 	}
 	return time.Time{}, fmt.Errorf("%q is neither RFC 3339 (2025-02-03T04:05:06Z) nor a date", text)
-}
-
-// isTenant reports whether an event may name this tenant.
-func isTenant(name string) bool {
-	for _, c := range []byte(name) {
-		if !(c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("_.-", c) >= 0) {
-			return false
-		}
-	}
-	return name != "" && len(name) <= 64 && name[0] != '.'
 }
 
 // joinFaults makes one line of several faults.

@@ -9,10 +9,9 @@ import (
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
-)
 
-// maxIDBytes bounds an id made of columns; docs/events.md allows 256.
-const maxIDBytes = 200
+	"daybook/internal/billing"
+)
 
 // joinedID makes one id of several values. A separator inside a value is
 // escaped, so that ("a|b","c") and ("a","b|c") differ. An id that is too long,
@@ -43,7 +42,7 @@ func joinedID(parts []value) value {
 // boundedID keeps an id that an event may have and hashes any other.
 func boundedID(id string) string {
 	control := strings.IndexFunc(id, func(r rune) bool { return r < 0x20 || (r >= 0x7f && r < 0xa0) }) >= 0
-	if len(id) <= maxIDBytes && !control {
+	if len(id) <= billing.MaxIDBytes && !control {
 		return id
 	}
 	sum := sha256.Sum256([]byte(id))
@@ -104,14 +103,12 @@ func (o *ordinals) number(id string, cells []string) string {
 
 // newIDRow hashes a row, each cell with its length.
 func newIDRow(id string, cells []string) idRow {
-	var h xxhash.Digest
-	h.Reset()
+	var text []byte
 	for _, c := range cells {
-		h.WriteString(strconv.Itoa(len(c)))
-		h.WriteString(":")
-		h.WriteString(c)
+		text = append(strconv.AppendInt(text, int64(len(c)), 10), ':')
+		text = append(text, c...)
 	}
-	return idRow{id: xxhash.Sum64String(id), content: h.Sum64()}
+	return idRow{id: xxhash.Sum64String(id), content: xxhash.Sum64(text)}
 }
 
 // compare is -1, 0 or 1.

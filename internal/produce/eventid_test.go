@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"daybook/internal/billing"
 )
 
 func TestJoinedID(t *testing.T) {
@@ -30,7 +32,7 @@ func TestJoinedID(t *testing.T) {
 	f(`a\|b|c`, "a|b", "c")
 	f(`a|b\|c`, "a", "b|c")
 	f(`a\\|b`, `a\`, "b")
-	long, control := strings.Repeat("a", maxIDBytes+1), "a\tb"
+	long, control := strings.Repeat("a", billing.MaxIDBytes+1), "a\tb"
 	f("sha256:"+hexSum(long), long)
 	f("sha256:"+hexSum(control), control)
 

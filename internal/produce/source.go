@@ -20,13 +20,13 @@ const bufferBytes = 256 << 10
 // source is an opened file: decompressed, without a byte order mark.
 type source struct {
 	*bufio.Reader
-	close func() error
+	close func()
 }
 
 // openSource opens a file, or stdin. read counts the bytes taken from the file
 // as it is on disk, for progress. Errors do not name the file.
 func openSource(name string, stdin io.Reader, read *atomic.Int64) (*source, error) {
-	s := &source{close: func() error { return nil }}
+	s := &source{close: func() {}}
 	raw := stdin
 	if name != Stdin {
 		f, err := os.Open(name)
@@ -36,7 +36,7 @@ func openSource(name string, stdin io.Reader, read *atomic.Int64) (*source, erro
 			}
 			return nil, fmt.Errorf("open: %w", err)
 		}
-		s.close = f.Close
+		s.close = func() { _ = f.Close() } // nothing was written
 		raw = f
 	}
 	if err := s.begin(&countingReader{raw, read}); err != nil {

@@ -172,7 +172,9 @@ func TestTextTravelsVerbatim(t *testing.T) {
 		}
 		got := map[string]string{}
 		d := jsontext.NewDecoder(bytes.NewReader(event))
-		d.ReadToken()
+		if _, err := d.ReadToken(); err != nil {
+			t.Fatal(err)
+		}
 		for d.PeekKind() == '"' {
 			name, _ := d.ReadToken()
 			text := name.String()
