@@ -46,7 +46,6 @@ func (c *command) Run(ctx *cli.Context) error {
 		if err != nil {
 			return fmt.Errorf("write --rejects: %w", err)
 		}
-		defer f.Close()
 		report.rejects = f
 	}
 	sink, closeSink, err := c.sink(ctx)
@@ -117,7 +116,7 @@ func (c *command) sink(ctx *cli.Context) (produce.Sink, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return pusher, pusher.Close, nil
+	return pusher, func() { _ = pusher.Close() }, nil
 }
 
 // summaryTo is where the summary goes: standard output belongs to the events of

@@ -20,7 +20,7 @@ const shown = 20
 // report says what happened to rows.
 type report struct {
 	ctx     *cli.Context
-	rejects io.Writer // nil without --rejects
+	rejects io.WriteCloser // nil without --rejects
 	bad     int
 	decoder *decode.Decoder // nil without --check
 	now     time.Time
@@ -76,6 +76,11 @@ func (r *report) check() func(file string, line int, event []byte) {
 
 // end prints the summary and gives the command's error.
 func (r *report) end(c *command, sum produce.Summary, err error) error {
+	if r.rejects != nil {
+		if closeErr := r.rejects.Close(); closeErr != nil && err == nil {
+			err = fmt.Errorf("write --rejects: %w", closeErr)
+		}
+	}
 	out := c.summaryTo(r.ctx)
 	switch {
 	case err != nil && sum.Rows == 0: // nothing to sum up

@@ -159,7 +159,10 @@ func (p *Pusher) Flush(ctx context.Context) error {
 func (p *Pusher) Acked() int64 { return p.acked.Load() }
 
 // Close ends the client; records in flight fail.
-func (p *Pusher) Close() { p.client.Close() }
+func (p *Pusher) Close() error {
+	p.client.Close()
+	return nil
+}
 
 // delivered is told the fate of each record.
 func (p *Pusher) delivered(r *kgo.Record, err error) {
