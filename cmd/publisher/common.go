@@ -136,11 +136,3 @@ func explain(err error, f *stateFlags) error {
 	}
 	return err
 }
-
-// mark is a yes or nothing in a table.
-func mark(yes bool) string {
-	if yes {
-		return "yes"
-	}
-	return ""
-}

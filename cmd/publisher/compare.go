@@ -22,7 +22,7 @@ type compareCommand struct {
 
 // Run compares and prints every differing cell.
 func (cmd *compareCommand) Run(c *cli.Context) error {
-	l, err := cmd.lakeFlags.open(c)
+	l, err := cmd.open(c)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"iter"
 	"strings"
@@ -77,7 +78,7 @@ func (b *dayBuilder) writeEvents(ctx context.Context, w *dayWork, now dayRows, f
 		}
 		if f, ok := b.unchanged(w, cut, changed); ok {
 			r.links = append(r.links, f)
-			linked, err := b.factsOf(ctx, w, f)
+			linked, err := factsOf(&f)
 			if err != nil {
 				return err
 			}
@@ -135,26 +136,20 @@ func (b *dayBuilder) unchanged(w *dayWork, cut lake.Cut, changed func(first, las
 	return lake.File{}, false
 }
 
-// factsOf are the facts of a file that is linked.
-func (b *dayBuilder) factsOf(ctx context.Context, w *dayWork, f lake.File) (eventFacts, error) {
+// factsOf are the facts of a file, as its release noted them.
+func factsOf(f *lake.File) (eventFacts, error) {
 	facts := newEventFacts()
-	var fold rollup.Fold
-	var account billing.AccountID
-	for e, err := range eventsOf(ctx, b.reader, b.tenant, w.day, f.First, after(f.Last)) {
-		if err != nil {
-			return facts, fmt.Errorf("read events of %s: %w", w.day, err)
-		}
-		if e.Account != account {
-			facts.digest = plus(facts.digest, fold.Totals().Digest)
-			fold.Reset()
-			account = e.Account
-		}
-		facts.note(e)
-		if err := fold.Add(e); err != nil {
-			return facts, err
-		}
+	digest, err := hex.DecodeString(f.Digest)
+	if err != nil || len(digest) != len(facts.digest) {
+		return facts, fmt.Errorf("manifest of release %d: %s: digest %q: %w", f.WrittenBy, f.Path, f.Digest, lake.ErrDamaged)
 	}
-	facts.digest = plus(facts.digest, fold.Totals().Digest)
+	copy(facts.digest[:], digest)
+	for _, r := range f.Regions {
+		facts.regions[r] = struct{}{}
+	}
+	for _, p := range f.Pricing {
+		facts.pricing[p] = struct{}{}
+	}
 	return facts, nil
 }
 
@@ -203,8 +198,13 @@ func (b *dayBuilder) writeCut(ctx context.Context, d billing.Day, part int, cut 
 			}
 		}
 	}
-	if _, err := b.build.WriteEvents(d, part, events()); err != nil {
+	f, err := b.build.WriteEvents(d, part, events())
+	if err != nil {
 		return facts, fmt.Errorf("write events of %s: %w", d, err)
+	}
+	f.Digest, f.Regions, f.Pricing = hexDigest(facts.digest), sortedKeys(facts.regions), sortedKeys(facts.pricing)
+	if err := b.build.Amend(f); err != nil {
+		return facts, fmt.Errorf("note facts of %s: %w", f.Path, err)
 	}
 	if seen != len(accounts) {
 		r.faults.add(gateSums, fmt.Sprintf("events of %s, accounts %q to %q: %d accounts written, %d expected", d, cut.First, cut.Last, seen, len(accounts)))
