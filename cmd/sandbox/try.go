@@ -1,6 +1,8 @@
 package main
 
 import (
+	"sync"
+
 	"daybook/internal/cli"
 	"daybook/internal/ingest"
 	"daybook/internal/produce"
@@ -16,20 +18,30 @@ type tryCommand struct {
 
 // Run puts the bill through the whole path.
 func (t *tryCommand) Run(c *cli.Context) error {
-	var bar *cli.Progress
+	var mu sync.Mutex // steps report from goroutines of their own
 	var step string
+	var bar *cli.Progress // of step; nil: none
 	done := func() {
 		if bar != nil {
 			bar.Close()
+			bar = nil
 		}
 	}
 	trial := sandbox.Trial{
 		Files: t.Files, Load: t.Load, Rules: t.Rules, Dir: t.Dir,
 		Out: c.Stdout, Errors: c.Stderr, Log: quieter(c.Log),
 		Progress: func(now, unit string, at, total int64) {
+			mu.Lock()
+			defer mu.Unlock()
 			if now != step {
 				done()
-				step, bar = now, c.NewProgress(now, unit, total)
+				step = now
+			}
+			if step == "" {
+				return
+			}
+			if bar == nil {
+				bar = c.NewProgress(step, unit, total)
 			}
 			bar.Set(at, total)
 		},

@@ -95,7 +95,7 @@ func (d *Demo) turn(ctx context.Context, b *books, name string, charges []charge
 		return err
 	}
 	d.say("  produce    %s of %s to topic %s on %s", plural(sum.Pushed, "record"), name, topicName, b.broker.Addr())
-	if err := b.ingest(ctx); err != nil {
+	if err := b.ingest(ctx, nil); err != nil {
 		return err
 	}
 	if err := b.read(after.read); err != nil {

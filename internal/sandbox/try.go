@@ -15,6 +15,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/cli"
+	"daybook/internal/dedup"
 	"daybook/internal/ingest"
 	"daybook/internal/produce"
 	"daybook/internal/publish"
@@ -30,7 +31,9 @@ const (
 // Errors of a trial.
 var (
 	// ErrNotMapped: rows could not be mapped to events; they were named.
-	ErrNotMapped = errors.New("rows could not be mapped to events")
+	ErrNotMapped = errors.New("some rows could not be mapped to events and are not in the books")
+	// ErrNothingAccepted: no row became part of the books.
+	ErrNothingAccepted = errors.New("no row became part of the books")
 	// ErrNotAccountedFor: what came out is not what went in.
 	ErrNotAccountedFor = errors.New("rows or money are not accounted for")
 )
@@ -45,7 +48,7 @@ type Trial struct {
 	Out    io.Writer
 	Errors io.Writer // where bad rows are named
 	Log    *slog.Logger
-	// Progress, if set, is told how far a step is.
+	// Progress, if set, is told how far a step is; an empty step ends the last one.
 	Progress func(step, unit string, done, total int64)
 }
 
@@ -87,21 +90,23 @@ func (t *Trial) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	t.say("Your bill, in %s\n", dir)
-
 	var o outcome
 	if err := t.load(ctx, b, &o); err != nil {
+		if t.Dir == "" && o.load.Pushed == 0 {
+			// A file that does not fit leaves nothing behind.
+			return errors.Join(err, b.Close(), os.RemoveAll(dir))
+		}
 		return err
 	}
-	t.Progress("ingest", "records", 0, o.load.Pushed)
-	if err := b.ingest(ctx); err != nil {
+	t.say("Your bill, in %s\n", dir)
+	if err := b.ingest(ctx, func(n int64) { t.Progress("ingest", "records", n, o.load.Pushed) }); err != nil {
 		return err
 	}
 	if err := b.read(o.read); err != nil {
 		return err
 	}
 	if o.newest == math.MinInt32 {
-		return errors.Join(t.account(&o, nil), fmt.Errorf("no row became part of the books: %w", ErrNotAccountedFor))
+		return errors.Join(t.account(&o, nil), ErrNothingAccepted)
 	}
 	releases, err := t.publish(ctx, b, o.newest)
 	if err != nil {
@@ -116,7 +121,7 @@ func (t *Trial) Run(ctx context.Context) (err error) {
 		}
 	}
 	if o.load.BadRows > 0 {
-		return fmt.Errorf("%s %w; they are named above and not in the books", cli.Count(o.load.BadRows), ErrNotMapped)
+		return fmt.Errorf("%w (%s, named above)", ErrNotMapped, plural(o.load.BadRows, "row"))
 	}
 	return nil
 }
@@ -179,7 +184,9 @@ func (o *outcome) read(r *state.Reader) error {
 			if err != nil {
 				return err
 			}
-			o.newest = max(o.newest, m.AccountDay.Day)
+			if m.Changes&^dedup.Withheld != 0 { // a rejected record may name any day
+				o.newest = max(o.newest, m.AccountDay.Day)
+			}
 		}
 	}
 	return nil
@@ -193,6 +200,7 @@ func (t *Trial) publish(ctx context.Context, b *books, newest billing.Day) ([]*r
 	c.AllowIncomplete = true
 	c.AllowEmptyDays = true // a bill may have days without a charge
 	report, err := b.publish(ctx, c, func(_ billing.TenantID, done, total int64) { t.Progress("publish", "days", done, total) })
+	t.Progress("", "", 0, 0)
 	if err != nil {
 		return nil, err
 	}
