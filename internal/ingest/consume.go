@@ -24,7 +24,7 @@ const pollRecords = 20_000
 // apply writes, observe lists the ends. Two batches go round between the
 // first two, so that decoding and writing overlap and memory is bounded.
 func (g *Ingester) consume(ctx context.Context) error {
-	admin, err := g.connect()
+	admin, err := g.connect(adminOption)
 	if err != nil {
 		return err
 	}

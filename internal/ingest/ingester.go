@@ -231,6 +231,9 @@ func (g *Ingester) behind(idle time.Duration) error {
 	}
 }
 
+// adminOption makes a client that gives up soon: its callers try again, and say why.
+var adminOption = kgo.RequestRetries(2)
+
 // connect makes a client with the connection's options and more.
 func (g *Ingester) connect(more ...kgo.Opt) (*kgo.Client, error) {
 	opts, err := g.cfg.Kafka.Options(g.deps.Log)

@@ -39,7 +39,7 @@ func Init(ctx context.Context, cfg Config, rules RulesConfig, deps Deps) (state.
 
 // identify fills in the cluster id and the topics' ids.
 func (g *Ingester) identify(ctx context.Context, id *state.Identity) error {
-	admin, err := g.connect()
+	admin, err := g.connect(adminOption)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func AddTopics(ctx context.Context, cfg Config, names []string, deps Deps) (err 
 	}
 	g := &Ingester{cfg: cfg, deps: deps, identity: state.Identity{Topics: append(id.Topics[:len(id.Topics):len(id.Topics)], added...)}}
 	var admin *kgo.Client
-	if admin, err = g.connect(); err != nil {
+	if admin, err = g.connect(adminOption); err != nil {
 		return err
 	}
 	defer admin.Close()
