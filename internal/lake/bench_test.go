@@ -110,3 +110,69 @@ func BenchmarkReadBack(b *testing.B) {
 		b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 	})
 }
+
+// BenchmarkPublish corrects one account-day in each of 10 days, of 90 days × 2,000 accounts × 5
+// events: what a release costs is what changed, and a link for each other file.
+func BenchmarkPublish(b *testing.B) {
+	s := diskLake(b)
+	const accounts, perAccount, dayCount, corrected = 2000, 5, 90, 10
+	first := day(b, "2025-01-01")
+	write := func(build *Build, d billing.Day) {
+		if _, err := build.WriteEvents(d, 0, someEvents(b, d, accounts*perAccount)); err != nil {
+			b.Fatal(err)
+		}
+		var services []ServiceDayRow
+		var days []AccountDayRow
+		for i := range accounts {
+			account := billing.AccountID(fmt.Sprintf("%012d", i))
+			for j := range perAccount {
+				services = append(services, ServiceDayRow{"acme", account, billing.ServiceName(fmt.Sprint(j)), billing.MoneyFromParts(0, uint64(i)), 1})
+			}
+			days = append(days, AccountDayRow{Tenant: "acme", Account: account, Total: billing.MoneyFromParts(0, uint64(i)), PublishedAt: testNow, Revision: 1, Events: 5})
+		}
+		if _, err := build.WriteServiceDays(d, services); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := build.WriteAccountDays(d, days); err != nil {
+			b.Fatal(err)
+		}
+	}
+	build, err := s.Begin(1, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range dayCount {
+		write(build, first+billing.Day(i))
+	}
+	prev := &Manifest{AsOf: testNow}
+	if err := build.Publish(prev); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	cpu := cpuSeconds(b)
+	for b.Loop() {
+		build, err := s.Begin(prev.Release+1, prev)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, f := range prev.Files {
+			if f.Day == "" || f.Day >= (first+corrected).String() {
+				if err := build.Link(f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		for i := range corrected {
+			write(build, first+billing.Day(i))
+		}
+		if faults, err := build.ReadBack(); err != nil || len(faults) > 0 {
+			b.Fatal(faults, err)
+		}
+		next := &Manifest{AsOf: testNow}
+		if err := build.Publish(next); err != nil {
+			b.Fatal(err)
+		}
+		prev = next
+	}
+	b.ReportMetric((cpuSeconds(b)-cpu)/float64(b.N), "cpu-s/op")
+}

@@ -18,7 +18,8 @@ import (
 	"daybook/internal/billing"
 )
 
-// syncers is how many directories are synced at once: a journalling file system commits them together.
+// syncers is how many files or directories are synced at once: a journalling file system commits
+// them together.
 const syncers = 16
 
 // Build is a release being written. Methods that write different files may run
@@ -26,8 +27,9 @@ const syncers = 16
 type Build struct {
 	series *Series
 	n      int
-	prev   *Manifest // nil: the first
-	dir    string    // tmp/NNNNNN
+	prev   *Manifest      // nil: the first
+	dir    string         // tmp/NNNNNN
+	syncs  errgroup.Group // of written files; Publish and Abort wait for them
 
 	mu struct {
 		sync.Mutex
@@ -50,6 +52,7 @@ func (s *Series) Begin(n int, prev *Manifest) (*Build, error) {
 		return nil, fmt.Errorf("begin release %d of tenant %s: %w", n, s.tenant, ErrTaken)
 	}
 	b := &Build{series: s, n: n, prev: prev, dir: s.path(tmpDir, number(n))}
+	b.syncs.SetLimit(syncers)
 	b.mu.dirs = map[string]bool{}
 	b.mu.files = map[string]File{}
 	if err := s.fs.RemoveAll(b.dir); err != nil {
@@ -133,11 +136,16 @@ func (b *Build) copyFile(from, to string, f File) error {
 	if err != nil {
 		return err
 	}
-	_, err = out.Write(data)
-	if err == nil {
-		err = out.Sync()
+	if _, err := out.Write(data); err != nil {
+		return errors.Join(err, out.Close())
 	}
-	return errors.Join(err, out.Close())
+	b.finish(out)
+	return nil
+}
+
+// finish syncs and closes a written file in the background.
+func (b *Build) finish(file vfs.File) {
+	b.syncs.Go(func() error { return errors.Join(file.Sync(), file.Close()) })
 }
 
 // Publish writes the manifest, syncs everything, renames the build to its number, and switches
@@ -153,7 +161,7 @@ func (b *Build) Publish(m *Manifest) error {
 	if err != nil {
 		return fmt.Errorf("publish release %d: %w", b.n, err)
 	}
-	if err := b.syncDirs(); err != nil {
+	if err := cmp.Or(b.syncs.Wait(), b.syncDirs()); err != nil {
 		return fmt.Errorf("publish release %d: sync: %w", b.n, err)
 	}
 	temporary, name := s.fs.PathJoin(b.dir, manifestName+".tmp"), s.fs.PathJoin(b.dir, manifestName)
@@ -177,6 +185,7 @@ func (b *Build) Publish(m *Manifest) error {
 
 // Abort removes the build.
 func (b *Build) Abort() error {
+	_ = b.syncs.Wait() // what could not be synced is removed
 	if err := b.series.fs.RemoveAll(b.dir); err != nil {
 		return fmt.Errorf("abort release %d: %w", b.n, err)
 	}

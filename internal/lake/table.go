@@ -3,7 +3,6 @@ package lake
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 
@@ -85,15 +84,13 @@ func (t *table[T]) add(m billing.Money) error {
 // cut ends the row group.
 func (t *table[T]) cut() error { return t.writer.Flush() }
 
-// close finishes and syncs the file, and fills in what the manifest says of its bytes.
-func (t *table[T]) close(f *File) error {
-	err := t.writer.Close()
-	if err == nil {
-		err = t.out.file.Sync()
-	}
-	if err = errors.Join(err, t.out.file.Close()); err != nil {
+// close finishes the file, and fills in what the manifest says of its bytes.
+func (t *table[T]) close(b *Build, f *File) error {
+	if err := t.writer.Close(); err != nil {
+		t.abandon()
 		return err
 	}
+	b.finish(t.out.file)
 	f.Rows, f.Bytes, f.SHA256 = t.rows, t.out.bytes, hex.EncodeToString(t.out.hash.Sum(nil))
 	return nil
 }

@@ -188,7 +188,7 @@ func write[T any](b *Build, f File, schema *parquet.Schema, fill func(*table[T],
 		t.abandon()
 		return File{}, fmt.Errorf("write %s: %w", f.Path, err)
 	}
-	if err := t.close(&f); err != nil {
+	if err := t.close(b, &f); err != nil {
 		return File{}, fmt.Errorf("write %s: %w", f.Path, err)
 	}
 	if _, dimension := dimensionKeys[f.Dataset]; !dimension {
