@@ -148,7 +148,8 @@ func (c *check) checkLocators() error {
 		if err != nil {
 			return err
 		}
-		id, rest, err := keyString(rest)
+		var uuid [36]byte
+		id, rest, err := keyEvent(rest, &uuid)
 		if err != nil || len(rest) != 0 {
 			c.fault(key, "a locator key with a tail")
 			return err
@@ -273,7 +274,8 @@ func locatorParts(key []byte, w *dedup.Winner) (a billing.AccountDay, id billing
 	if err != nil {
 		return a, "", err
 	}
-	event, _, err := keyString(rest)
+	var uuid [36]byte
+	event, _, err := keyEvent(rest, &uuid)
 	return billing.AccountDay{Tenant: billing.TenantID(tenant), Account: w.Account, Day: w.Day}, billing.EventID(event), err
 }
 
@@ -389,7 +391,7 @@ func (c *check) checkQuarantine() error {
 func (c *check) checkSpaces() error {
 	known := []byte{spaceIdentity, spaceBase, spaceJournal, spaceKept, spacePosition, spaceDecision, spaceCovered, spaceTenant,
 		spaceLocator, spaceRecord, spaceMarker, spaceTie, spaceQuarantine, spacePayload, spaceByEvent, spaceByDay}
-	low := []byte{}
+	var low []byte // nil: the iterator takes no empty bound
 	for _, space := range append(known, 0) {
 		high := []byte{space}
 		if space == 0 {

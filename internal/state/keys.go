@@ -30,18 +30,20 @@ const (
 )
 
 // A string in a key is escaped so that it ends in a 0x00 that no other byte of
-// it can be: 0x00 becomes 0x01 0x01 and 0x01 becomes 0x01 0x02. The order of
-// strings is kept, and no string's key is the beginning of another's.
+// it can be: 0x00, 0x01 and 0x02 become 0x01 and a byte one greater. The order of
+// strings is kept, no string's key is the beginning of another's, and none
+// begins with keyUUID.
 const (
-	keyEnd    = 0x00
-	keyEscape = 0x01
+	keyEnd     = 0x00
+	keyEscape  = 0x01
+	keyEscaped = 0x02 // the greatest byte that is escaped
 )
 
 // appendKeyString appends s, escaped and ended.
 func appendKeyString(b []byte, s string) []byte {
 	for {
 		i := 0
-		for i < len(s) && s[i] > keyEscape {
+		for i < len(s) && s[i] > keyEscaped {
 			i++
 		}
 		b = append(b, s[:i]...)
@@ -69,7 +71,7 @@ func keyString(key []byte) (s, rest []byte, err error) {
 		c := s[i]
 		if c == keyEscape {
 			i++
-			if i == len(s) || s[i] < 1 || s[i] > 2 {
+			if i == len(s) || s[i] < 1 || s[i] > keyEscaped+1 {
 				return nil, nil, fmt.Errorf("%w: bad escape in key string", ErrDamaged)
 			}
 			c = s[i] - 1
@@ -129,7 +131,7 @@ func positionKey(p PartitionID) []byte {
 }
 
 func appendLocatorKey(b []byte, t billing.TenantID, id billing.EventID) []byte {
-	return appendKeyString(appendKeyString(append(b, spaceLocator), string(t)), string(id))
+	return appendKeyEvent(appendKeyString(append(b, spaceLocator), string(t)), id)
 }
 
 // appendDayKey appends the prefix of all keys of one tenant's day.
@@ -143,11 +145,11 @@ func appendAccountDayKey(b []byte, space byte, a billing.AccountDay) []byte {
 }
 
 func appendRecordKey(b []byte, a billing.AccountDay, id billing.EventID) []byte {
-	return appendKeyString(appendAccountDayKey(b, spaceRecord, a), string(id))
+	return appendKeyEvent(appendAccountDayKey(b, spaceRecord, a), id)
 }
 
 func appendTieKey(b []byte, t billing.TenantID, d billing.Day, id billing.EventID) []byte {
-	return appendKeyString(appendDayKey(b, spaceTie, t, d), string(id))
+	return appendKeyEvent(appendDayKey(b, spaceTie, t, d), id)
 }
 
 func quarantineKey(space byte, src billing.Source) []byte {
@@ -156,7 +158,7 @@ func quarantineKey(space byte, src billing.Source) []byte {
 
 // appendByEventKey appends the prefix of all keys of one event's quarantined records.
 func appendByEventKey(b []byte, t billing.TenantID, id billing.EventID) []byte {
-	return appendKeyString(appendKeyString(append(b, spaceByEvent), string(t)), string(id))
+	return appendKeyEvent(appendKeyString(append(b, spaceByEvent), string(t)), id)
 }
 
 // dayKey is what the keys of record, marker, tie and byDay begin with.

@@ -73,7 +73,8 @@ func drawRecord(t *rapid.T, src billing.Source) Record {
 		Source:         src,
 	}
 	tenant := rapid.SampledFrom(testTenants).Draw(t, "tenant")
-	id := billing.EventID(rapid.SampledFrom([]string{"e", "e1", "e2", "ee", "f\x00", "f\x01"}).Draw(t, "event"))
+	id := billing.EventID(rapid.SampledFrom([]string{"e", "e1", "0", "ff", "f\x00", "f\x01",
+		"0f000000-0000-4000-8000-000000000000", "e0000000-0000-4000-8000-000000000000", "E0000000-0000-4000-8000-000000000000"}).Draw(t, "event"))
 	account := billing.AccountID(rapid.SampledFrom([]string{"a", "a\x00", "a\x01b", "b"}).Draw(t, "account"))
 	day := billing.Day(rapid.Int32Range(-1, 1).Draw(t, "day"))
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
@@ -164,6 +165,7 @@ func (m *model) agree(t *rapid.T, r *Reader) {
 	tied := 0
 	for _, tenant := range testTenants {
 		var last billing.AccountDay
+		var lastID billing.EventID
 		marked := map[billing.AccountDay]bool{}
 		for k, err := range r.Markers(tenant, -10, 10) {
 			if err != nil {
@@ -180,7 +182,9 @@ func (m *model) agree(t *rapid.T, r *Reader) {
 					t.Fatal(err)
 				}
 				have[fmt.Sprintf("%s|%d|%q|%q", e.Tenant, e.Day, e.Account, e.ID)] = fmt.Sprintf("%+v", *e)
-				if a := e.AccountDay(); a != last {
+				if a := e.AccountDay(); a == last && e.ID <= lastID {
+					t.Errorf("event %q after %q", e.ID, lastID)
+				} else if lastID = e.ID; a != last {
 					if last.Day == a.Day && last.Account >= a.Account {
 						t.Errorf("account %q after %q", a.Account, last.Account)
 					}

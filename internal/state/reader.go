@@ -164,7 +164,7 @@ func (r *Reader) Events(t billing.TenantID, d billing.Day, from, to billing.Acco
 		}
 		var e billing.Event
 		var words texts
-		err := r.scan(low, high, func(key, value []byte) error {
+		err := r.records(low, high, func(key, value []byte) error {
 			if err := parseRecord(key, value, &e, &words); err != nil {
 				return err
 			}
@@ -189,7 +189,8 @@ func (r *Reader) Ties(t billing.TenantID, d billing.Day) iter.Seq2[billing.Event
 	return func(yield func(billing.EventID, error) bool) {
 		prefix := appendDayKey(nil, spaceTie, t, d)
 		err := r.scanPrefix(prefix, func(key, _ []byte) error {
-			id, _, err := keyString(key[len(prefix):])
+			var uuid [36]byte
+			id, _, err := keyEvent(key[len(prefix):], &uuid)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,63 @@
+package state
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"daybook/internal/billing"
+)
+
+// keyUUID begins an event id that is a UUID in its usual spelling (36
+// characters, lower case): 16 bytes follow, and no end. No escaped string
+// begins with it. UUIDs are ascending among themselves, but not among other
+// ids: Reader.Events merges the two.
+const keyUUID = 0x02
+
+// hexDigit is a lower-case hex digit's value, 0xff for anything else.
+var hexDigit = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 0xff
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		t[c] = byte(i)
+	}
+	return t
+}()
+
+// appendKeyEvent appends an event id: a packed UUID or an escaped string.
+func appendKeyEvent(b []byte, id billing.EventID) []byte {
+	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
+		return appendKeyString(b, string(id))
+	}
+	at := len(b)
+	b = append(b, keyUUID)
+	for i := 0; i < len(id); i += 2 {
+		if id[i] == '-' {
+			i++
+		}
+		high, low := hexDigit[id[i]], hexDigit[id[i+1]]
+		if high|low > 0x0f {
+			return appendKeyString(b[:at], string(id))
+		}
+		b = append(b, high<<4|low)
+	}
+	return b
+}
+
+// keyEvent reads what appendKeyEvent wrote. buf is scratch that id may refer to.
+func keyEvent(key []byte, buf *[36]byte) (id, rest []byte, err error) {
+	if len(key) == 0 || key[0] != keyUUID {
+		return keyString(key)
+	}
+	if len(key) < 17 {
+		return nil, nil, fmt.Errorf("%w: key with half a UUID", ErrDamaged)
+	}
+	u := key[1:17]
+	hex.Encode(buf[:8], u[:4])
+	hex.Encode(buf[9:13], u[4:6])
+	hex.Encode(buf[14:18], u[6:8])
+	hex.Encode(buf[19:23], u[8:10])
+	hex.Encode(buf[24:], u[10:])
+	buf[8], buf[13], buf[18], buf[23] = '-', '-', '-', '-'
+	return buf[:], key[17:], nil
+}
