@@ -1,0 +1,71 @@
+package pipeline
+
+import (
+	"testing"
+	"time"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
+	"daybook/internal/oracle"
+)
+
+// cells is what a release says: total and events by cell.
+type cells map[oracle.Cell]cell
+
+type cell struct {
+	usd      string
+	events   int64
+	complete bool // of an account-day; a service-day says nothing of it
+}
+
+// released reads every account-day and service-day of the current release.
+func released(t *testing.T, dir string) (m *lake.Manifest, accounts, services cells) {
+	t.Helper()
+	series := lake.Open(dir, lake.OS(), time.Now).Tenant(billing.DefaultTenant)
+	m, err := series.Current()
+	if err != nil || m == nil {
+		t.Fatalf("read the current release: %v", err)
+	}
+	if err := series.Verify(m, nil); err != nil {
+		t.Fatalf("verify release %d: %v", m.Release, err)
+	}
+	accounts, services = cells{}, cells{}
+	for _, e := range m.Days {
+		day, err := billing.ParseDay(e.Day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := series.ReadAccountDays(m, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rows {
+			accounts[oracle.Cell{Tenant: r.Tenant, Account: string(r.Account), Day: e.Day}] = cell{r.Total.String(), r.Events, r.Complete}
+		}
+		byService, err := series.ReadServiceDays(m, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range byService {
+			services[oracle.Cell{Tenant: r.Tenant, Account: string(r.Account), Day: e.Day, Service: string(r.Service)}] = cell{r.Total.String(), r.Events, true}
+		}
+	}
+	return m, accounts, services
+}
+
+// agree holds a release against the model, cell by cell.
+func agree(t *testing.T, what string, got cells, want map[oracle.Cell]oracle.Total) {
+	t.Helper()
+	for at, w := range want {
+		if g, ok := got[at]; !ok {
+			t.Errorf("%s: %v is missing", what, at)
+		} else if text := oracle.Text(w.USD); g.usd != text || g.events != w.Events || g.complete != (w.Withheld == 0) {
+			t.Errorf("%s: %v is %s of %d events, complete %t; want %s of %d with %d withheld", what, at, g.usd, g.events, g.complete, text, w.Events, w.Withheld)
+		}
+	}
+	for at := range got {
+		if _, ok := want[at]; !ok {
+			t.Errorf("%s: %v is in the release and not in the log", what, at)
+		}
+	}
+}
