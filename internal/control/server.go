@@ -67,7 +67,9 @@ func Listen(ctx context.Context, dir string, h Handler) error {
 	if err != nil {
 		err = server.Close()
 	}
-	<-served
+	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, end)
+	}
 	return err
 }
 

@@ -28,10 +28,10 @@ func shortPath(dir, name string) (string, func(), error) {
 	}
 	short := fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), name)
 	if _, err := os.Stat(filepath.Dir(short)); err != nil {
-		d.Close()
+		_ = d.Close()
 		return "", nil, fmt.Errorf("path %s is too long for a socket here: use a shorter state directory", path)
 	}
-	return short, func() { d.Close() }, nil
+	return short, func() { _ = d.Close() }, nil
 }
 
 // listen binds the socket under another name, gives it its mode and then

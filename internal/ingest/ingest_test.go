@@ -31,7 +31,6 @@ type world struct {
 	broker *kfake.Cluster
 	cfg    Config
 	client *kgo.Client
-	log    *strings.Builder
 }
 
 // newWorld starts a broker with the topic of so many partitions.

@@ -38,6 +38,6 @@ func (r *rareLog) warn(msg string, args ...any) {
 	}
 	r.mu.Unlock()
 	if say {
-		r.log.Warn(msg, args...)
+		r.log.Warn(msg, args...) //nolint:sloglint // the callers' messages are constants
 	}
 }

@@ -274,7 +274,7 @@ func (g *Ingester) replay(ctx context.Context, progress func(done, total int64))
 		})
 	}
 	err := work.Wait()
-	if s, ok := errors.AsType[*Stop](err); ok && s.Cause == ErrLogTrimmed {
+	if s, ok := errors.AsType[*Stop](err); ok && errors.Is(s.Cause, ErrLogTrimmed) {
 		s.Remedy = remedyKeep
 	}
 	if errors.Is(err, errDone) {

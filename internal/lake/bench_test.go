@@ -47,8 +47,8 @@ func BenchmarkWriteEvents(b *testing.B) {
 			s := diskLake(b)
 			d := day(b, "2025-01-01")
 			rows := slices.Collect(func(yield func(EventRow) bool) {
-				for r := range someEvents(b, d, n) {
-					if !yield(*r) {
+				for r, err := range someEvents(b, d, n) {
+					if err != nil || !yield(*r) {
 						return
 					}
 				}

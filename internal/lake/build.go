@@ -29,7 +29,7 @@ type Build struct {
 	n      int
 	prev   *Manifest      // nil: the first
 	dir    string         // tmp/NNNNNN
-	syncs  errgroup.Group // of written files; Publish and Abort wait for them
+	syncs  errgroup.Group // of written files; Publish and Abort, one of which ends every build, wait for them
 
 	mu struct {
 		sync.Mutex
@@ -153,7 +153,8 @@ func (b *Build) finish(file vfs.File) {
 // read back. ErrTaken.
 func (b *Build) Publish(m *Manifest) error {
 	s := b.series
-	if err := b.fillEmpty(billing.DayOf(m.AsOf)); err != nil {
+	err := b.fillEmpty(billing.DayOf(m.AsOf))
+	if err := cmp.Or(err, b.syncs.Wait()); err != nil { // in any case nothing goes on in the background
 		return fmt.Errorf("publish release %d: %w", b.n, err)
 	}
 	m.Format, m.Tenant, m.Release, m.Files = ManifestFormat, s.tenant, b.n, b.Files()
@@ -161,7 +162,7 @@ func (b *Build) Publish(m *Manifest) error {
 	if err != nil {
 		return fmt.Errorf("publish release %d: %w", b.n, err)
 	}
-	if err := cmp.Or(b.syncs.Wait(), b.syncDirs()); err != nil {
+	if err := b.syncDirs(); err != nil {
 		return fmt.Errorf("publish release %d: sync: %w", b.n, err)
 	}
 	temporary, name := s.fs.PathJoin(b.dir, manifestName+".tmp"), s.fs.PathJoin(b.dir, manifestName)

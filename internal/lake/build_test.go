@@ -1,6 +1,7 @@
 package lake
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -100,7 +101,7 @@ func tryPublish(t testing.TB, s *Series, cost string, days ...string) (*Manifest
 	}
 	m, err := fill(t, b, prev, cost, days...)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, b.Abort())
 	}
 	return m, b.Publish(m)
 }

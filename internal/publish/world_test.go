@@ -231,19 +231,6 @@ func (w *world) check(err error) {
 	}
 }
 
-// books is what the model says of the log that the world has consumed.
-func (w *world) books() *oracle.Books {
-	m := oracle.New(w.rules, topicName)
-	for p, records := range w.log {
-		if p < len(w.next) {
-			for _, r := range records[:w.next[p]] {
-				m.Add(r)
-			}
-		}
-	}
-	return m.Books()
-}
-
 func at(text string) time.Time {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {

@@ -78,7 +78,7 @@ func (c *check) fault(key []byte, format string, args ...any) {
 func (c *check) step() {
 	c.done++
 	if c.progress != nil && c.done%10_000 == 0 {
-		t := &c.Reader.journal.totals
+		t := &c.journal.totals
 		c.progress(c.done, t.locators+t.records)
 	}
 }
@@ -89,7 +89,7 @@ func (c *check) checkBooks() error {
 	if err != nil {
 		return err
 	}
-	if j.head != c.Reader.journal.head {
+	if j.head != c.journal.head {
 		c.fault(nil, "the journal's head is not the one that was opened")
 	}
 	positions, err := c.positions()
@@ -177,7 +177,7 @@ func (c *check) checkLocators() error {
 		}
 		return nil
 	})
-	t := &c.Reader.journal.totals
+	t := &c.journal.totals
 	if err == nil && all != (tally{t.locators, t.locatorDigest}) {
 		c.fault([]byte{spaceLocator}, "%d locators, the journal counts %d, or their digest differs", all.n, t.locators)
 	}
@@ -216,7 +216,7 @@ func (c *check) checkRecords() (err error) {
 	if err != nil {
 		return err
 	}
-	t := &c.Reader.journal.totals
+	t := &c.journal.totals
 	if all != (tally{t.records, t.recordDigest}) {
 		c.fault([]byte{spaceRecord}, "%d records, the journal counts %d, or their digest differs", all.n, t.records)
 	}
@@ -281,7 +281,7 @@ func locatorParts(key []byte, w *dedup.Winner) (a billing.AccountDay, id billing
 
 // checkMarkers: no marker is newer than the journal; the tenant is listed.
 func (c *check) checkMarkers() error {
-	head := c.Reader.journal.head.Sequence
+	head := c.journal.head.Sequence
 	return c.scanPrefix([]byte{spaceMarker}, func(key, value []byte) error {
 		row, err := parseMarker(key, value)
 		switch {
@@ -352,7 +352,7 @@ func (c *check) checkQuarantine() error {
 	if err != nil {
 		return err
 	}
-	if n := c.Reader.journal.totals.quarantined; total != n {
+	if n := c.journal.totals.quarantined; total != n {
 		c.fault([]byte{spaceQuarantine}, "%d quarantined records, the journal counts %d", total, n)
 	}
 	for id, n := range c.quarantined {

@@ -27,7 +27,7 @@ func (v view) records(low, high []byte, f func(key, value []byte) error) (err er
 	for ok := s.main.First(); ok && err == nil; ok = s.main.Valid() {
 		err = s.accountDay()
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	if err := errors.Join(err, s.main.Error(), s.other.Error()); err != nil {

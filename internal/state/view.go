@@ -41,7 +41,7 @@ func (v view) scan(low, high []byte, f func(key, value []byte) error) (err error
 		if err != nil {
 			return fmt.Errorf("read state: %w", err)
 		}
-		if err := f(it.Key(), value); err == io.EOF {
+		if err := f(it.Key(), value); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
