@@ -169,6 +169,9 @@ type dayKey struct {
 }
 
 func parseDayKey(key []byte) (k dayKey, err error) {
+	if len(key) == 0 {
+		return k, fmt.Errorf("%w: empty key", ErrDamaged)
+	}
 	if k.tenant, k.rest, err = keyString(key[1:]); err != nil {
 		return k, err
 	}
