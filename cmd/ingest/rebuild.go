@@ -17,7 +17,9 @@ type rebuildCommand struct {
 // Run rebuilds, and says what differs if asked.
 func (r *rebuildCommand) Run(c *cli.Context) error {
 	progress := c.NewProgress("rebuild", "records", 0)
-	report, err := ingest.Rebuild(c, r.Consume, r.Rules, r.Options, progress.Set, deps(c))
+	d := deps(c)
+	d.Progress = progress.Set
+	report, err := ingest.Rebuild(c, r.Consume, r.Rules, r.Options, d)
 	progress.Close()
 	if err != nil {
 		return exit(err)

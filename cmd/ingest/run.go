@@ -26,6 +26,11 @@ func (r *runCommand) Run(c *cli.Context) (err error) {
 	registry := monitor.NewRegistry()
 	d := deps(c)
 	d.Metrics = registry
+	if r.Options.UntilCaughtUp {
+		progress := c.NewProgress("ingest", "records", 0)
+		defer progress.Close()
+		d.Progress = progress.Set
+	}
 	g, err := ingest.New(r.Consume, r.Rules, r.Options, d)
 	if err != nil {
 		return exit(err)

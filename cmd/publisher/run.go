@@ -6,6 +6,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/cli"
+	"daybook/internal/lake"
 	"daybook/internal/publish"
 )
 
@@ -106,6 +107,9 @@ func summary(t *publish.TenantReport) string {
 			s += "failed, no release"
 		} else {
 			s += fmt.Sprintf("failed, release %d stays", t.Release)
+		}
+		if t.Changes == (lake.ChangeSummary{}) {
+			return s
 		}
 	}
 	return s + fmt.Sprintf(", as of %s: %s new, %s restated, %s retracted, %s changed in completeness; totals moved by %s USD",

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,10 +104,29 @@ func (cmd *statusCommand) print(c *cli.Context, tenant billing.TenantID, m *lake
 	for _, q := range m.Quarantine {
 		fmt.Fprintf(c.Stdout, "quarantine: %s records of %s, %s, arrived %s, readable %s USD\n", cli.Count(q.Records), q.Topic, q.Reason, q.ArrivalDay, q.Readable)
 	}
-	for _, d := range incomplete {
-		fmt.Fprintf(c.Stdout, "not complete: %s: %s\n", d.Day, strings.Join(reasons(&d), ", "))
+	for len(incomplete) > 0 {
+		n := alike(incomplete)
+		days := incomplete[0].Day
+		if n > 1 {
+			days += " to " + incomplete[n-1].Day
+		}
+		fmt.Fprintf(c.Stdout, "not complete: %s: %s\n", days, strings.Join(reasons(&incomplete[0]), ", "))
+		incomplete = incomplete[n:]
 	}
 	return nil
+}
+
+// alike is how many of the first entries can be told in one line: days in a row with the same reasons.
+func alike(entries []lake.DayEntry) int {
+	first, err := billing.ParseDay(entries[0].Day)
+	if err != nil {
+		return 1
+	}
+	n := 1
+	for n < len(entries) && entries[n].Day == (first+billing.Day(n)).String() && slices.Equal(reasons(&entries[n]), reasons(&entries[0])) {
+		n++
+	}
+	return n
 }
 
 // reasons are those of a day and a word on its accounts.

@@ -69,6 +69,9 @@ func (s *stream) write(b *batch, e *evidence) error {
 		return err
 	}
 	s.metrics.applied(w, applied, s.deps.Now().Sub(start).Seconds())
+	for o, n := range applied.Outcomes {
+		s.outcomes[o] += n
+	}
 	s.board.durable(w)
 	if len(w.Records) > 0 {
 		s.progressed.Store(s.deps.Now().UnixNano())

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"daybook/internal/billing"
 	"daybook/internal/control"
 	"daybook/internal/state"
 )
@@ -25,7 +26,13 @@ type Deps struct {
 	Metrics prometheus.Registerer // default: none
 	State   state.Options         // Logger, Now and Metrics are filled in from above
 	Kafka   []kgo.Opt             // added to the clients' options
+	// Progress is told now and then how many offsets are durable, of how many there are
+	// (0: not known yet). Default: nobody.
+	Progress func(done, total int64)
 }
+
+// progressInterval is how often Deps.Progress is called.
+const progressInterval = 250 * time.Millisecond
 
 // withDefaults fills in what is not set.
 func (d Deps) withDefaults() Deps {
@@ -34,6 +41,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Now == nil {
 		d.Now = time.Now
+	}
+	if d.Progress == nil {
+		d.Progress = func(int64, int64) {}
 	}
 	d.State.Logger, d.State.Now, d.State.Metrics = d.Log, d.Now, d.Metrics
 	return d
@@ -61,8 +71,9 @@ type Ingester struct {
 	rare     *rareLog
 	until    map[state.PartitionID]int64 // nil: no end; read these far and no farther
 
-	started    time.Time    // set by Run
-	progressed atomic.Int64 // when records were last written, in nanoseconds
+	started    time.Time                   // set by Run
+	outcomes   [billing.OutcomeCount]int64 // of this run; apply's until it has ended
+	progressed atomic.Int64                // when records were last written, in nanoseconds
 }
 
 // New opens the state and checks that it is of the topics and rules asked for.
@@ -168,6 +179,7 @@ func (g *Ingester) Run(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return control.Listen(ctx, g.cfg.State, handler{g}) })
 	work.Go(func() error { return g.watch(ctx) })
+	work.Go(func() error { return g.tell(ctx) })
 	work.Go(func() error {
 		err := g.consume(ctx)
 		if err == nil && ctx.Err() == nil {
@@ -177,9 +189,30 @@ func (g *Ingester) Run(ctx context.Context) error {
 	})
 	err := work.Wait()
 	if errors.Is(err, errDone) {
+		g.caughtUp()
 		return nil
 	}
 	return err
+}
+
+// caughtUp says what a run that ends caught up has read.
+func (g *Ingester) caughtUp() {
+	g.deps.Progress(g.board.progress(g.until))
+	records := int64(0)
+	args := []any{}
+	for o, n := range g.outcomes {
+		records += n
+		args = append(args, billing.Outcome(o).String(), n)
+	}
+	g.deps.Log.Info("caught up", append([]any{"records", records}, args...)...)
+}
+
+// tell says how far the run is.
+func (g *Ingester) tell(ctx context.Context) error {
+	for sleep(ctx, progressInterval) {
+		g.deps.Progress(g.board.progress(g.until))
+	}
+	return nil
 }
 
 // begin notes when the run began.

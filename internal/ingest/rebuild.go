@@ -14,9 +14,6 @@ import (
 	"daybook/internal/state"
 )
 
-// progressInterval is how often a rebuild tells how far it is.
-const progressInterval = 250 * time.Millisecond
-
 // remedyKeep is what to do when a log does not hold all of the books any more.
 const remedyKeep = "a rebuild would lose them, so the state stays as it is; restore the topic, or a backup of the state"
 
@@ -40,8 +37,8 @@ type RebuildReport struct {
 
 // Rebuild consumes the topics from their beginning into a new state beside the old one in cfg.State and
 // exchanges the two in one step. A crash leaves one whole state. It is refused when the
-// logs do not begin at offset 0 any more. progress may be nil.
-func Rebuild(ctx context.Context, cfg Config, rules RulesConfig, opts RebuildOptions, progress func(done, total int64), deps Deps) (report RebuildReport, err error) {
+// logs do not begin at offset 0 any more.
+func Rebuild(ctx context.Context, cfg Config, rules RulesConfig, opts RebuildOptions, deps Deps) (report RebuildReport, err error) {
 	deps.Metrics = nil // a rebuild opens two states and reads twice
 	deps = deps.withDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -76,7 +73,7 @@ func Rebuild(ctx context.Context, cfg Config, rules RulesConfig, opts RebuildOpt
 	if err := state.Create(cfg.State, id, fresh); err != nil {
 		return report, err
 	}
-	if err := fill(ctx, cfg, opts, old, fresh, progress, deps, &report); err != nil {
+	if err := fill(ctx, cfg, opts, old, fresh, deps, &report); err != nil {
 		return report, err
 	}
 	if len(report.Differences) > 0 && !opts.Force {
@@ -134,7 +131,7 @@ func openOld(cfg Config, rules RulesConfig, opts RebuildOptions, deps Deps) (*st
 }
 
 // fill consumes into the new state, carries decisions over and compares.
-func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reader, fresh state.Options, progress func(done, total int64), deps Deps, report *RebuildReport) (err error) {
+func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reader, fresh state.Options, deps Deps, report *RebuildReport) (err error) {
 	store, err := state.Open(cfg.State, fresh)
 	if err != nil {
 		return err
@@ -149,7 +146,7 @@ func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reade
 		if err := g.remember(); err != nil {
 			return err
 		}
-		return g.replay(ctx, progress)
+		return g.replay(ctx)
 	}
 	if opts.Verify {
 		until, err := oldPositions(old)
@@ -254,10 +251,11 @@ func carry(old *state.Reader, store *state.Store, deps Deps, report *RebuildRepo
 }
 
 // replay consumes until caught up, or until the offsets set, without a control socket.
-func (g *Ingester) replay(ctx context.Context, progress func(done, total int64)) error {
+func (g *Ingester) replay(ctx context.Context) error {
 	g.begin()
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return g.watch(ctx) })
+	work.Go(func() error { return g.tell(ctx) })
 	work.Go(func() error {
 		err := g.consume(ctx)
 		if err == nil {
@@ -265,22 +263,12 @@ func (g *Ingester) replay(ctx context.Context, progress func(done, total int64))
 		}
 		return err
 	})
-	if progress != nil {
-		work.Go(func() error {
-			for sleep(ctx, progressInterval) {
-				progress(g.board.progress(g.until))
-			}
-			return nil
-		})
-	}
 	err := work.Wait()
 	if s, ok := errors.AsType[*Stop](err); ok && errors.Is(s.Cause, ErrLogTrimmed) {
 		s.Remedy = remedyKeep
 	}
 	if errors.Is(err, errDone) {
-		if progress != nil {
-			progress(g.board.progress(g.until))
-		}
+		g.deps.Progress(g.board.progress(g.until))
 		return nil
 	}
 	return err

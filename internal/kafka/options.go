@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -122,7 +123,8 @@ func (l clientLogger) Level() kgo.LogLevel {
 
 // Log writes one note.
 func (l clientLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
-	if level == kgo.LogLevelInfo {
+	// What a dial ends in is said, with its remedy, by the loop that waits for the brokers.
+	if level == kgo.LogLevelInfo || strings.HasPrefix(msg, "unable to open connection to broker") {
 		level = kgo.LogLevelDebug
 	}
 	l.Logger.Log(level, msg, keyvals...)

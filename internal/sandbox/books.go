@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"daybook/internal/billing"
-	"daybook/internal/control"
 	"daybook/internal/ingest"
 	"daybook/internal/kafka"
 	"daybook/internal/lake"
@@ -24,9 +23,6 @@ const topicName = "billing"
 
 // patience is how long an ingest may make no progress before it gives up.
 const patience = 30 * time.Second
-
-// watchInterval is the time between two looks at a running ingest.
-const watchInterval = 500 * time.Millisecond
 
 // books are a whole Daybook in one directory: broker, state and lake, each in
 // one of its own.
@@ -95,57 +91,13 @@ func (b *books) ingestConfig() ingest.Config {
 
 // ingest consumes until caught up, like `ingest run --until-caught-up`.
 // progress, if not nil, is told now and then how many records were consumed.
-func (b *books) ingest(ctx context.Context, progress func(consumed int64)) error {
+func (b *books) ingest(ctx context.Context, progress func(done, total int64)) error {
 	o := ingest.RunOptions{UntilCaughtUp: true, Patience: patience}
-	g, err := ingest.New(b.ingestConfig(), ingest.RulesConfig{}, o, ingest.Deps{Log: b.log})
+	g, err := ingest.New(b.ingestConfig(), ingest.RulesConfig{}, o, ingest.Deps{Log: b.log, Progress: progress})
 	if err != nil {
 		return err
 	}
-	watching, stop := context.WithCancel(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		if progress != nil {
-			b.watch(watching, progress)
-		}
-	}()
-	err = g.Run(ctx)
-	stop()
-	<-watched
-	return errors.Join(err, g.Close())
-}
-
-// watch asks a running ingest how far it is until ctx ends.
-func (b *books) watch(ctx context.Context, progress func(consumed int64)) {
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if consumed, err := b.consumed(ctx); err == nil { // it may not listen yet, or no more
-			progress(consumed)
-		}
-	}
-}
-
-// consumed is how many records a running ingest has consumed.
-func (b *books) consumed(ctx context.Context) (n int64, err error) {
-	client, err := control.Dial(ctx, b.stateDir())
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, client.Close()) }()
-	live, err := client.Live(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, p := range live.Partitions {
-		n += p.NextOffset // the log begins at 0
-	}
-	return n, nil
+	return errors.Join(g.Run(ctx), g.Close())
 }
 
 // publish makes a release of each tenant, like `publisher run`.

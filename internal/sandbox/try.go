@@ -99,7 +99,7 @@ func (t *Trial) Run(ctx context.Context) (err error) {
 		return err
 	}
 	t.say("Your bill, in %s\n", dir)
-	if err := b.ingest(ctx, func(n int64) { t.Progress("ingest", "records", n, o.load.Pushed) }); err != nil {
+	if err := b.ingest(ctx, func(done, _ int64) { t.Progress("ingest", "records", done, o.load.Pushed) }); err != nil {
 		return err
 	}
 	if err := b.read(o.read); err != nil {
