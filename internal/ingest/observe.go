@@ -16,15 +16,23 @@ const mirrorTimeout = 5 * time.Second
 // observe lists the ends of all partitions again and again, hands the listings to
 // the writer and mirrors the durable positions for lag tools.
 func (s *stream) observe(ctx context.Context) error {
-	defer close(s.listings)
-	var mirrored map[state.PartitionID]int64
+	mirrored, err := s.relist(ctx)
+	close(s.listings)
+	if err == nil {
+		<-s.written // the batch in hand is durable too
+		s.mirror(context.WithoutCancel(ctx), mirrored)
+	}
+	return err
+}
+
+// relist does so until ctx or the writer ends, and returns what is mirrored.
+func (s *stream) relist(ctx context.Context) (mirrored map[state.PartitionID]int64, err error) {
 	tick := time.NewTicker(s.cfg.EvidenceInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			s.mirror(context.WithoutCancel(ctx), mirrored)
-			return nil
+			return mirrored, nil
 		case <-tick.C:
 		case <-s.wake:
 			// Errors of a fetch ask for a listing; they may come fast.
@@ -37,7 +45,7 @@ func (s *stream) observe(ctx context.Context) error {
 			err = sameInput(s.identity, l)
 		}
 		if _, stop := errors.AsType[*Stop](err); stop {
-			return err
+			return mirrored, err
 		}
 		if err != nil {
 			if ctx.Err() == nil {
@@ -51,7 +59,7 @@ func (s *stream) observe(ctx context.Context) error {
 		select {
 		case s.listings <- l:
 		case <-s.written:
-			return nil
+			return mirrored, nil
 		}
 		mirrored = s.mirror(ctx, mirrored)
 	}
