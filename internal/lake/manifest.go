@@ -49,8 +49,11 @@ type DayEntry struct {
 	Services []string `json:"services,omitempty"`
 	Regions  []string `json:"regions,omitempty"`
 	Pricing  []string `json:"pricing_models,omitempty"`
-	// Digest is the order-independent digest of the day's events (the xor of its account-days').
+	// Digest is the order-independent digest of the day's events: the sum, modulo 2^128, of its account-days'.
 	Digest string `json:"digest,omitempty"`
+	// InputOf is the release whose input the day was made from; 0: this one's. Only a backfill leaves
+	// the days outside its window as an earlier release made them.
+	InputOf int `json:"input_of,omitempty"`
 }
 
 // InputPosition is how far the release read a partition.
@@ -95,12 +98,15 @@ type Manifest struct {
 	Cluster        string           `json:"cluster_id"`
 	Covered        uint64           `json:"covered_sequence"`
 	JournalDigest  string           `json:"journal_digest"`
-	RulesDigest    string           `json:"rules_digest"`
+	RulesDigest    string           `json:"rules_digest"`    // of the state's rules, for all tenants
+	Rules          *billing.Rules   `json:"rules,omitempty"` // as they are for this tenant
+	Topics         []Topic          `json:"topics,omitempty"`
 	Input          []InputPosition  `json:"input"`
+	Backfill       *Window          `json:"backfill,omitempty"` // the window, where the release is a backfill
 	Days           []DayEntry       `json:"days"`
 	// NotComplete lists due days without a row, with the reason (no_events).
 	NotComplete []DayEntry        `json:"not_complete,omitempty"`
-	Decisions   []uint64          `json:"decisions,omitempty"`
+	Decisions   []Decision        `json:"decisions,omitempty"`
 	Files       []File            `json:"files"`
 	Ties        []string          `json:"ties,omitempty"` // event ids, at most 1000
 	TieCount    int64             `json:"tie_count"`

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -46,10 +47,12 @@ type dayBuilder struct {
 // link takes over a day to which nothing happened.
 func (b *dayBuilder) link(w *dayWork) *dayResult {
 	r := &dayResult{day: w.day, entry: *w.prev, links: w.files}
-	switch {
-	case !b.keep:
-		r.entry.CoveredSequence = b.head
-	case !w.known:
+	if !b.keep {
+		r.entry.CoveredSequence, r.entry.InputOf = b.head, 0
+		return r
+	}
+	r.entry.InputOf = cmp.Or(w.prev.InputOf, b.prev.Release)
+	if !w.known {
 		r.entry.CoveredSequence = 0 // covered by no sequence of this state
 	}
 	return r

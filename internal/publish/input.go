@@ -194,7 +194,7 @@ func (in *input) inputPositions() []lake.InputPosition {
 		out = append(out, lake.InputPosition{
 			Topic: t.Name, TopicID: t.ID, Partition: p.Partition.Partition,
 			FirstOffset: p.FirstOffset, NextOffset: p.NextOffset, LeaderEpoch: p.LeaderEpoch,
-			CaughtUpAt: p.CaughtUpAt.UTC(),
+			CaughtUpAt: in.caughtUp(p).UTC(), // as far as it was taken for evidence
 		})
 	}
 	return out

@@ -291,9 +291,10 @@ func (t *tenantRun) manifest(number int) *lake.Manifest {
 	if t.prev != nil {
 		m.Previous = t.prev.Release
 	}
-	for _, d := range t.in.decisions {
-		m.Decisions = append(m.Decisions, d.Number)
+	if t.window != nil {
+		m.Backfill = &lake.Window{From: t.window.From, To: t.window.To}
 	}
+	t.in.basis(m)
 	return m
 }
 
