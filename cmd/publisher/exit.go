@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"daybook/internal/audit"
 	"daybook/internal/cli"
 	"daybook/internal/control"
 	"daybook/internal/lake"
@@ -38,9 +39,9 @@ func gravest(err error) int {
 	switch {
 	case err == nil:
 		return cli.ExitDone
-	case errors.Is(err, publish.ErrGate), errors.Is(err, publish.ErrHold), errors.Is(err, publish.ErrDifference):
+	case errors.Is(err, publish.ErrGate), errors.Is(err, publish.ErrHold), errors.Is(err, publish.ErrDifference), errors.Is(err, audit.ErrDifference):
 		return cli.ExitGate
-	case errors.Is(err, publish.ErrIncomplete):
+	case errors.Is(err, publish.ErrIncomplete), errors.Is(err, audit.ErrIncomplete):
 		return cli.ExitIncomplete
 	case errors.Is(err, publish.ErrUsage):
 		return cli.ExitUsage

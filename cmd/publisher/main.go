@@ -16,6 +16,7 @@ type program struct {
 	Backfill backfillCommand `cmd:"" help:"Recompute a window of released days, changed or not, and write it in one release."`
 	Verify   verifyCommand   `cmd:"" help:"Recompute everything released and compare; read every file."`
 	Compare  compareCommand  `cmd:"" help:"Compare a release with a CSV file of expected totals."`
+	Audit    auditCommand    `cmd:"" help:"Rebuild a release from the topic's records, by other code, and compare every cell."`
 	Path     pathCommand     `cmd:"" help:"Print where a release lies: resolve it once per job."`
 	List     listCommand     `cmd:"" help:"List the releases."`
 	Show     showCommand     `cmd:"" help:"Show what changed in a release."`

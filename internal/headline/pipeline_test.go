@@ -201,7 +201,7 @@ func (p *pipeline) publishNothing(asOf time.Time) {
 
 func (p *pipeline) lake() string { return filepath.Join(p.dir, "lake") }
 
-// compare reads what current names, for every tenant, and asks the model.
+// compare reads what current names, for every tenant, and asks the model and the auditor.
 func (p *pipeline) compare(asOf time.Time) {
 	p.t.Helper()
 	books := p.model.Books()
@@ -226,5 +226,6 @@ func (p *pipeline) compare(asOf time.Time) {
 		if lines := differences(got, want); len(lines) > 0 {
 			p.t.Fatalf("as of %s, %s:\n%s", asOf.Format(time.RFC3339), dir, strings.Join(lines, "\n"))
 		}
+		p.audit(tenant)
 	}
 }

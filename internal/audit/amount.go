@@ -1,0 +1,79 @@
+package audit
+
+import (
+	"math/big"
+	"strings"
+)
+
+// places is how many decimal places an amount has: amounts are integers of 10^-18 dollars.
+const places = 18
+
+// ten38 is the first amount that DECIMAL(38,18) does not hold.
+var ten38 = power(38)
+
+// power is 10^n.
+func power(n int64) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(n), nil) }
+
+// amount reads a JSON number, in units of 10^-18, rounded half-even where it has more places. ok is false
+// for another text, and for what DECIMAL(38,18) does not hold.
+func amount(number string) (units *big.Int, exact, ok bool) {
+	s := scanner{text: []byte(number)}
+	if !s.number() || s.at != len(number) {
+		return nil, false, false
+	}
+	mantissa, exponent := number, big.NewInt(0)
+	if e := strings.IndexAny(number, "eE"); e >= 0 {
+		mantissa = number[:e]
+		exponent.SetString(strings.TrimPrefix(number[e+1:], "+"), 10)
+	}
+	negative := strings.HasPrefix(mantissa, "-")
+	whole, fraction, _ := strings.Cut(strings.TrimPrefix(mantissa, "-"), ".")
+	digits := strings.TrimLeft(whole+fraction, "0")
+	if digits == "" {
+		return new(big.Int), true, true
+	}
+	exponent.Add(exponent, big.NewInt(places-int64(len(fraction))))
+	// The number is digits × 10^exponent units. Out here the answer is known without the power of ten.
+	switch size := new(big.Int).Add(exponent, big.NewInt(int64(len(digits)))); {
+	case size.Cmp(big.NewInt(38)) > 0:
+		return nil, false, false
+	case size.Sign() < 0:
+		return new(big.Int), false, true
+	}
+	units, _ = new(big.Int).SetString(digits, 10)
+	exact = true
+	if shift := exponent.Int64(); shift >= 0 {
+		units.Mul(units, power(shift))
+	} else {
+		unit, rest := power(-shift), new(big.Int)
+		units.QuoRem(units, unit, rest)
+		exact = rest.Sign() == 0
+		half := rest.Lsh(rest, 1).Cmp(unit)
+		if half > 0 || half == 0 && units.Bit(0) == 1 {
+			units.Add(units, big.NewInt(1))
+		}
+	}
+	if units.Cmp(ten38) >= 0 {
+		return nil, false, false
+	}
+	if negative {
+		units.Neg(units)
+	}
+	return units, exact, true
+}
+
+// dollars is an amount as Daybook prints it: exact, no exponent, no trailing zeros.
+func dollars(units *big.Int) string {
+	s := new(big.Rat).SetFrac(units, power(places)).FloatString(places)
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+}
+
+// whole reads a JSON number whose value is an integer from 0 to 2^63 - 1, however it is written.
+func whole(number string) (int64, bool) {
+	units, exact, ok := amount(number)
+	if !ok || !exact || units.Sign() < 0 {
+		return 0, false
+	}
+	n, rest := new(big.Int).QuoRem(units, power(places), new(big.Int))
+	return n.Int64(), rest.Sign() == 0 && n.IsInt64()
+}

@@ -1,0 +1,186 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
+)
+
+// Config says how to audit. Each default is stated in its tag alone.
+type Config struct {
+	Release     int           `help:"The release; default the newest." placeholder:"N"`
+	MemoryBytes int64         `help:"Memory for sorting, in bytes; what does not fit goes to temporary files." default:"268435456" env:"DAYBOOK_AUDIT_MEMORY_BYTES"`
+	Temp        string        `help:"Directory for temporary files; they need up to the size of the topic, uncompressed. Default: the system's." placeholder:"DIR" env:"DAYBOOK_AUDIT_TEMP"`
+	Explain     []AccountDay  `help:"List the records behind an account-day (repeatable)." placeholder:"DAY/ACCOUNT" sep:"none"`
+	Limit       int           `help:"Differences to keep and print; all are counted. 0: all." default:"1000"`
+	Patience    time.Duration `help:"How long the brokers may send nothing before the audit gives up." default:"1m"`
+}
+
+// DefaultConfig is what the tags say, for callers without a command line.
+func DefaultConfig() Config {
+	return Config{MemoryBytes: 256 << 20, Limit: 1000, Patience: time.Minute}
+}
+
+// minMemory is what sorting needs to be worth its name.
+const minMemory = 1 << 20
+
+// Validate reports every fault of the configuration in one error.
+func (c *Config) Validate() error {
+	var faults []error
+	if c.MemoryBytes < minMemory {
+		faults = append(faults, fmt.Errorf("--memory-bytes must be at least %d", minMemory))
+	}
+	if c.Limit < 0 {
+		faults = append(faults, errors.New("--limit must not be negative"))
+	}
+	if c.Patience <= 0 {
+		faults = append(faults, errors.New("--patience must be greater than 0"))
+	}
+	if c.Temp != "" {
+		if info, err := os.Stat(c.Temp); err != nil {
+			faults = append(faults, fmt.Errorf("--temp: %w", err))
+		} else if !info.IsDir() {
+			faults = append(faults, fmt.Errorf("--temp: %s is no directory", c.Temp))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// AccountDay is one that is to be explained.
+type AccountDay struct {
+	Day     string `json:"usage_date"`
+	Account string `json:"account_id"`
+}
+
+// UnmarshalText reads DAY/ACCOUNT; the account may hold any character.
+func (a *AccountDay) UnmarshalText(text []byte) error {
+	day, account, ok := strings.Cut(string(text), "/")
+	if _, err := time.Parse(time.DateOnly, day); err != nil || !ok || account == "" {
+		return fmt.Errorf("%q is not DAY/ACCOUNT, such as 2025-01-03/0042", text)
+	}
+	a.Day, a.Account = day, account
+	return nil
+}
+
+// Reader gives the records of an input: each partition's in the order of offsets, and all of them, or an
+// error. Records beside the input are ignored.
+type Reader func(ctx context.Context, in Input) iter.Seq2[Record, error]
+
+// Deps is what an auditor works with.
+type Deps struct {
+	Lake *lake.Lake
+	Read Reader
+	// Progress is told how much of a stage is done ("records", then "days"); may be nil.
+	Progress func(stage string, done, total int64)
+}
+
+// Auditor audits releases of one tenant.
+type Auditor struct {
+	cfg    Config
+	deps   Deps
+	tenant billing.TenantID
+}
+
+// New makes an auditor. The configuration must be valid.
+func New(cfg Config, tenant billing.TenantID, deps Deps) *Auditor {
+	if deps.Progress == nil {
+		deps.Progress = func(string, int64, int64) {}
+	}
+	cfg.Temp = cmp.Or(cfg.Temp, os.TempDir())
+	return &Auditor{cfg: cfg, deps: deps, tenant: tenant}
+}
+
+// Report is what an audit found.
+type Report struct {
+	Tenant  billing.TenantID `json:"tenant_id"`
+	Release int              `json:"release"`
+	AsOf    time.Time        `json:"as_of"`
+	// Records were read from the log, of all tenants; Missing offsets had none (transactions, compaction).
+	Records int64 `json:"records"`
+	Missing int64 `json:"offsets_without_record"`
+	// What the log comes to.
+	Days        int    `json:"days"`
+	AccountDays int64  `json:"account_days"`
+	ServiceDays int64  `json:"service_days"`
+	Events      int64  `json:"events"`
+	Withheld    int64  `json:"withheld_records"`
+	Total       string `json:"total_usd"`
+	// Differing cells and rows, of which Differences holds the first.
+	Differing   int64         `json:"differing"`
+	Differences []Difference  `json:"differences"`
+	Explained   []Explanation `json:"explained,omitempty"`
+}
+
+// Err is ErrDifference when anything differs.
+func (r *Report) Err() error {
+	if r.Differing == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: release %d and the log differ in %d places", ErrDifference, r.Release, r.Differing)
+}
+
+// Audit rebuilds the release from the log and compares. What differs is in the report and no error.
+func (a *Auditor) Audit(ctx context.Context) (*Report, error) {
+	s := a.deps.Lake.Tenant(a.tenant)
+	m, err := manifestOf(s, a.tenant, a.cfg.Release)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Verify(m, func(done, total int64) { a.deps.Progress("bytes of files", done, total) }); err != nil {
+		return nil, err
+	}
+	all, err := bases(s, m)
+	if err != nil {
+		return nil, err
+	}
+	c := newComparison(s, m, &a.cfg)
+	for _, b := range all {
+		if err := a.audit(ctx, b, c); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(c.report.Differences, func(x, y Difference) int {
+		return cmp.Or(cmp.Compare(x.Day, y.Day), cmp.Compare(x.Account, y.Account))
+	})
+	return c.finish(), nil
+}
+
+// audit rebuilds the days of one basis and compares them.
+func (a *Auditor) audit(ctx context.Context, b *basis, c *comparison) (err error) {
+	books, err := a.keepBooks(ctx, b)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, books.close()) }()
+	c.report.Records += books.records
+	c.report.Missing += books.missing
+	return c.compare(ctx, b, books, a.deps.Progress)
+}
+
+// manifestOf is the manifest of release n, of the newest for 0, whose files are there.
+func manifestOf(s *lake.Series, tenant billing.TenantID, n int) (*lake.Manifest, error) {
+	m, err := s.Current()
+	if err == nil && m == nil {
+		err = fmt.Errorf("tenant %s: %w", tenant, lake.ErrNoRelease)
+	}
+	if err != nil || n == 0 || n == m.Release {
+		return m, err
+	}
+	list, err := s.List()
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(list, func(e lake.Entry) bool { return e.Release == n && e.Pruned }) {
+		return nil, fmt.Errorf("release %d of tenant %s: %w: it is pruned", n, tenant, lake.ErrNoRelease)
+	}
+	return s.Manifest(n)
+}

@@ -1,0 +1,210 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
+)
+
+// The kinds of decision that an audit heeds, as manifests name them.
+const (
+	gapAccepted       = "gap_accepted"
+	quarantineSettled = "quarantine_resolved"
+)
+
+// Input is the part of a log that a release was made from.
+type Input struct {
+	Cluster string
+	Spans   []Span
+}
+
+// Span is the records of one partition from From up to, not including, Next. Those in Gaps were passed
+// over, whether or not they are there.
+type Span struct {
+	Topic      lake.Topic
+	Partition  int32
+	From, Next int64
+	Gaps       []lake.Gap
+}
+
+// skips reports whether the record at an offset was passed over.
+func (s *Span) skips(offset int64) bool {
+	return offset < s.From || offset >= s.Next ||
+		slices.ContainsFunc(s.Gaps, func(g lake.Gap) bool { return g.FromOffset <= offset && offset < g.NextOffset })
+}
+
+// begin is the first offset that is needed; Next where none is.
+func (s *Span) begin() int64 {
+	at := s.From
+	for again := true; again; {
+		again = false
+		for _, g := range s.Gaps {
+			if g.FromOffset <= at && at < g.NextOffset {
+				at, again = g.NextOffset, true
+			}
+		}
+	}
+	return min(at, s.Next)
+}
+
+// offsets is how many offsets the span has beside its gaps.
+func (s *Span) offsets() int64 {
+	n := s.Next - s.From
+	for _, g := range s.Gaps {
+		n -= max(0, min(g.NextOffset, s.Next)-max(g.FromOffset, s.From))
+	}
+	return n
+}
+
+// basis is what some days of a release were made from: the input, the rules and the decisions of a
+// manifest. All days of a release have one, but for those that a backfill left as they were.
+type basis struct {
+	m       *lake.Manifest
+	input   Input
+	settled map[billing.Source]bool // records, without their timestamps
+	covers  func(day string) bool
+	cutoff  time.Duration
+}
+
+// bases finds what the days of a release were made from, its own input first.
+func bases(s *lake.Series, m *lake.Manifest) ([]*basis, error) {
+	byInput := map[int]map[string]bool{0: {}}
+	released := map[string]bool{}
+	for i := range m.Days {
+		d := &m.Days[i]
+		if byInput[d.InputOf] == nil {
+			byInput[d.InputOf] = map[string]bool{}
+		}
+		byInput[d.InputOf][d.Day] = true
+		released[d.Day] = true
+	}
+	due, err := newlyDue(s, m)
+	if err != nil {
+		return nil, err
+	}
+	own, err := newBasis(m, func(day string) bool { return byInput[0][day] || !released[day] && due(day) })
+	if err != nil {
+		return nil, err
+	}
+	all := []*basis{own}
+	for n, days := range byInput {
+		if n == 0 {
+			continue
+		}
+		earlier, err := s.Manifest(n)
+		if err != nil {
+			return nil, fmt.Errorf("read the release whose input a day is of: %w", err)
+		}
+		b, err := newBasis(earlier, func(day string) bool { return days[day] })
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, b)
+	}
+	slices.SortFunc(all[1:], func(a, b *basis) int { return a.m.Release - b.m.Release })
+	return all, nil
+}
+
+// newlyDue says which days had to be in a release though no day of its name is listed: those whose cutoff
+// had passed at its as-of; of a backfill only those in its window. A rollback has the days of its target.
+func newlyDue(s *lake.Series, m *lake.Manifest) (func(day string) bool, error) {
+	for m.RolledBackTo != 0 {
+		var err error
+		if m, err = s.Manifest(m.RolledBackTo); err != nil {
+			return nil, fmt.Errorf("read the release that was rolled back to: %w", err)
+		}
+	}
+	cutoff, err := timeOfDay(m)
+	if err != nil {
+		return nil, err
+	}
+	last := m.AsOf.UTC().Add(-cutoff).AddDate(0, 0, -1).Format(time.DateOnly)
+	return func(day string) bool {
+		return day <= last && (m.Backfill == nil || m.Backfill.From.String() <= day && day <= m.Backfill.To.String())
+	}, nil
+}
+
+// timeOfDay is the cutoff of a manifest, since midnight.
+func timeOfDay(m *lake.Manifest) (time.Duration, error) {
+	at, err := time.Parse("15:04", m.Cutoff)
+	if err != nil {
+		return 0, fmt.Errorf("manifest of release %d: cutoff %q: %w", m.Release, m.Cutoff, lake.ErrDamaged)
+	}
+	return time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute, nil
+}
+
+// newBasis reads a manifest.
+func newBasis(m *lake.Manifest, covers func(day string) bool) (*basis, error) {
+	if m.Rules == nil || len(m.Topics) == 0 {
+		return nil, fmt.Errorf("release %d: %w: it was made by an older Daybook; audit a newer one", m.Release, ErrNoBasis)
+	}
+	b := &basis{m: m, covers: covers, settled: map[billing.Source]bool{}, input: Input{Cluster: m.Cluster}}
+	var err error
+	if b.cutoff, err = timeOfDay(m); err != nil {
+		return nil, err
+	}
+	topics := map[string]lake.Topic{}
+	for _, t := range m.Topics {
+		topics[t.Name] = t
+	}
+	for _, p := range m.Input {
+		t, ok := topics[p.Topic]
+		if !ok {
+			return nil, fmt.Errorf("manifest of release %d: topic %q has a position and no place: %w", m.Release, p.Topic, lake.ErrDamaged)
+		}
+		if t.Elsewhere {
+			continue // nothing in it can be this tenant's
+		}
+		span := Span{Topic: t, Partition: p.Partition, From: p.FirstOffset, Next: p.NextOffset}
+		for i := range m.Decisions {
+			if g := m.Decisions[i].Gap; g != nil && g.Topic == p.Topic && g.Partition == p.Partition {
+				span.Gaps = append(span.Gaps, *g)
+			}
+		}
+		b.input.Spans = append(b.input.Spans, span)
+	}
+	for i := range m.Decisions {
+		for _, s := range m.Decisions[i].Settled {
+			for _, offset := range s.Offsets {
+				b.settled[billing.Source{Topic: topics[s.Topic].Ordinal, Partition: s.Partition, Offset: offset}] = true
+			}
+		}
+	}
+	return b, nil
+}
+
+// judge is how records are read under this basis.
+func (b *basis) judge() *judge {
+	j := &judge{rules: *b.m.Rules, bound: map[billing.TopicOrdinal]string{}}
+	for _, t := range b.m.Topics {
+		j.bound[t.Ordinal] = string(j.rules.Bindings[t.Name])
+	}
+	return j
+}
+
+// complete reports whether the account-days of a day may be complete: no accepted gap may have held events
+// of it, and every partition had been read up to the day's cutoff.
+func (b *basis) complete(day string) bool {
+	for i := range b.m.Decisions {
+		d := &b.m.Decisions[i]
+		if d.Kind == gapAccepted && (d.FromDay == "" || d.FromDay <= day) && (d.ToDay == "" || day <= d.ToDay) {
+			return false
+		}
+	}
+	start, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return false
+	}
+	cutoff := start.AddDate(0, 0, 1).Add(b.cutoff)
+	read := map[string]bool{}
+	for _, p := range b.m.Input {
+		if p.CaughtUpAt.Before(cutoff) {
+			return false
+		}
+		read[p.Topic] = true
+	}
+	return !slices.ContainsFunc(b.m.Topics, func(t lake.Topic) bool { return !read[t.Name] })
+}

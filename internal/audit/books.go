@@ -1,0 +1,159 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"daybook/internal/billing"
+)
+
+// cancelEvery is after how many records it is looked whether the audit is still wanted.
+const cancelEvery = 1 << 12
+
+// books are what a log comes to: its winners and what is withheld, in the order of a release.
+type books struct {
+	postings *sorter
+	// Records were read; Missing offsets had none, as transactions and compaction leave them.
+	records, missing int64
+}
+
+// close gives the temporary files back.
+func (b *books) close() error { return b.postings.Close() }
+
+// keepBooks reads the records of a basis and finds what of them counts for the tenant, in two sorts: by event
+// and version, where the first accepted one of each event is its winner, and by account-day.
+func (a *Auditor) keepBooks(ctx context.Context, b *basis) (_ *books, err error) {
+	versions := newSorter(a.cfg.Temp, a.cfg.MemoryBytes/2)
+	out := &books{postings: newSorter(a.cfg.Temp, a.cfg.MemoryBytes/2)}
+	defer func() {
+		err = errors.Join(err, versions.Close())
+		if err != nil {
+			err = errors.Join(err, out.close())
+		}
+	}()
+	if err := a.readLog(ctx, b, versions, out); err != nil {
+		return nil, err
+	}
+	var winner string // the event whose winner was found
+	found := false
+	n := 0
+	for p, err := range versions.sorted() {
+		if err != nil {
+			return nil, err
+		}
+		if n++; n%cancelEvery == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if id := eventOf(p.key); found && winner == string(id) {
+			continue
+		}
+		e, err := parseEvent(p.value)
+		if err != nil {
+			return nil, err
+		}
+		if e.fault == "" {
+			winner, found = e.id, true
+			if e.deleted {
+				continue
+			}
+		}
+		if err := out.post(b, e, p.value); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// post enters an event, or a record that is withheld, in its account-day.
+func (b *books) post(of *basis, e *event, value []byte) error {
+	if !of.covers(e.day) {
+		return nil
+	}
+	return b.postings.add(postingKey(nil, e), value)
+}
+
+// readLog reads and judges the records.
+func (a *Auditor) readLog(ctx context.Context, b *basis, versions *sorter, out *books) error {
+	type partition struct {
+		topic billing.TopicOrdinal
+		n     int32
+	}
+	spans := map[partition]*Span{}
+	next := map[partition]int64{}
+	total := int64(0)
+	for i := range b.input.Spans {
+		s := &b.input.Spans[i]
+		spans[partition{s.Topic.Ordinal, s.Partition}] = s
+		total += s.offsets()
+	}
+	j := b.judge()
+	var key, value []byte
+	for r, err := range a.deps.Read(ctx, b.input) {
+		if err != nil {
+			return err
+		}
+		p := partition{r.Source.Topic, r.Source.Partition}
+		span := spans[p]
+		if span == nil || span.skips(r.Source.Offset) {
+			continue
+		}
+		if at, seen := next[p]; seen && r.Source.Offset < at {
+			return fmt.Errorf("%s/%d: offset %d comes after %d", span.Topic.Name, span.Partition, r.Source.Offset, at-1)
+		}
+		next[p] = r.Source.Offset + 1
+		if out.records++; out.records%cancelEvery == 0 {
+			a.deps.Progress("records", out.records, total)
+		}
+		e := j.judge(r)
+		if e.tenant != string(a.tenant) {
+			continue
+		}
+		if e.fault != "" {
+			place := billing.Source{Topic: r.Source.Topic, Partition: r.Source.Partition, Offset: r.Source.Offset}
+			if !e.names() || b.settled[place] {
+				continue
+			}
+		}
+		value = appendEvent(value[:0], e)
+		if e.id == "" { // no event can supersede it
+			err = out.post(b, e, value)
+		} else {
+			key = versionKey(key[:0], e)
+			err = versions.add(key, value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	out.missing = total - out.records
+	a.deps.Progress("records", out.records, out.records)
+	return nil
+}
+
+// entry is a posting as it is read back.
+type entry struct {
+	*event
+	withheld bool
+}
+
+// entries walks the postings, ascending by day, account and event; what is withheld comes first in its
+// account-day.
+func (b *books) entries() iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		for p, err := range b.postings.sorted() {
+			var e *event
+			if err == nil {
+				e, err = parseEvent(p.value)
+			}
+			if err != nil {
+				yield(entry{}, err)
+				return
+			}
+			if !yield(entry{e, e.fault != ""}, nil) {
+				return
+			}
+		}
+	}
+}

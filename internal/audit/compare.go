@@ -1,0 +1,440 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"math/big"
+	"slices"
+	"strconv"
+	"time"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
+)
+
+// Difference is one cell, or one row, in which the release differs from the log.
+type Difference struct {
+	Dataset  string `json:"dataset"` // or manifest
+	Day      string `json:"usage_date"`
+	Account  string `json:"account_id,omitempty"`
+	Service  string `json:"service_name,omitempty"`
+	Event    string `json:"event_id,omitempty"`
+	What     string `json:"what"`             // differs, missing (from the release), extra (not in the log)
+	Column   string `json:"column,omitempty"` // empty: the whole row
+	Audited  string `json:"audited,omitempty"`
+	Released string `json:"released,omitempty"`
+}
+
+// The words of Difference.What.
+const (
+	differs = "differs"
+	missing = "missing"
+	extra   = "extra"
+)
+
+// Explanation is what an account-day comes to and the records behind it.
+type Explanation struct {
+	AccountDay
+	Total    string           `json:"total_usd"`
+	Complete bool             `json:"data_complete"`
+	Events   []ExplainedEvent `json:"events"`
+	Withheld []ExplainedEvent `json:"withheld,omitempty"`
+}
+
+// ExplainedEvent is a winner, or a record that is withheld, and where it is in the log.
+type ExplainedEvent struct {
+	Event      string `json:"event_id,omitempty"`
+	Service    string `json:"service_name,omitempty"`
+	Cost       string `json:"cost_usd,omitempty"`
+	IngestedAt string `json:"ingested_at"`
+	Topic      string `json:"topic"`
+	Partition  int32  `json:"partition"`
+	Offset     int64  `json:"offset"`
+	Fault      string `json:"fault,omitempty"` // of a withheld one
+}
+
+// tally is a sum and a count.
+type tally struct {
+	units  *big.Int
+	events int64
+}
+
+func newTally() *tally { return &tally{units: new(big.Int)} }
+
+func (t *tally) add(e *event) {
+	t.units.Add(t.units, e.cost)
+	t.events++
+}
+
+func (t *tally) String() string { return fmt.Sprintf("%s of %d events", dollars(t.units), t.events) }
+
+// comparison holds a release against the log.
+type comparison struct {
+	series *lake.Series
+	m      *lake.Manifest
+	cfg    *Config
+	topics map[billing.TopicOrdinal]string
+	total  *big.Int
+	report Report
+}
+
+func newComparison(s *lake.Series, m *lake.Manifest, cfg *Config) *comparison {
+	c := &comparison{series: s, m: m, cfg: cfg, total: new(big.Int), topics: map[billing.TopicOrdinal]string{}}
+	c.report = Report{Tenant: m.Tenant, Release: m.Release, AsOf: m.AsOf, Differences: []Difference{}}
+	for _, a := range cfg.Explain {
+		c.report.Explained = append(c.report.Explained, Explanation{AccountDay: a, Total: "0", Events: []ExplainedEvent{}})
+	}
+	for _, t := range m.Topics {
+		c.topics[t.Ordinal] = t.Name
+	}
+	return c
+}
+
+// finish completes the report.
+func (c *comparison) finish() *Report {
+	c.report.Total = dollars(c.total)
+	return &c.report
+}
+
+// differ notes a difference.
+func (c *comparison) differ(d Difference) {
+	c.report.Differing++
+	if c.cfg.Limit == 0 || len(c.report.Differences) < c.cfg.Limit {
+		c.report.Differences = append(c.report.Differences, d)
+	}
+}
+
+// cell compares one cell of a row that both have.
+func (c *comparison) cell(row Difference, column, audited, released string) {
+	if audited != released {
+		row.What, row.Column, row.Audited, row.Released = differs, column, audited, released
+		c.differ(row)
+	}
+}
+
+// row notes a row that one side lacks.
+func (c *comparison) row(row Difference, what, says string) {
+	if row.What = what; what == missing {
+		row.Audited = says
+	} else {
+		row.Released = says
+	}
+	c.differ(row)
+}
+
+// compare walks the days of one basis, in the books and in the release.
+func (c *comparison) compare(ctx context.Context, b *basis, books *books, progress func(string, int64, int64)) error {
+	in := walk(books.entries())
+	defer in.stop()
+	if err := in.advance(); err != nil {
+		return err
+	}
+	entries := map[string]*lake.DayEntry{}
+	for i := range c.m.Days {
+		if d := &c.m.Days[i]; b.covers(d.Day) {
+			entries[d.Day] = d
+		}
+	}
+	days := slices.Sorted(maps.Keys(entries))
+	for done := int64(0); len(days) > 0 || in.more; done++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var day string
+		if in.more && (len(days) == 0 || in.head.day < days[0]) {
+			day = in.head.day
+		} else {
+			day, days = days[0], days[1:]
+		}
+		if err := c.day(day, entries[day], b.complete(day), in); err != nil {
+			return fmt.Errorf("%s: %w", day, err)
+		}
+		progress("days", done+1, done+1+int64(len(days)))
+	}
+	return nil
+}
+
+// dayOf is a day in the words of lake.
+func dayOf(day string) (billing.Day, error) {
+	t, err := time.Parse(time.DateOnly, day)
+	return billing.Day(t.Unix() / (24 * 60 * 60)), err
+}
+
+// dayAudit is one day under comparison.
+type dayAudit struct {
+	*comparison
+	day      string
+	complete bool // but for what is withheld
+	in       *walker[entry]
+
+	rows     []lake.AccountDayRow
+	services []lake.ServiceDayRow
+	events   *walker[*lake.EventRow]
+
+	total       *tally
+	accountDays int64
+	digest      *big.Int
+}
+
+// day compares a day; manifest is nil where the release does not list it.
+func (c *comparison) day(day string, manifest *lake.DayEntry, complete bool, in *walker[entry]) error {
+	d := &dayAudit{comparison: c, day: day, complete: complete, in: in, total: newTally(), digest: new(big.Int)}
+	if err := d.open(manifest != nil); err != nil {
+		return err
+	}
+	defer d.events.stop()
+	for {
+		account, ok := d.next()
+		if !ok {
+			break
+		}
+		if err := d.account(account); err != nil {
+			return err
+		}
+	}
+	c.report.Days++
+	c.report.Events += d.total.events
+	c.report.AccountDays += d.accountDays
+	c.total.Add(c.total, d.total.units)
+	if manifest != nil {
+		row := Difference{Dataset: "manifest", Day: day}
+		c.cell(row, "account_days", strconv.FormatInt(d.accountDays, 10), strconv.FormatInt(manifest.AccountDays, 10))
+		c.cell(row, "events", strconv.FormatInt(d.total.events, 10), strconv.FormatInt(manifest.Events, 10))
+		c.cell(row, "total_usd", dollars(d.total.units), manifest.Total.String())
+		c.cell(row, "digest", hexDigest(d.digest), cmp.Or(manifest.Digest, hexDigest(new(big.Int))))
+	}
+	return nil
+}
+
+// open reads the day from the release.
+func (d *dayAudit) open(released bool) error {
+	none := func(func(*lake.EventRow, error) bool) {}
+	d.events = walk[*lake.EventRow](none)
+	if !released {
+		return d.events.advance()
+	}
+	day, err := dayOf(d.day)
+	if err != nil {
+		return err
+	}
+	if d.rows, err = d.series.ReadAccountDays(d.m, day); err != nil {
+		return err
+	}
+	if d.services, err = d.series.ReadServiceDays(d.m, day); err != nil {
+		return err
+	}
+	var files []lake.File
+	for _, f := range d.m.Files {
+		if f.Dataset == lake.Events && f.Day == d.day && f.Rows > 0 {
+			files = append(files, f)
+		}
+	}
+	slices.SortFunc(files, func(a, b lake.File) int { return cmp.Compare(a.First, b.First) })
+	d.events = walk(func(yield func(*lake.EventRow, error) bool) {
+		for _, f := range files {
+			for row, err := range d.series.ReadEvents(d.m, f) {
+				if !yield(row, err) || err != nil {
+					return
+				}
+			}
+		}
+	})
+	return d.events.advance()
+}
+
+// next is the least account that is left on either side.
+func (d *dayAudit) next() (account string, ok bool) {
+	least := func(a string) {
+		if !ok || a < account {
+			account, ok = a, true
+		}
+	}
+	if d.in.more && d.in.head.day == d.day {
+		least(d.in.head.account)
+	}
+	if len(d.rows) > 0 {
+		least(string(d.rows[0].Account))
+	}
+	if len(d.services) > 0 {
+		least(string(d.services[0].Account))
+	}
+	if d.events.more {
+		least(string(d.events.head.Event.Account))
+	}
+	return account, ok
+}
+
+// account compares one account-day: its events one by one, then what they add up to.
+func (d *dayAudit) account(account string) error {
+	sum, withheld := newTally(), int64(0)
+	services := map[string]*tally{}
+	x := d.explanation(account)
+	for d.in.more && d.in.head.day == d.day && d.in.head.account == account {
+		e := d.in.head
+		if x != nil {
+			d.explain(x, e)
+		}
+		if e.withheld {
+			withheld++
+		} else {
+			sum.add(e.event)
+			if services[e.service] == nil {
+				services[e.service] = newTally()
+			}
+			services[e.service].add(e.event)
+			d.digest.Add(d.digest, e.digest(string(d.m.Tenant)))
+			if err := d.event(account, e.event); err != nil {
+				return err
+			}
+		}
+		if err := d.in.advance(); err != nil {
+			return err
+		}
+	}
+	if err := d.extraEvents(account, nil); err != nil {
+		return err
+	}
+	complete := d.complete && withheld == 0
+	if x != nil {
+		x.Total, x.Complete = dollars(sum.units), complete
+	}
+	d.report.Withheld += withheld
+	d.accountDay(account, sum, sum.events > 0 || withheld > 0, complete)
+	d.serviceDays(account, services)
+	d.total.units.Add(d.total.units, sum.units)
+	d.total.events += sum.events
+	return nil
+}
+
+// event compares a winner with the release.
+func (d *dayAudit) event(account string, e *event) error {
+	if err := d.extraEvents(account, &e.id); err != nil {
+		return err
+	}
+	row := Difference{Dataset: string(lake.Events), Day: d.day, Account: account, Event: e.id}
+	if !d.events.more || string(d.events.head.Event.Account) != account || string(d.events.head.Event.ID) != e.id {
+		d.row(row, missing, dollars(e.cost))
+		return nil
+	}
+	r := &d.events.head.Event
+	d.cell(row, "tenant_id", string(d.m.Tenant), string(r.Tenant))
+	d.cell(row, "service_name", e.service, string(r.Service))
+	d.cell(row, "region", e.region, string(r.Region))
+	d.cell(row, "pricing_model", e.pricing, string(r.PricingModel))
+	d.cell(row, "charge_category", e.category, string(r.Category))
+	d.cell(row, "billing_period", e.period, string(r.Period))
+	d.cell(row, "cost_usd", dollars(e.cost), r.Cost.String())
+	d.cell(row, "attributes", e.attributes, r.Attributes)
+	return d.events.advance()
+}
+
+// extraEvents notes the account's released events before an id, or all that are left.
+func (d *dayAudit) extraEvents(account string, before *string) error {
+	for d.events.more {
+		r := &d.events.head.Event
+		if string(r.Account) != account || before != nil && string(r.ID) >= *before {
+			return nil
+		}
+		d.row(Difference{Dataset: string(lake.Events), Day: d.day, Account: account, Event: string(r.ID)}, extra, r.Cost.String())
+		if err := d.events.advance(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accountDay compares the row of daily_account_cost.
+func (d *dayAudit) accountDay(account string, sum *tally, present, complete bool) {
+	row := Difference{Dataset: string(lake.AccountDays), Day: d.day, Account: account}
+	if present {
+		d.accountDays++
+	}
+	if len(d.rows) == 0 || string(d.rows[0].Account) != account {
+		if present {
+			d.row(row, missing, sum.String())
+		}
+		return
+	}
+	r := &d.rows[0]
+	d.rows = d.rows[1:]
+	if !present {
+		d.row(row, extra, fmt.Sprintf("%s of %d events", r.Total, r.Events))
+		return
+	}
+	d.cell(row, "tenant_id", string(d.m.Tenant), string(r.Tenant))
+	d.cell(row, "total_cost_usd", dollars(sum.units), r.Total.String())
+	d.cell(row, "event_count", strconv.FormatInt(sum.events, 10), strconv.FormatInt(r.Events, 10))
+	d.cell(row, "data_complete", strconv.FormatBool(complete), strconv.FormatBool(r.Complete))
+}
+
+// serviceDays compares the account's rows of account_service_day_cost.
+func (d *dayAudit) serviceDays(account string, services map[string]*tally) {
+	d.report.ServiceDays += int64(len(services))
+	for len(d.services) > 0 && string(d.services[0].Account) == account {
+		r := &d.services[0]
+		d.services = d.services[1:]
+		row := Difference{Dataset: string(lake.ServiceDays), Day: d.day, Account: account, Service: string(r.Service)}
+		sum, ok := services[string(r.Service)]
+		if !ok {
+			d.row(row, extra, fmt.Sprintf("%s of %d events", r.Total, r.Events))
+			continue
+		}
+		delete(services, string(r.Service))
+		d.cell(row, "tenant_id", string(d.m.Tenant), string(r.Tenant))
+		d.cell(row, "total_cost_usd", dollars(sum.units), r.Total.String())
+		d.cell(row, "event_count", strconv.FormatInt(sum.events, 10), strconv.FormatInt(r.Events, 10))
+	}
+	for _, s := range slices.Sorted(maps.Keys(services)) {
+		d.row(Difference{Dataset: string(lake.ServiceDays), Day: d.day, Account: account, Service: s}, missing, services[s].String())
+	}
+}
+
+// explanation is the one that was asked for of an account; nil where none was.
+func (d *dayAudit) explanation(account string) *Explanation {
+	for i := range d.report.Explained {
+		if x := &d.report.Explained[i]; x.Day == d.day && x.Account == account {
+			return x
+		}
+	}
+	return nil
+}
+
+// explain adds a record to an explanation.
+func (d *dayAudit) explain(x *Explanation, e entry) {
+	out := ExplainedEvent{
+		Event: e.id, Service: e.service, IngestedAt: time.Unix(0, e.ingestedAt).UTC().Format(time.RFC3339Nano),
+		Topic: d.topics[e.source.Topic], Partition: e.source.Partition, Offset: e.source.Offset, Fault: e.fault,
+	}
+	if e.withheld {
+		x.Withheld = append(x.Withheld, out)
+		return
+	}
+	out.Cost = dollars(e.cost)
+	x.Events = append(x.Events, out)
+}
+
+// walker is a sequence with its head to look at.
+type walker[T any] struct {
+	head T
+	more bool
+	pull func() (T, error, bool)
+	stop func()
+}
+
+func walk[T any](seq iter.Seq2[T, error]) *walker[T] {
+	w := &walker[T]{}
+	w.pull, w.stop = iter.Pull2(seq)
+	return w
+}
+
+// advance moves on to the next; more says whether there is one.
+func (w *walker[T]) advance() (err error) {
+	w.head, err, w.more = w.pull()
+	if err != nil {
+		w.more = false
+	}
+	return err
+}
