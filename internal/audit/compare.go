@@ -226,15 +226,8 @@ func (d *dayAudit) open(released bool) error {
 	if d.services, err = d.series.ReadServiceDays(d.m, day); err != nil {
 		return err
 	}
-	var files []lake.File
-	for _, f := range d.m.Files {
-		if f.Dataset == lake.Events && f.Day == d.day && f.Rows > 0 {
-			files = append(files, f)
-		}
-	}
-	slices.SortFunc(files, func(a, b lake.File) int { return cmp.Compare(a.First, b.First) })
 	d.events = walk(func(yield func(*lake.EventRow, error) bool) {
-		for _, f := range files {
+		for _, f := range d.m.EventFiles(day) {
 			for row, err := range d.series.ReadEvents(d.m, f) {
 				if !yield(row, err) || err != nil {
 					return

@@ -1,8 +1,10 @@
 package lake
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"daybook/internal/billing"
@@ -169,5 +171,13 @@ func (m *Manifest) filesOf(ds Dataset, day string) []File {
 			files = append(files, f)
 		}
 	}
+	return files
+}
+
+// EventFiles are the files with a day's events in the order of their accounts. Paths have another: a
+// file is named after the release that wrote it.
+func (m *Manifest) EventFiles(d billing.Day) []File {
+	files := m.filesOf(Events, d.String())
+	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.First, b.First) })
 	return files
 }

@@ -166,7 +166,7 @@ func (v *verifier) events(ctx context.Context, w *dayWork) error {
 		return err
 	}
 	dirty := func(a billing.AccountID) bool { _, ok := w.dirty[a]; return ok }
-	for _, f := range w.of(lake.Events) {
+	for _, f := range v.m.EventFiles(w.day) {
 		for row, err := range v.series.ReadEvents(v.m, f) {
 			if err != nil {
 				return fmt.Errorf("read events of %s: %w", w.day, err)
