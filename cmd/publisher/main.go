@@ -12,19 +12,20 @@ const about = "Publishes the books: numbered, immutable releases of daily cost t
 	"recomputed from the events where something changed, checked, and switched in one step."
 
 type program struct {
-	Run      runCommand      `cmd:"" help:"Publish what is due and changed."`
-	Backfill backfillCommand `cmd:"" help:"Recompute a window of released days, changed or not, and write it in one release."`
-	Verify   verifyCommand   `cmd:"" help:"Recompute everything released and compare; read every file."`
-	Compare  compareCommand  `cmd:"" help:"Compare a release with a CSV file of expected totals."`
-	Audit    auditCommand    `cmd:"" help:"Rebuild a release from the topic's records, by other code, and compare every cell."`
-	Path     pathCommand     `cmd:"" help:"Print where a release lies: resolve it once per job."`
-	List     listCommand     `cmd:"" help:"List the releases."`
-	Show     showCommand     `cmd:"" help:"Show what changed in a release."`
-	Status   statusCommand   `cmd:"" help:"Say what is released, and whether a day is complete."`
-	Rollback rollbackCommand `cmd:"" help:"Make a new release with an older one's content, and hold the tenant."`
-	Resume   resumeCommand   `cmd:"" help:"Lift the hold that a rollback left."`
-	Keep     keepCommand     `cmd:"" help:"Label a release, so that it is never pruned."`
-	Prune    pruneCommand    `cmd:"" help:"Remove old releases; their manifests stay."`
+	Run         runCommand         `cmd:"" help:"Publish what is due and changed."`
+	Backfill    backfillCommand    `cmd:"" help:"Recompute a window of released days, changed or not, and write it in one release."`
+	Verify      verifyCommand      `cmd:"" help:"Recompute everything released and compare; read every file."`
+	Compare     compareCommand     `cmd:"" help:"Compare a release with a CSV file of expected totals."`
+	Audit       auditCommand       `cmd:"" help:"Rebuild a release from the topic's records, by other code, and compare every cell."`
+	Certificate certificateCommand `cmd:"" help:"Print digests by which two rebuilds are compared without the data, or compare them."`
+	Path        pathCommand        `cmd:"" help:"Print where a release lies: resolve it once per job."`
+	List        listCommand        `cmd:"" help:"List the releases."`
+	Show        showCommand        `cmd:"" help:"Show what changed in a release."`
+	Status      statusCommand      `cmd:"" help:"Say what is released, and whether a day is complete."`
+	Rollback    rollbackCommand    `cmd:"" help:"Make a new release with an older one's content, and hold the tenant."`
+	Resume      resumeCommand      `cmd:"" help:"Lift the hold that a rollback left."`
+	Keep        keepCommand        `cmd:"" help:"Label a release, so that it is never pruned."`
+	Prune       pruneCommand       `cmd:"" help:"Remove old releases; their manifests stay."`
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }

@@ -88,6 +88,7 @@ func FuzzJudge(f *testing.F) {
 		`{"event_id":"a","account_id":"1","service_name":"S3","usage_date":"2025-01-03","cost_usd":1}`,
 		`{"event_id":"a","account_id":"1","service_name":"S3","usage_start":"2025-01-03T23:30:00.5-02:00","cost_usd":"1E-3","tags":{"a":[1,null]}}`,
 		`{"event_id":"a","op":"delete","ingested_at":"2025-01-10T02:10:00Z"}`, `{"event_id":"a","event_id":"b"}x`, "\xff{", `{"a":"\ud800"}`, `null`,
+		"\"\x87\"", // found by the fuzzer: no object, and no text
 	} {
 		f.Add([]byte(v))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -97,7 +98,7 @@ func TestEntriesReadBack(t *testing.T) {
 	}
 	b := appendEvent(nil, e)
 	got, err := parseEvent(b)
-	if err != nil || fmt.Sprint(got) != fmt.Sprint(e) {
+	if err != nil || !reflect.DeepEqual(got, e) {
 		t.Errorf("%+v, %v; want %+v", got, err, e)
 	}
 	for i := range b {

@@ -131,7 +131,7 @@ func (d *Decoder) read(value []byte, j *judge) (whole bool) {
 		reason = billing.JSONInvalidUTF8
 	}
 	j.failf(reason, "at byte %d of %d", at, len(value))
-	return lenient != broken
+	return lenient != broken && lenient != notObject
 }
 
 // scan reads the object's members into d.raw and d.extra. On a fault it
