@@ -2,7 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"context"
+	"encoding/hex"
 	"errors"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,11 +15,20 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"daybook/internal/billing"
 	"daybook/internal/decode"
+	"daybook/internal/sandbox"
 	"daybook/internal/state"
 )
+
+// topic is the one topic of a script's state.
+const topic = "billing"
+
+// arrived is when all records did.
+var arrived = time.Date(2025, 1, 8, 12, 0, 0, 0, time.UTC)
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"publisher": main})
@@ -30,6 +43,9 @@ func TestScripts(t *testing.T) {
 			"feed":     feed,
 			"caughtup": caughtUp,
 			"lock":     lockState,
+			"broker":   startBroker,
+			"send":     send,
+			"trim":     trim,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TZ", "America/New_York") // days are UTC whatever the machine thinks
@@ -62,7 +78,8 @@ func open(ts *testscript.TestScript) *state.Store {
 	dir := ts.Getenv("DAYBOOK_STATE")
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		ts.Check(state.Create(dir, state.Identity{
-			Cluster: "cluster", Topics: []state.Topic{{Name: "billing", ID: "aa"}}, Partitions: "all", Rules: billing.DefaultRules(),
+			Cluster: cmp.Or(ts.Getenv("CLUSTER"), "cluster"), Topics: []state.Topic{{Name: topic, ID: cmp.Or(ts.Getenv("TOPIC_ID"), "aa")}},
+			Partitions: "all", Rules: billing.DefaultRules(),
 		}, state.Options{}))
 		store, err := state.Open(dir, state.Options{})
 		ts.Check(err)
@@ -90,8 +107,8 @@ func feed(ts *testscript.TestScript, _ bool, args []string) {
 		value := bytes.TrimSuffix(line, []byte("\n"))
 		rec := state.Record{Size: len(value)}
 		rec.Rounded, rec.Rejection = decoder.Decode(decode.Record{
-			Topic: "billing", Value: value,
-			Source: billing.Source{Offset: next, RecordTime: time.Date(2025, 1, 8, 12, 0, 0, 0, time.UTC).UnixMilli()},
+			Topic: topic, Value: value,
+			Source: billing.Source{Offset: next, RecordTime: arrived.UnixMilli()},
 		}, &rec.Event)
 		if rec.Rejection != nil {
 			rec.Value = value
@@ -118,4 +135,50 @@ func caughtUp(ts *testscript.TestScript, _ bool, args []string) {
 func lockState(ts *testscript.TestScript, _ bool, _ []string) {
 	store := open(ts)
 	ts.Defer(func() { ts.Check(store.Close()) })
+}
+
+// broker starts a broker with the topic, before there is a state of it.
+func startBroker(ts *testscript.TestScript, _ bool, _ []string) {
+	b, err := sandbox.OpenBroker(sandbox.BrokerConfig{Topics: []sandbox.TopicSpec{{Name: topic, Partitions: 1}}}, slog.New(slog.DiscardHandler))
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(b.Close()) })
+	ts.Setenv("DAYBOOK_BROKERS", b.Addr())
+	withClient(ts, func(ctx context.Context, cl *kgo.Client) error {
+		meta, err := kadm.NewClient(cl).Metadata(ctx, topic)
+		id := meta.Topics[topic].ID
+		ts.Setenv("CLUSTER", meta.Cluster)
+		ts.Setenv("TOPIC_ID", hex.EncodeToString(id[:]))
+		return err
+	})
+}
+
+// send FILE sends the file's lines to the topic, as feed has the state consume them.
+func send(ts *testscript.TestScript, _ bool, args []string) {
+	withClient(ts, func(ctx context.Context, cl *kgo.Client) error {
+		var records []*kgo.Record
+		for line := range bytes.Lines([]byte(ts.ReadFile(args[0]))) {
+			records = append(records, &kgo.Record{Topic: topic, Timestamp: arrived, Value: bytes.TrimSuffix(line, []byte("\n"))})
+		}
+		return cl.ProduceSync(ctx, records...).FirstErr()
+	})
+}
+
+// trim OFFSET has the broker forget what is before an offset.
+func trim(ts *testscript.TestScript, _ bool, args []string) {
+	at, err := strconv.ParseInt(args[0], 10, 64)
+	ts.Check(err)
+	withClient(ts, func(ctx context.Context, cl *kgo.Client) error {
+		_, err := kadm.NewClient(cl).DeleteRecords(ctx, kadm.Offsets{topic: {0: {Topic: topic, At: at}}})
+		return err
+	})
+}
+
+// withClient lends a client of the script's broker.
+func withClient(ts *testscript.TestScript, do func(context.Context, *kgo.Client) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("DAYBOOK_BROKERS")))
+	ts.Check(err)
+	defer cl.Close()
+	ts.Check(do(ctx, cl))
 }
