@@ -186,7 +186,7 @@ func (b *basis) judge() *judge {
 }
 
 // complete reports whether the account-days of a day may be complete: no accepted gap may have held events
-// of it, and every partition had been read up to the day's cutoff.
+// of it, and every partition that may hold the tenant's had been read up to the day's cutoff.
 func (b *basis) complete(day string) bool {
 	for i := range b.m.Decisions {
 		d := &b.m.Decisions[i]
@@ -199,12 +199,18 @@ func (b *basis) complete(day string) bool {
 		return false
 	}
 	cutoff := start.AddDate(0, 0, 1).Add(b.cutoff)
-	read := map[string]bool{}
-	for _, p := range b.m.Input {
-		if p.CaughtUpAt.Before(cutoff) {
+	for _, t := range b.m.Topics {
+		read := t.Elsewhere
+		for _, p := range b.m.Input {
+			if p.Topic == t.Name && !t.Elsewhere {
+				if read = true; p.CaughtUpAt.Before(cutoff) {
+					return false
+				}
+			}
+		}
+		if !read {
 			return false
 		}
-		read[p.Topic] = true
 	}
-	return !slices.ContainsFunc(b.m.Topics, func(t lake.Topic) bool { return !read[t.Name] })
+	return true
 }

@@ -30,7 +30,7 @@ func (in *input) dayReasons(t billing.TenantID, d billing.Day, cutoff TimeOfDay)
 	if gapTouches(in.decisions, t, d) {
 		reasons = append(reasons, reasonGapAccepted)
 	}
-	if !in.readUpTo(cutoff.Of(d)) {
+	if !in.readUpTo(t, cutoff.Of(d)) {
 		reasons = append(reasons, reasonInputBehind)
 	}
 	return reasons

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +39,13 @@ type Behind struct {
 	NextOffset int64     `json:"next_offset"`
 	Missing    int64     `json:"records_missing"` // -1: unknown
 	Reason     string    `json:"reason,omitempty"`
+
+	bound billing.TenantID // the one tenant whose records the topic can hold; empty: any
+}
+
+// concerning are those that may lack records of a tenant.
+func concerning(behind []Behind, t billing.TenantID) []Behind {
+	return slices.DeleteFunc(slices.Clone(behind), func(b Behind) bool { return b.bound != "" && b.bound != t })
 }
 
 // String names the partition, the records missing and why.
@@ -58,7 +66,8 @@ func (b Behind) String() string {
 }
 
 // input takes a checkpoint whose partitions were all read up to the newest
-// cutoff; while they are behind it waits, up to Config.Wait.
+// cutoff; while they are behind it waits, up to Config.Wait. After that, topics
+// that are bound to a tenant hold back that tenant alone.
 func (p *Publisher) input(ctx context.Context) (*Checkpoint, *input, error) {
 	deadline := p.deps.Now().Add(p.cfg.Wait)
 	for {
@@ -70,15 +79,18 @@ func (p *Publisher) input(ctx context.Context) (*Checkpoint, *input, error) {
 		if err == nil && (len(in.behind) == 0 || p.cfg.AllowIncomplete) {
 			return c, in, nil
 		}
+		late := !p.deps.Now().Add(p.cfg.Poll).Before(deadline)
+		if err == nil && late && !slices.ContainsFunc(in.behind, func(b Behind) bool { return b.bound == "" }) {
+			return c, in, nil
+		}
 		if closeErr := c.Close(); closeErr != nil {
 			err = errors.Join(err, closeErr)
 		}
 		if err != nil {
 			return nil, &input{}, err
 		}
-		if !p.deps.Now().Add(p.cfg.Poll).Before(deadline) {
-			return nil, in, fmt.Errorf("%w as of the cutoff of %s: %s: let ingest catch up, wait with --wait, or publish with --allow-incomplete",
-				ErrIncomplete, in.lastDue, listBehind(in.behind))
+		if late {
+			return nil, in, in.incomplete(in.behind)
 		}
 		p.deps.Log.Info("wait for input", "behind", listBehind(in.behind))
 		select {
@@ -87,6 +99,12 @@ func (p *Publisher) input(ctx context.Context) (*Checkpoint, *input, error) {
 		case <-time.After(p.cfg.Poll):
 		}
 	}
+}
+
+// incomplete is the error of partitions that are behind.
+func (in *input) incomplete(behind []Behind) error {
+	return fmt.Errorf("%w as of the cutoff of %s: %s: let ingest catch up, wait with --wait, or publish with --allow-incomplete",
+		ErrIncomplete, in.lastDue, listBehind(behind))
 }
 
 // readInput reads what concerns all tenants.
@@ -116,6 +134,9 @@ func (p *Publisher) readInput(c *Checkpoint) (*input, error) {
 		return nil, fmt.Errorf("read decisions: %w", err)
 	}
 	in.behind = in.behindAt(c, p.cfg.Cutoff.Of(in.lastDue))
+	if len(p.cfg.Tenants) > 0 {
+		in.behind = slices.DeleteFunc(in.behind, func(b Behind) bool { return b.bound != "" && !slices.Contains(p.cfg.Tenants, b.bound) })
+	}
 	in.quarantine = sync.OnceValues(func() (map[billing.TenantID][]lake.QuarantineCount, error) {
 		return countQuarantine(in)
 	})
@@ -131,9 +152,10 @@ func (in *input) caughtUp(p *state.Position) time.Time {
 	return p.CaughtUpAt
 }
 
-// readUpTo reports whether all partitions were read up to a cutoff.
-func (in *input) readUpTo(cutoff time.Time) bool {
-	return len(in.behindAt(nil, cutoff)) == 0
+// readUpTo reports whether all partitions that a tenant's records can be in
+// were read up to a cutoff.
+func (in *input) readUpTo(t billing.TenantID, cutoff time.Time) bool {
+	return len(concerning(in.behindAt(nil, cutoff), t)) == 0
 }
 
 // behindAt are the partitions not read up to a cutoff. A topic without any
@@ -152,6 +174,7 @@ func (in *input) behindAt(c *Checkpoint, cutoff time.Time) []Behind {
 			Topic: in.topics[pos.Partition.Topic].Name, Partition: pos.Partition.Partition,
 			CaughtUpAt: at, Cutoff: cutoff, NextOffset: pos.NextOffset, Missing: -1,
 		}
+		b.bound = in.identity.Rules.Bindings[b.Topic]
 		if c != nil {
 			if end, ok := c.EndOffsets[pos.Partition]; ok {
 				b.Missing = max(0, end-pos.NextOffset)
@@ -165,7 +188,7 @@ func (in *input) behindAt(c *Checkpoint, cutoff time.Time) []Behind {
 	}
 	for _, t := range in.identity.Topics {
 		if !seen[t.Ordinal] {
-			behind = append(behind, Behind{Topic: t.Name, Cutoff: cutoff, Missing: -1, Reason: "never read"})
+			behind = append(behind, Behind{Topic: t.Name, Cutoff: cutoff, Missing: -1, Reason: "never read", bound: in.identity.Rules.Bindings[t.Name]})
 		}
 	}
 	return behind

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,14 +138,24 @@ func (p *Publisher) run(ctx context.Context, w *Window, repair bool) (report Rep
 	if err != nil {
 		return report, err
 	}
-	for _, t := range tenants {
+	order, err := lightestFirst(checkpoint, tenants)
+	if err != nil {
+		return report, err
+	}
+	for _, t := range order {
 		if err := ctx.Err(); err != nil {
 			return report, err
 		}
-		tr := p.publishTenant(ctx, in, t, w, repair)
+		tr := TenantReport{Tenant: t, AsOf: in.asOf, Outcome: Failed}
+		if behind := concerning(in.behind, t); len(behind) > 0 && !p.cfg.AllowIncomplete {
+			tr.Err = in.incomplete(behind)
+		} else {
+			tr = p.publishTenant(ctx, in, t, w, repair)
+		}
 		p.metrics.tenant(&tr)
 		report.Tenants = append(report.Tenants, tr)
 	}
+	slices.SortFunc(report.Tenants, func(a, b TenantReport) int { return cmp.Compare(a.Tenant, b.Tenant) })
 	return report, report.Err()
 }
 
