@@ -25,7 +25,12 @@ var _ Handler = (*Client)(nil)
 // Dial connects to the ingest that runs on the state directory dir. It returns
 // ErrNotRunning when none does, ErrForbidden when it is another user's.
 func Dial(ctx context.Context, dir string) (*Client, error) {
-	conn, err := dial(ctx, dir)
+	return Connect(ctx, func(ctx context.Context) (net.Conn, error) { return dial(ctx, dir) })
+}
+
+// Connect is Dial by way of connections that dial makes.
+func Connect(ctx context.Context, dial func(context.Context) (net.Conn, error)) (*Client, error) {
+	conn, err := dial(ctx)
 	if err != nil {
 		return nil, wrapDial(err)
 	}
@@ -34,7 +39,7 @@ func Dial(ctx context.Context, dir string) (*Client, error) {
 		return nil, fmt.Errorf("close probe of control socket: %w", err)
 	}
 	return &Client{http: &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dir) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 	}}}, nil
 }
 

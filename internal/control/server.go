@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -47,6 +48,11 @@ func Listen(ctx context.Context, dir string, h Handler) error {
 		return fmt.Errorf("listen on control socket: %w", err)
 	}
 	defer os.Remove(filepath.Join(dir, SocketName))
+	return Serve(ctx, l, h)
+}
+
+// Serve serves h on l until ctx ends, waits for the requests in hand, and closes l.
+func Serve(ctx context.Context, l net.Listener, h Handler) error {
 	server := &http.Server{
 		Handler:           newMux(h),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -63,7 +69,7 @@ func Listen(ctx context.Context, dir string, h Handler) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	err = server.Shutdown(grace)
+	err := server.Shutdown(grace)
 	if err != nil {
 		err = server.Close()
 	}

@@ -137,7 +137,7 @@ func backup(ctx context.Context, dir string, deps Deps, f func(dir string) error
 	if err != nil {
 		return err
 	}
-	copies, err := newCopies(dir, store, 0, deps.Now)
+	copies, err := newCopies(dir, store, 0, deps)
 	if err == nil {
 		var r control.CheckpointReply
 		if r, err = copies.make(); err == nil {

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/control"
 	"daybook/internal/state"
@@ -20,6 +21,7 @@ const checkpointsDir = "checkpoints"
 // copies are the checkpoints that a running ingest made for others.
 type copies struct {
 	dir   string
+	fs    vfs.FS
 	store *state.Store
 	age   time.Duration
 	now   func() time.Time
@@ -31,17 +33,17 @@ type copies struct {
 }
 
 // newCopies removes what an earlier ingest left: nobody can be told of it any more.
-func newCopies(stateDir string, store *state.Store, age time.Duration, now func() time.Time) (*copies, error) {
+func newCopies(stateDir string, store *state.Store, age time.Duration, deps Deps) (*copies, error) {
 	abs, err := filepath.Abs(stateDir)
 	if err != nil {
 		return nil, err
 	}
-	c := &copies{dir: filepath.Join(abs, checkpointsDir), store: store, age: age, now: now}
+	c := &copies{dir: filepath.Join(abs, checkpointsDir), fs: deps.State.FS, store: store, age: age, now: deps.Now}
 	c.mu.made = map[string]time.Time{}
-	if err := os.RemoveAll(c.dir); err != nil {
+	if err := c.fs.RemoveAll(c.dir); err != nil {
 		return nil, fmt.Errorf("remove old checkpoints: %w", err)
 	}
-	if err := os.Mkdir(c.dir, 0o700); err != nil {
+	if err := c.fs.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make directory of checkpoints: %w", err)
 	}
 	return c, nil
@@ -53,7 +55,7 @@ func (c *copies) make() (control.CheckpointReply, error) {
 	dir := filepath.Join(c.dir, id)
 	head, err := c.store.Checkpoint(dir)
 	if err != nil {
-		return control.CheckpointReply{}, errors.Join(fmt.Errorf("make checkpoint: %w", err), os.RemoveAll(dir))
+		return control.CheckpointReply{}, errors.Join(fmt.Errorf("make checkpoint: %w", err), c.fs.RemoveAll(dir))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,7 +72,7 @@ func (c *copies) drop(id string) error {
 	if !ok {
 		return control.ErrUnknownCheckpoint
 	}
-	return os.RemoveAll(filepath.Join(c.dir, id))
+	return c.fs.RemoveAll(filepath.Join(c.dir, id))
 }
 
 // reap removes the checkpoints that are too old.

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
@@ -29,6 +30,8 @@ type Deps struct {
 	// Progress is told now and then how many offsets are durable, of how many there are
 	// (0: not known yet). Default: nobody.
 	Progress func(done, total int64)
+	// Listen serves the state directory's callers until ctx ends; default: control.Listen.
+	Listen func(ctx context.Context, dir string, h control.Handler) error
 }
 
 // progressInterval is how often Deps.Progress is called.
@@ -44,6 +47,12 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Progress == nil {
 		d.Progress = func(int64, int64) {}
+	}
+	if d.Listen == nil {
+		d.Listen = control.Listen
+	}
+	if d.State.FS == nil {
+		d.State.FS = vfs.Default
 	}
 	d.State.Logger, d.State.Now, d.State.Metrics = d.Log, d.Now, d.Metrics
 	return d
@@ -106,7 +115,7 @@ func (g *Ingester) load(rules RulesConfig) error {
 		return err
 	}
 	var err error
-	g.copies, err = newCopies(g.cfg.State, g.store, g.cfg.CheckpointMaxAge, g.deps.Now)
+	g.copies, err = newCopies(g.cfg.State, g.store, g.cfg.CheckpointMaxAge, g.deps)
 	return err
 }
 
@@ -177,7 +186,7 @@ var errDone = errors.New("caught up")
 func (g *Ingester) Run(ctx context.Context) error {
 	g.begin()
 	work, ctx := errgroup.WithContext(ctx)
-	work.Go(func() error { return control.Listen(ctx, g.cfg.State, handler{g}) })
+	work.Go(func() error { return g.deps.Listen(ctx, g.cfg.State, handler{g}) })
 	work.Go(func() error { return g.watch(ctx) })
 	work.Go(func() error { return g.tell(ctx) })
 	work.Go(func() error {

@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 
 	"daybook/internal/billing"
@@ -23,7 +22,7 @@ func Init(ctx context.Context, cfg Config, rules RulesConfig, deps Deps) (state.
 		return state.Identity{}, err
 	}
 	// A second init must say so before it asks a cluster.
-	if _, err := os.Stat(filepath.Join(cfg.State, "db")); err == nil {
+	if _, err := deps.State.FS.Stat(filepath.Join(cfg.State, state.LiveDir)); err == nil {
 		return state.Identity{}, state.ErrExists
 	}
 	id := state.Identity{Partitions: "all", Rules: r}

@@ -48,6 +48,16 @@ func (c *Checkpoint) Close() error {
 type StateDir struct {
 	Dir     string
 	Options state.Options
+	// Dial asks for the ingest that runs on a state directory; default: control.Dial.
+	Dial func(ctx context.Context, dir string) (*control.Client, error)
+}
+
+// dial is Dial or its default.
+func (s StateDir) dial(ctx context.Context) (*control.Client, error) {
+	if s.Dial != nil {
+		return s.Dial(ctx, s.Dir)
+	}
+	return control.Dial(ctx, s.Dir)
 }
 
 // Checkpoint is Source's. It returns state.ErrLocked when the state is locked by a process
@@ -75,7 +85,7 @@ func (s StateDir) Checkpoint(ctx context.Context) (*Checkpoint, error) {
 // Covered is Source's. Without a running ingest it is written into the state;
 // a state that is locked meanwhile goes without.
 func (s StateDir) Covered(ctx context.Context, t billing.TenantID, seq state.Sequence) error {
-	client, err := control.Dial(ctx, s.Dir)
+	client, err := s.dial(ctx)
 	if err == nil {
 		defer client.Close()
 		return client.Covered(ctx, t, seq)
@@ -92,7 +102,7 @@ func (s StateDir) Covered(ctx context.Context, t billing.TenantID, seq state.Seq
 
 // ask has a running ingest make the copy; control.ErrNotRunning.
 func (s StateDir) ask(ctx context.Context) (*Checkpoint, error) {
-	client, err := control.Dial(ctx, s.Dir)
+	client, err := s.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
