@@ -30,9 +30,11 @@ type health struct {
 	}
 }
 
-// listener feeds h. A successful flush proves that the disk takes writes again.
-func (h *health) listener() *pebble.EventListener {
+// listener feeds h. A successful flush proves that the disk takes writes again. Damage
+// that Pebble meets, in a compaction too, ends the process by way of fatal.
+func (h *health) listener(fatal func(error)) *pebble.EventListener {
 	return &pebble.EventListener{
+		DataCorruption: func(i pebble.DataCorruptionInfo) { stop(fatal, damaged(i.Details)) },
 		BackgroundError: func(err error) {
 			h.mu.Lock()
 			defer h.mu.Unlock()

@@ -87,7 +87,7 @@ func (o Options) withDefaults() Options {
 // pebble are Pebble's options. The caller must Unref the cache.
 func (o *Options) pebble(readOnly bool) *pebble.Options {
 	p := &pebble.Options{
-		FS:                          o.FS,
+		FS:                          &disk{o.FS, o.Fatal},
 		ReadOnly:                    readOnly,
 		Cache:                       pebble.NewCache(o.CacheBytes),
 		MemTableSize:                o.MemTableBytes,
@@ -102,6 +102,8 @@ func (o *Options) pebble(readOnly bool) *pebble.Options {
 	}
 	if readOnly {
 		p.ErrorIfNotExists = true
+		// What is damaged is said by the read that meets it.
+		p.EventListener = &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}}
 	}
 	p.EnsureDefaults()
 	for i := range p.Levels {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -194,9 +195,9 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	s.cache = p.Cache
 	p.Lock = s.lock
 	p.ErrorIfNotExists = true
-	p.EventListener = s.health.listener()
+	p.EventListener = s.health.listener(o.Fatal)
 	if s.db, err = pebble.Open(sub, p); err != nil {
-		return nil, fmt.Errorf("open state: %w", err)
+		return nil, openError(err)
 	}
 	s.tableOptions = p.MakeWriterOptions(0, s.db.TableFormat())
 	s.view = view{s.db}
@@ -236,12 +237,26 @@ func checkFirst(sub string, o Options, lock *pebble.Lock) error {
 	return errors.Join(err, db.Close())
 }
 
-// openError says of what Pebble could not open whether it is damage.
+// openError says of what Pebble could not open whether it is damage: it is, unless the
+// operating system refuses something that should be there.
 func openError(err error) error {
-	if pebble.IsCorruptionError(err) {
-		return fmt.Errorf("%w: %w; remedy: ingest rebuild", ErrDamaged, err)
+	if errno, ok := errors.AsType[syscall.Errno](err); ok && errno != syscall.ENOENT {
+		return fmt.Errorf("open state: %w", err)
 	}
-	return fmt.Errorf("open state: %w", err)
+	return damaged(err)
+}
+
+// readError says of what Pebble could not read whether it is damage.
+func readError(err error) error {
+	if pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) {
+		return damaged(err)
+	}
+	return fmt.Errorf("read state: %w", err)
+}
+
+// damaged is the refusal of a file that is gone or not what was written.
+func damaged(err error) error {
+	return fmt.Errorf("%w: %w; remedy: ingest rebuild", ErrDamaged, err)
 }
 
 // load reads what the store keeps in memory.

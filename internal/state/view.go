@@ -22,7 +22,7 @@ func (v view) get(key []byte, f func(value []byte) error) (found bool, err error
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("read state: %w", err)
+		return false, readError(err)
 	}
 	err = f(value)
 	return true, errors.Join(err, closer.Close())
@@ -33,13 +33,13 @@ func (v view) get(key []byte, f func(value []byte) error) (found bool, err error
 func (v view) scan(low, high []byte, f func(key, value []byte) error) (err error) {
 	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
 	if err != nil {
-		return fmt.Errorf("read state: %w", err)
+		return readError(err)
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for ok := it.First(); ok; ok = it.Next() {
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return fmt.Errorf("read state: %w", err)
+			return readError(err)
 		}
 		if err := f(it.Key(), value); errors.Is(err, io.EOF) {
 			return nil
@@ -48,7 +48,7 @@ func (v view) scan(low, high []byte, f func(key, value []byte) error) (err error
 		}
 	}
 	if err := it.Error(); err != nil {
-		return fmt.Errorf("read state: %w", err)
+		return readError(err)
 	}
 	return nil
 }

@@ -1,0 +1,65 @@
+package state
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// TestFailedWALEndsTheProcess: no write is acknowledged after one to the WAL
+// failed, whether a batch meets it or a change of WALs, and the message names the file and the cause.
+func TestFailedWALEndsTheProcess(t *testing.T) {
+	for name, provoke := range map[string]func(s *Store) error{
+		"batch":  func(s *Store) error { _, err := s.Apply(newCourse(nil).batch(0)); return err },
+		"change": func(s *Store) error { return s.db.Flush() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			failing := false
+			fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if failing && strings.HasSuffix(op.Path, ".log") && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+					return syscall.EIO
+				}
+				return nil
+			}))
+			o := newCourse(fs).o
+			if err := Create(courseDir, testIdentity(), o); err != nil {
+				t.Fatal(err)
+			}
+			fatal := make(chan error, 10)
+			o.Fatal = func(err error) { fatal <- err; select {} }
+			s, err := Open(courseDir, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			failing = true
+			acked := make(chan error, 1)
+			go func() { acked <- provoke(s) }()
+			select {
+			case err := <-fatal:
+				if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), ".log: input/output error") {
+					t.Errorf("the process ends with %q", err)
+				}
+			case err := <-acked:
+				t.Fatalf("acknowledged (%v) although the WAL fails", err)
+			}
+		})
+	}
+}
+
+// TestFatalDoesNotReturn: Pebble calls the logger's Fatalf where no write may be
+// acknowledged any more; it must not come back, whatever Options.Fatal does.
+func TestFatalDoesNotReturn(t *testing.T) {
+	called := false
+	l := logger{log: Options{}.withDefaults().Logger, fatal: func(error) { called = true }}
+	defer func() {
+		if p := recover(); p == nil || !called {
+			t.Errorf("Fatalf came back (called %t, panic %v)", called, p)
+		}
+	}()
+	l.Fatalf("broken")
+	t.Error("Fatalf returned")
+}
