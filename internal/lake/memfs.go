@@ -15,7 +15,7 @@ const memLink = "symbolic link to "
 // Mem is a lake's file system over one in memory, crashable or not. A symbolic
 // link is kept as a small file that names its target, and, like a real one, is
 // as durable as its directory's entry; paths are not resolved through it.
-func Mem(under *vfs.MemFS) FS { return &memFS{FS: under} }
+func Mem(under vfs.FS) FS { return &memFS{FS: under} }
 
 type memFS struct {
 	vfs.FS
