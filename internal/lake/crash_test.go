@@ -239,6 +239,49 @@ func TestCrashBetweenRenameAndSwitch(t *testing.T) {
 	}
 }
 
+// TestTakenNumberIsNeverRenamedOver: of two builds of one number the second is
+// refused, and the first is what readers have. The lock keeps publishers apart; this is what holds without it.
+func TestTakenNumberIsNeverRenamedOver(t *testing.T) {
+	for name, fsys := range map[string]FS{"memory": Mem(vfs.NewMem()), "disk": OS()} {
+		t.Run(name, func(t *testing.T) {
+			root := "/lake"
+			if name == "disk" {
+				root = t.TempDir()
+			}
+			s := Open(root, fsys, nil).Tenant("acme")
+			lock(t, s)
+			var builds []*Build
+			var manifests []*Manifest
+			for _, cost := range []string{"7", "8"} {
+				b, err := s.Begin(1, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.dir += cost // each in a directory of its own, as two publishers on two machines may have
+				m, err := fill(t, b, nil, cost, "2025-01-02")
+				if err != nil {
+					t.Fatal(err)
+				}
+				builds, manifests = append(builds, b), append(manifests, m)
+			}
+			if err := builds[0].Publish(manifests[0]); err != nil {
+				t.Fatal(err)
+			}
+			if err := builds[1].Publish(manifests[1]); !errors.Is(err, ErrTaken) {
+				t.Errorf("the second says %v, want %v", err, ErrTaken)
+			}
+			m, err := s.Current()
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows, err := s.ReadAccountDays(m, day(t, "2025-01-02"))
+			if err != nil || rows[1].Total.String() != "7" {
+				t.Errorf("readers have %v, %v", rows, err)
+			}
+		})
+	}
+}
+
 func flipByte(t *testing.T, fsys FS, name string) {
 	t.Helper()
 	data, err := readFile(fsys, name)

@@ -1,7 +1,9 @@
 package lake
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -134,7 +136,32 @@ func (m *Manifest) encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode manifest: %w", err)
 	}
-	return append(data, '\n'), nil
+	return seal(append(data, '\n')), nil
+}
+
+// manifestEnd is how the text of a manifest ends, and sealBegin how its last
+// member begins, which holds the SHA-256 of all before it.
+const (
+	manifestEnd = "\n}\n"
+	sealBegin   = ",\n \"sha256\": \""
+	sealLength  = len(sealBegin) + 2*sha256.Size + len(`"`+manifestEnd)
+)
+
+// seal adds the last member to a manifest's text. Nothing else would tell a
+// changed figure in it, such as a covered sequence, from a true one.
+func seal(text []byte) []byte {
+	body := bytes.TrimSuffix(text, []byte(manifestEnd))
+	sum := sha256.Sum256(body)
+	return fmt.Appendf(body, "%s%x\"%s", sealBegin, sum, manifestEnd)
+}
+
+// sealed reports whether a text is as seal left it.
+func sealed(text []byte) bool {
+	if len(text) < sealLength {
+		return false
+	}
+	body := text[: len(text)-sealLength : len(text)-sealLength]
+	return bytes.Equal(text, seal(append(body, manifestEnd...)))
 }
 
 // readManifest reads the manifest of release n; fs.ErrNotExist, ErrFormat, ErrDamaged.
@@ -151,6 +178,9 @@ func (s *Series) readManifest(name string, n int) (*Manifest, error) {
 	}
 	if head.Format != ManifestFormat {
 		return nil, fmt.Errorf("read manifest of release %d: %w %d; this is Daybook for version %d", n, ErrFormat, head.Format, ManifestFormat)
+	}
+	if !sealed(data) {
+		return nil, fmt.Errorf("read manifest of release %d: %w: its text is not what was written", n, ErrDamaged)
 	}
 	m := new(Manifest)
 	if err := json.Unmarshal(data, m); err != nil {

@@ -1,120 +1,18 @@
 package state
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"math/rand/v2"
-	"path"
-	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"daybook/internal/rot"
 )
 
 // rottenBatches is how many batches of a course the state has that rots.
 const rottenBatches = 8
-
-// sector is what a disk loses at once.
-const sector = 512
-
-// files are all files below a directory, by path.
-func files(t *testing.T, fs vfs.FS, dir string) map[string][]byte {
-	t.Helper()
-	all := map[string][]byte{}
-	names, err := fs.List(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		name = path.Join(dir, name)
-		info, err := fs.Stat(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if info.IsDir() {
-			maps.Copy(all, files(t, fs, name))
-			continue
-		}
-		f, err := fs.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if all[name], err = io.ReadAll(f); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return all
-}
-
-// onDisk makes a file system of files.
-func onDisk(t *testing.T, all map[string][]byte) *vfs.MemFS {
-	t.Helper()
-	fs := vfs.NewMem()
-	for name, data := range all {
-		if err := fs.MkdirAll(path.Dir(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.Write(bytes.Clone(data)); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return fs
-}
-
-// rots calls try with each damage of the files of a state. older are those of an
-// earlier moment. rng picks bits.
-func rots(now, older map[string][]byte, rng *rand.Rand, try func(what string, damaged map[string][]byte)) {
-	with := func(name string, data []byte) map[string][]byte {
-		m := maps.Clone(now)
-		m[name] = data
-		return m
-	}
-	names := slices.Sorted(maps.Keys(now))
-	for i, name := range names {
-		data := now[name]
-		gone := maps.Clone(now)
-		delete(gone, name)
-		try("deleted: "+name, gone)
-		if was, ok := older[name]; ok && !bytes.Equal(was, data) {
-			try("rolled back: "+name, with(name, was))
-		}
-		for _, other := range names[i+1:] {
-			if path.Ext(other) == path.Ext(name) && len(data) > 0 && len(now[other]) > 0 && !bytes.Equal(data, now[other]) {
-				swapped := with(name, now[other])
-				swapped[other] = data
-				try("swapped: "+name+" and "+other, swapped)
-			}
-		}
-		for at := 0; at < len(data); at += sector {
-			end := min(at+sector, len(data))
-			where := fmt.Sprintf("%s at %d of %d", name, at, len(data))
-			flipped := bytes.Clone(data)
-			flipped[at+rng.IntN(end-at)] ^= 1 << rng.IntN(8)
-			try("flipped: "+where, with(name, flipped))
-			zeroed := bytes.Clone(data)
-			clear(zeroed[at:end])
-			try("zeroed: "+where, with(name, zeroed))
-			try("truncated: "+where, with(name, data[:at]))
-			if next := min(end+sector, len(data)); next > end && next-end == end-at {
-				swapped := slices.Concat(data[:at], data[end:next], data[at:end], data[next:])
-				try("sectors swapped: "+where, with(name, swapped))
-			}
-		}
-	}
-}
 
 // TestRotIsNamedOrHarmless damages every sector of every file of a small state.
 // What follows may only be a named refusal, faults that Check names, or a state
@@ -138,7 +36,9 @@ func TestRotIsNamedOrHarmless(t *testing.T) {
 		}
 		switch n {
 		case rottenBatches - 4:
-			older = files(t, fs, courseDir)
+			if older, err = rot.Files(fs, courseDir); err != nil {
+				t.Fatal(err)
+			}
 		case rottenBatches - 3:
 			if err := s.db.Flush(); err != nil {
 				t.Fatal(err)
@@ -148,9 +48,9 @@ func TestRotIsNamedOrHarmless(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	now := files(t, fs, courseDir)
-	for name, data := range now {
-		t.Logf("%s: %d bytes", name, len(data))
+	now, err := rot.Files(fs, courseDir)
+	if err != nil {
+		t.Fatal(err)
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -161,9 +61,13 @@ func TestRotIsNamedOrHarmless(t *testing.T) {
 	}
 	tried, harmless, refused := 0, 0, 0
 	for range rounds {
-		rots(now, older, rng, func(what string, damaged map[string][]byte) {
+		rot.Each(now, older, rng, func(what string, damaged map[string][]byte) {
 			tried++
-			same, err := rotted(t, onDisk(t, damaged))
+			fs, err := rot.Disk(damaged)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same, err := rotted(fs)
 			switch {
 			case err != nil:
 				t.Errorf("%s: %v", what, err)
@@ -185,8 +89,7 @@ var errFatal = errors.New("the process ends")
 
 // rotted uses a damaged state: same says that it came to the same numbers, else
 // it was refused by name. The error is a refusal without a name, or other numbers.
-func rotted(t *testing.T, fs vfs.FS) (same bool, err error) {
-	t.Helper()
+func rotted(fs vfs.FS) (same bool, err error) {
 	c := newCourse(fs)
 	fatal := make(chan error, 100)
 	c.o.Fatal = func(err error) {

@@ -1,0 +1,54 @@
+package publish
+
+import (
+	"context"
+	"testing"
+
+	"daybook/internal/state"
+)
+
+// meanwhile is a Source in whose state something happens once a copy is made.
+type meanwhile struct {
+	Store
+	happens func()
+}
+
+// Checkpoint is Source's.
+func (s meanwhile) Checkpoint(ctx context.Context) (*Checkpoint, error) {
+	c, err := s.Store.Checkpoint(ctx)
+	if err == nil {
+		s.happens()
+	}
+	return c, err
+}
+
+// TestEventBetweenCheckpointAndRelease: what arrives after the copy is made is not
+// in the release, and not covered by it: the next run publishes it.
+func TestEventBetweenCheckpointAndRelease(t *testing.T) {
+	w := newWorld(t)
+	w.push(event("e1", "a", "compute", "2025-01-06", "1", 1))
+	w.caughtUp()
+	p := New(w.cfg, Deps{
+		Source: meanwhile{
+			Store:   Store{Store: w.store, Dir: w.stateDir + "/checkpoints", Options: w.options()},
+			happens: func() { w.push(event("e1", "a", "compute", "2025-01-06", "2", 2)); w.caughtUp() },
+		},
+		Lake: w.lake, Now: w.clock,
+	})
+	if _, err := p.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.row("2025-01-06", "a").Total.String(); got != "1" {
+		t.Errorf("the release says %s", got)
+	}
+	r, err := w.store.Reader()
+	w.check(err)
+	defer func() { w.check(r.Close()) }()
+	if m := w.current(); state.Sequence(m.Covered) >= r.Head().Sequence {
+		t.Errorf("it covers change %d, the state is at %d", m.Covered, r.Head().Sequence)
+	}
+	w.publish()
+	if got := w.row("2025-01-06", "a").Total.String(); got != "2" {
+		t.Errorf("the next release says %s", got)
+	}
+}
