@@ -18,10 +18,16 @@ type cell struct {
 	complete bool // of an account-day; a service-day says nothing of it
 }
 
-// released reads every account-day and service-day of the current release.
+// released reads every account-day and service-day of the default tenant's current release.
 func released(t *testing.T, dir string) (m *lake.Manifest, accounts, services cells) {
 	t.Helper()
-	series := lake.Open(dir, lake.OS(), time.Now).Tenant(billing.DefaultTenant)
+	return releasedOf(t, dir, billing.DefaultTenant)
+}
+
+// releasedOf is released of any tenant.
+func releasedOf(t *testing.T, dir string, tenant billing.TenantID) (m *lake.Manifest, accounts, services cells) {
+	t.Helper()
+	series := lake.Open(dir, lake.OS(), time.Now).Tenant(tenant)
 	m, err := series.Current()
 	if err != nil || m == nil {
 		t.Fatalf("read the current release: %v", err)
@@ -68,4 +74,16 @@ func agree(t *testing.T, what string, got cells, want map[oracle.Cell]oracle.Tot
 			t.Errorf("%s: %v is in the release and not in the log", what, at)
 		}
 	}
+}
+
+// agreeOf is agree of one tenant.
+func agreeOf(t *testing.T, what string, tenant billing.TenantID, got cells, all map[oracle.Cell]oracle.Total) {
+	t.Helper()
+	own := map[oracle.Cell]oracle.Total{}
+	for at, total := range all {
+		if at.Tenant == tenant {
+			own[at] = total
+		}
+	}
+	agree(t, what+" of "+string(tenant), got, own)
 }
