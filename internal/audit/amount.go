@@ -64,8 +64,18 @@ func amount(number string) (units *big.Int, exact, ok bool) {
 
 // dollars is an amount as Daybook prints it: exact, no exponent, no trailing zeros.
 func dollars(units *big.Int) string {
-	s := new(big.Rat).SetFrac(units, power(places)).FloatString(places)
-	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+	digits, minus := strings.CutPrefix(units.String(), "-")
+	if len(digits) <= places {
+		digits = strings.Repeat("0", places+1-len(digits)) + digits
+	}
+	whole, fraction := digits[:len(digits)-places], strings.TrimRight(digits[len(digits)-places:], "0")
+	if minus {
+		whole = "-" + whole
+	}
+	if fraction == "" {
+		return whole
+	}
+	return whole + "." + fraction
 }
 
 // whole reads a JSON number whose value is an integer from 0 to 2^63 - 1, however it is written.
