@@ -38,6 +38,18 @@ bench: ## the benchmarks; BENCH=pattern chooses
 test-kafka: ## the Kafka tests against a real Apache Kafka, fetched and started on loopback (needs Java 17 and Maven)
 	test/kafka/run go test -count=1 -run 'Kafka' ./...
 
+.PHONY: sim
+sim: ## simulated lives with crashes at any write: SEEDS=FROM-TO, DURATION=10m, or both
+	@SEEDS='$(SEEDS)' DURATION='$(DURATION)' test/sim
+
+.PHONY: sweep
+sweep: ## every file-system operation failed and crashed at, every sector of every file damaged
+	DAYBOOK_SWEEP=full go test -count=1 -timeout 60m -v -run 'Sweep|Rot|EachOperation' ./internal/state ./internal/lake
+
+.PHONY: mutate
+mutate: ## put known faults back, one at a time, and see the named test turn red
+	@test/mutate
+
 .PHONY: recipes
 recipes: ## the README's recipes (DuckDB, pyarrow, pandas, polars, Spark) on the demo's lake (needs Python 3)
 	test/recipes

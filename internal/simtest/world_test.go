@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -111,13 +112,16 @@ func (w *world) dial(ctx context.Context, network, address string) (net.Conn, er
 	return delayed{conn}, nil
 }
 
-// delayed is a connection on which a request takes a moment, as on any network:
-// a client that asks again and again at once would stop fake time.
+// delayed is a connection on which a fetch takes a moment, as on any network: a
+// client that fetches again and again at once would stop fake time. Other
+// requests do not: the client holds mutexes meanwhile, which stops it as well.
 type delayed struct{ net.Conn }
 
-// Write is net.Conn's.
+// Write is net.Conn's. A request begins with its size, in four bytes, and its key.
 func (d delayed) Write(b []byte) (int, error) {
-	time.Sleep(time.Millisecond)
+	if len(b) > 6 && kmsg.Key(binary.BigEndian.Uint16(b[4:])) == kmsg.Fetch {
+		time.Sleep(time.Millisecond)
+	}
 	return d.Conn.Write(b)
 }
 
