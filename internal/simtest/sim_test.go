@@ -17,14 +17,21 @@ const crashesPerLife = 40
 // once found something, and a few more, or those of DAYBOOK_SIM_SEEDS (FROM-TO) alone.
 // A seed fixes what is drawn, not how goroutines are scheduled.
 func TestSimulation(t *testing.T) {
-	seeds := seedsToRun(t)
+	seeds, crashes := seedsToRun(t), crashesPerLife
+	switch {
+	case os.Getenv("DAYBOOK_SIM_SEEDS") != "":
+	case testing.Short():
+		crashes /= 4
+	default:
+		crashes /= 2
+	}
 	started := time.Now()
 	var sum counts
 	// One bubble for all: libraries keep pools that must not cross two.
 	synctest.Test(t, func(t *testing.T) {
 		for _, seed := range seeds {
 			w := newWorld(t, seed)
-			w.life(crashesPerLife)
+			w.life(crashes)
 			w.close()
 			sum.add(w.count)
 			if t.Failed() {
@@ -77,7 +84,7 @@ func seedsToRun(t *testing.T) (seeds []uint64) {
 		}
 		seeds = append(seeds, seed)
 	}
-	more := 6
+	more := 3
 	if testing.Short() {
 		more = 1
 	}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"errors"
+	"path"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,4 +63,30 @@ func TestFatalDoesNotReturn(t *testing.T) {
 	}()
 	l.Fatalf("broken")
 	t.Error("Fatalf returned")
+}
+
+// TestMarkerNamesADurableFile: when a marker is made, the file that it names
+// would survive a power cut.
+func TestMarkerNamesADurableFile(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	markers := 0
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		name, ok := strings.CutPrefix(path.Base(op.Path), "marker.manifest.")
+		if op.Kind != errorfs.OpCreate || !ok {
+			return nil
+		}
+		markers++
+		_, file, _ := strings.Cut(name, ".")
+		if _, err := mem.CrashClone(vfs.CrashCloneCfg{}).Stat(path.Join(path.Dir(op.Path), file)); err != nil {
+			t.Errorf("%s is made, and after a power cut: %v", op.Path, err)
+		}
+		return nil
+	}))
+	c := newCourse(fs)
+	if err := c.run(); err != nil {
+		t.Fatal(err)
+	}
+	if markers < 2 {
+		t.Errorf("only %d markers were made", markers)
+	}
 }
