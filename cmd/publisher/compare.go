@@ -14,6 +14,7 @@ type compareCommand struct {
 	tenantFlag `embed:""`
 	File       string `arg:"" help:"CSV file with a header: usage_date; account_id and service_name for finer totals; total_cost_usd, cost_usd, total_cost or billed_cost; event_count if it is to be compared." type:"existingfile"`
 	Column     string `help:"The file's money column, where it has another name." placeholder:"NAME"`
+	Counts     bool   `help:"Compare event_count too, where the file has it; --no-counts where its counts are of other events than its money." default:"true" negatable:""`
 	Release    int    `help:"The release; default the newest." placeholder:"N"`
 	From       *day   `help:"Compare only from this usage date on." placeholder:"YYYY-MM-DD"`
 	To         *day   `help:"Compare only up to this usage date." placeholder:"YYYY-MM-DD"`
@@ -39,7 +40,7 @@ func (cmd *compareCommand) Run(c *cli.Context) error {
 		return err
 	}
 	defer file.Close()
-	result, err := p.Compare(tenant, cmd.Release, file, cmd.Column, window(cmd.From, cmd.To))
+	result, err := p.Compare(tenant, cmd.Release, file, publish.Columns{Money: cmd.Column, Counts: cmd.Counts}, window(cmd.From, cmd.To))
 	if err != nil {
 		return exit(err)
 	}

@@ -53,10 +53,9 @@ func (c *Comparison) Err() error {
 }
 
 // Compare holds a release (0: the newest) against a CSV file of expected totals, by day, account-day
-// or account-service-day as its header says. column names the file's money column; empty: the
-// first known one. A nil window compares all days.
-func (p *Publisher) Compare(tenant billing.TenantID, n int, file io.Reader, column string, w *Window) (*Comparison, error) {
-	e, err := readExpected(file, column)
+// or account-service-day as its header says. A nil window compares all days.
+func (p *Publisher) Compare(tenant billing.TenantID, n int, file io.Reader, columns Columns, w *Window) (*Comparison, error) {
+	e, err := readExpected(file, columns)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,12 @@ type expectedRow struct {
 	seen  bool
 }
 
+// Columns says which columns of a file of expected totals are compared.
+type Columns struct {
+	Money  string // empty: the first that has a known name
+	Counts bool   // event_count too, where the file has it
+}
+
 // expected is a whole file of expected totals.
 type expected struct {
 	grain  Grain
@@ -58,9 +64,8 @@ type expected struct {
 // expectedColumns is where a file's columns are; -1 for one it lacks.
 type expectedColumns struct{ day, account, service, count, money int }
 
-// readExpected reads a CSV file with a header. column names the money column;
-// empty: the first known one.
-func readExpected(r io.Reader, column string) (*expected, error) {
+// readExpected reads a CSV file with a header.
+func readExpected(r io.Reader, columns Columns) (*expected, error) {
 	csvReader := csv.NewReader(r)
 	csvReader.ReuseRecord = true
 	header, err := csvReader.Read()
@@ -71,9 +76,12 @@ func readExpected(r io.Reader, column string) (*expected, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	e := &expected{rows: map[expectedKey]*expectedRow{}}
-	at, err := e.columns(header, column)
+	at, err := e.columns(header, columns.Money)
 	if err != nil {
 		return nil, err
+	}
+	if !columns.Counts {
+		at.count = -1
 	}
 	for {
 		record, err := csvReader.Read()
