@@ -2,16 +2,9 @@ package kafka
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"log/slog"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -23,6 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
+
+	"daybook/internal/testkafka"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -130,11 +125,11 @@ func TestPasswordFileIsReadAtEachConnection(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
-	ca := newAuthority(t, filepath.Join(dir, "ca.pem"))
-	other := newAuthority(t, filepath.Join(dir, "other.pem"))
-	server := ca.issue(t, "", "127.0.0.1")
-	ca.issue(t, filepath.Join(dir, "client"), "anna")
-	other.issue(t, filepath.Join(dir, "stranger"), "eve")
+	ca := testkafka.NewAuthority(t, filepath.Join(dir, "ca.pem"))
+	other := testkafka.NewAuthority(t, filepath.Join(dir, "other.pem"))
+	server := ca.Issue(t, "", "127.0.0.1")
+	ca.Issue(t, filepath.Join(dir, "client"), "anna")
+	other.Issue(t, filepath.Join(dir, "stranger"), "eve")
 
 	addrs := cluster(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{server}}))
 	c := Config{Brokers: addrs, TLS: true, TLSCA: filepath.Join(dir, "ca.pem")}
@@ -148,7 +143,7 @@ func TestTLS(t *testing.T) {
 	wantProblem(t, ping(t, Config{Brokers: addrs}), "--tls")
 	wantProblem(t, ping(t, Config{Brokers: cluster(t), TLS: true}), "--tls")
 
-	mutual := cluster(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{server}, ClientCAs: ca.pool(), ClientAuth: tls.RequireAndVerifyClientCert}))
+	mutual := cluster(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{server}, ClientCAs: ca.Pool(), ClientAuth: tls.RequireAndVerifyClientCert}))
 	c = Config{Brokers: mutual, TLS: true, TLSCA: filepath.Join(dir, "ca.pem"), TLSCert: filepath.Join(dir, "client.crt"), TLSKey: filepath.Join(dir, "client.key")}
 	if err := ping(t, c); err != nil {
 		t.Errorf("right client certificate: %v", err)
@@ -197,6 +192,7 @@ func TestExplainLeavesTheUnknown(t *testing.T) {
 	wantProblem(t, c.Explain("topic t", kerr.MessageTooLarge), "max.message.bytes")
 	wantProblem(t, c.Explain("", kgo.ErrRecordTimeout), "did not answer in time")
 	wantProblem(t, c.Explain("", kerr.SaslAuthenticationFailed), "password")
+	wantProblem(t, c.Explain("", errors.New("invalid large response size 352518912 > limit 104857600; the first three bytes received appear to be a tls alert record for TLS v1.2; is this a plaintext connection speaking to a tls endpoint?")), "talks TLS", "add --tls")
 }
 
 func TestOptionsReadFiles(t *testing.T) {
@@ -216,77 +212,4 @@ func TestOptionsReadFiles(t *testing.T) {
 	f(Config{TLS: true, TLSCA: empty}, "no PEM certificate")
 	f(Config{TLS: true, TLSCert: missing, TLSKey: missing}, "--tls-cert")
 	f(Config{SASL: Plain, SASLUser: "u", SASLPasswordFile: missing}, "--sasl-password-file")
-}
-
-// authority is a certificate authority of a test.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T, file string) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: filepath.Base(file)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	writePEM(t, file, "CERTIFICATE", der)
-	return &authority{cert, key}
-}
-
-func (a *authority) pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.cert)
-	return pool
-}
-
-// issue makes a certificate for name, an IP address or a word, and writes it
-// to path.crt and path.key unless path is empty.
-func (a *authority) issue(t *testing.T, path, name string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	if ip := net.ParseIP(name); ip != nil {
-		template.IPAddresses = []net.IP{ip}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if path != "" {
-		keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		writePEM(t, path+".crt", "CERTIFICATE", der)
-		writePEM(t, path+".key", "PRIVATE KEY", keyDER)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
-func writePEM(t *testing.T, file, kind string, der []byte) {
-	t.Helper()
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -126,8 +126,13 @@ func tlsCause(err error) string {
 	if e, ok := errors.AsType[tls.AlertError](err); ok {
 		return "the broker refused the client certificate or the handshake (" + e.Error() + ")"
 	}
+	// The client took the alert of a broker that talks TLS for a response.
+	text := err.Error()
+	if strings.Contains(text, "speaking to a tls endpoint") {
+		return "the broker talks TLS"
+	}
 	// crypto/tls gives alerts that the peer sent as an unexported type.
-	if text := err.Error(); strings.Contains(text, "remote error: tls: ") {
+	if strings.Contains(text, "remote error: tls: ") {
 		_, alert, _ := strings.Cut(text, "remote error: ")
 		return "the broker refused the client certificate or the handshake (" + alert + ")"
 	}
