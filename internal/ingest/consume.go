@@ -266,10 +266,23 @@ func (s *stream) judgeError(ctx context.Context, p kgo.FetchTopicPartition) erro
 		if found := s.inspect(ctx); found != nil {
 			return found
 		}
-	case errors.Is(err, kerr.CorruptMessage):
-		return stop(ErrLogDamaged, "restore the partition on the broker", "%v", err)
+	case errors.Is(err, kerr.CorruptMessage), isUnreadable(err):
+		return stop(ErrLogDamaged, remedyDamaged, "a batch at or after offset %d cannot be read: %v", s.after(p), err)
 	}
 	return s.cfg.Kafka.Explain("topic "+p.Topic, err)
+}
+
+// after is the offset after the last that was fetched of a partition.
+func (s *stream) after(p kgo.FetchTopicPartition) int64 {
+	if n := len(p.Records); n > 0 {
+		return p.Records[n-1].Offset + 1
+	}
+	id, _ := s.partitionID(p.Topic, p.Partition)
+	if next, ok := s.next[id]; ok {
+		return next
+	}
+	next, _ := s.board.place(id)
+	return next
 }
 
 // inspect makes a listing and returns the *Stop that it shows, or nil.

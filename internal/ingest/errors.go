@@ -3,6 +3,8 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Errors that stop ingest: going on would lose input, or mix two inputs, unseen.
@@ -54,3 +56,15 @@ func (s *Stop) Error() string {
 
 // Unwrap is the cause.
 func (s *Stop) Unwrap() error { return s.Cause }
+
+// unreadable are the beginnings of what the client says of a batch that it cannot
+// read. It gives them no type. After some of them it goes on behind the batch.
+var unreadable = []string{
+	"encoded crc ", "encoded length ", "invalid record batch", "length ", "unable to decompress batch",
+	"unable to read ", "unknown batch magic ", "unknown magic ",
+}
+
+// isUnreadable tells a batch that cannot be read from brokers that cannot be reached.
+func isUnreadable(err error) bool {
+	return slices.ContainsFunc(unreadable, func(s string) bool { return strings.HasPrefix(err.Error(), s) })
+}

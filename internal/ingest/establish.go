@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"daybook/internal/billing"
@@ -52,6 +53,18 @@ func (g *Ingester) list(ctx context.Context, admin *kgo.Client) (*listing, error
 		return nil, g.cfg.Kafka.Explain("topic "+te.topic, err)
 	}
 	return l, g.cfg.Kafka.Explain("", err)
+}
+
+// listNew is list for a topic that may just have been made: until it has its
+// leaders, it waits a little.
+func (g *Ingester) listNew(ctx context.Context, admin *kgo.Client) (l *listing, err error) {
+	for delay := minBackoff; delay < maxBackoff; delay *= 2 {
+		l, err = g.list(ctx, admin)
+		if !errors.Is(err, kerr.NotLeaderForPartition) && !errors.Is(err, kerr.LeaderNotAvailable) || !sleep(ctx, delay) {
+			break
+		}
+	}
+	return l, err
 }
 
 // admit checks a listing against the state and gives every new partition a

@@ -43,7 +43,7 @@ func (g *Ingester) identify(ctx context.Context, id *state.Identity) error {
 		return err
 	}
 	defer admin.Close()
-	l, err := g.list(ctx, admin)
+	l, err := g.listNew(ctx, admin)
 	if err != nil {
 		return err
 	}

@@ -5,30 +5,74 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-	"github.com/twmb/franz-go/pkg/kversion"
 
+	"daybook/internal/billing"
 	"daybook/internal/state"
+	"daybook/internal/testkafka"
 )
+
+// nightmares are what may happen to a topic while someone keeps books of it.
+// Each happens to kfake and, by `make test-kafka`, to an Apache Kafka.
+var nightmares = []struct {
+	name       string
+	partitions int32
+	happens    func(*world)
+}{
+	{"retention passes the next offset while down", 1, retentionWhileDown},
+	{"retention passes the next offset while running", 1, retentionWhileRunning},
+	{"first start on a trimmed log", 1, firstStartOnATrimmedLog},
+	{"topic recreated while down", 1, recreatedWhileDown},
+	{"topic recreated while running", 1, recreatedWhileRunning},
+	{"topic deleted while running", 1, deletedWhileRunning},
+	{"partitions added while down", 1, partitionsAddedWhileDown},
+	{"partitions added while running", 1, partitionsAddedWhileRunning},
+	{"one event in two partitions", 2, oneEventInTwoPartitions},
+	{"transactions committed and aborted", 1, transactions},
+	{"transaction left open", 1, transactionLeftOpen},
+	{"compacted topic", 1, compactedTopic},
+	{"settings that endanger the books", 1, settingsThatEndangerTheBooks},
+	{"batch that decompresses to too much", 1, decompressionBomb},
+	{"a million headers", 1, aMillionHeaders},
+	{"records of every size", 1, recordsOfEverySize},
+}
+
+func TestNightmares(t *testing.T) {
+	for _, n := range nightmares {
+		t.Run(n.name, func(t *testing.T) { n.happens(newWorld(t, n.partitions)) })
+	}
+}
+
+func TestKafkaNightmares(t *testing.T) {
+	testkafka.Shared(t)
+	for _, n := range nightmares {
+		t.Run(n.name, func(t *testing.T) {
+			t.Parallel() // most of each is waiting
+			n.happens(newKafkaWorld(t, n.partitions))
+		})
+	}
+}
 
 // trim deletes the records of a partition before an offset.
 func (w *world) trim(partition int32, offset int64) {
 	w.t.Helper()
 	offsets := kadm.Offsets{}
-	offsets.AddOffset(testTopic, partition, offset, -1)
-	r, err := w.admin().DeleteRecords(context.Background(), offsets)
-	if err == nil {
-		err = r.Error()
+	offsets.AddOffset(w.topic, partition, offset, -1)
+	r, err := w.admin().DeleteRecords(w.within(), offsets)
+	if err = errors.Join(err, r.Error()); err != nil {
+		w.t.Fatal(err)
 	}
-	if err != nil {
+}
+
+// remove deletes the topic.
+func (w *world) remove() {
+	w.t.Helper()
+	r, err := w.admin().DeleteTopics(w.within(), w.topic)
+	if err = errors.Join(err, r.Error()); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -36,347 +80,392 @@ func (w *world) trim(partition int32, offset int64) {
 // recreate deletes the topic and makes it anew; the world's client is replaced too.
 func (w *world) recreate(partitions int32) {
 	w.t.Helper()
-	if _, err := w.admin().DeleteTopics(context.Background(), testTopic); err != nil {
+	w.remove()
+	w.client = w.newClient(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	w.eventually("the name to be free", func() bool {
+		r, err := w.admin().CreateTopic(w.within(), partitions, 1, nil, w.topic)
+		return err == nil && r.Err == nil
+	})
+}
+
+// partition makes the topic have so many partitions.
+func (w *world) partition(n int) {
+	w.t.Helper()
+	r, err := w.admin().UpdatePartitions(w.within(), n, w.topic)
+	if err = errors.Join(err, r.Error()); err != nil {
 		w.t.Fatal(err)
 	}
+	// The brokers learn of it one after the other.
+	w.eventually("the partitions", func() bool {
+		topics, err := w.admin().ListTopics(w.within(), w.topic)
+		return err == nil && len(topics[w.topic].Partitions) == n
+	})
 	w.client = w.newClient(kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	w.createTopic(testTopic, partitions)
 }
 
-// events are n different events of one account-day, of 1 USD each.
-func events(from, n int) []string {
-	var all []string
-	for i := range n {
-		all = append(all, event(fmt.Sprintf("e%d", from+i), "a", "2025-01-01", "1"))
+// configure sets some of the topic's settings, given as name=value.
+func (w *world) configure(settings ...string) {
+	w.t.Helper()
+	var all []kadm.AlterConfig
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		all = append(all, kadm.AlterConfig{Op: kadm.SetConfig, Name: name, Value: &value})
 	}
-	return all
-}
-
-// mustStop fails unless err is a Stop for the cause.
-func mustStop(t *testing.T, err, cause error) {
-	t.Helper()
-	if _, ok := errors.AsType[*Stop](err); !ok || !errors.Is(err, cause) {
-		t.Errorf("got %v, want a stop: %v", err, cause)
+	r, err := w.admin().AlterTopicConfigs(w.within(), all, w.topic)
+	if err == nil {
+		_, err = r.On(w.topic, func(r *kadm.AlterConfigsResponse) error { return r.Err })
+	}
+	if err != nil {
+		w.t.Fatal(err)
 	}
 }
 
-func TestRetentionPassesTheNextOffsetWhileDown(t *testing.T) {
-	w := newWorld(t, 1)
+func retentionWhileDown(w *world) {
 	w.init()
 	w.push(0, events(0, 10)...)
 	w.mustCatchUp()
 	w.push(0, events(10, 10)...)
 	w.trim(0, 15)
 	err := w.catchUp(RunOptions{})
-	mustStop(t, err, ErrLogTrimmed)
+	mustStop(w.t, err, ErrLogTrimmed)
 	if !strings.Contains(err.Error(), "offsets 10 to 14 are gone") {
-		t.Errorf("%v does not name what is gone", err)
+		w.t.Errorf("%v does not name what is gone", err)
 	}
 	if err := w.catchUp(RunOptions{AcceptGap: true, Who: "clerk", Why: "told so"}); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	equal(t, w.totals(), map[string]string{"a 2025-01-01": "15"})
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "15"})
+	if p := w.positions()[0]; p.Gaps != 5 || p.Delivered != 15 || p.NextOffset != 20 {
+		w.t.Errorf("position %+v, want a gap of 5 and 15 delivered", p)
+	}
 	w.read(func(r *state.Reader) {
 		ds, err := r.Decisions()
 		if err != nil || len(ds) != 1 || ds[0].Kind != state.GapAccepted || ds[0].From != 10 || ds[0].Next != 15 || ds[0].Who != "clerk" || ds[0].ToDay == "" {
-			t.Errorf("decisions %+v %v", ds, err)
+			w.t.Errorf("decisions %+v %v", ds, err)
 		}
 	})
 	w.mustCatchUp() // the gap is behind us
 }
 
-func TestRetentionPassesTheNextOffsetWhileRunning(t *testing.T) {
-	w := newWorld(t, 1)
+// An open transaction holds the reader back until the log is trimmed before it.
+func retentionWhileRunning(w *world) {
 	w.init()
-	w.push(0, events(0, 10)...)
+	w.push(0, events(0, 2)...)
 	g := w.open(RunOptions{})
 	defer g.Close()
-	done := make(chan error, 1)
-	// The fetches are held back until the log is trimmed.
-	hold := make(chan struct{})
-	w.broker.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
-		w.broker.SleepControl(func() { <-hold })
-		return nil, nil, false
-	})
-	go func() { done <- g.Run(context.Background()) }()
-	w.eventually("ready", func() bool { return g.Ready() == nil })
-	w.trim(0, 5)
-	close(hold)
-	select {
-	case err := <-done:
-		mustStop(t, err, ErrLogTrimmed)
-	case <-time.After(20 * time.Second):
-		t.Fatal("ingest goes on as if nothing were missing")
-	}
+	end := w.transact(events(2, 3)...)
+	w.push(0, events(5, 5)...)
+	stopped := make(chan error, 1)
+	go func() { stopped <- w.stops(g) }()
+	w.reaches(g, 0, 2)
+	w.trim(0, 8)
+	mustStop(w.t, <-stopped, ErrLogTrimmed)
+	end(kgo.TryAbort)
 }
 
-func TestFirstStartOnATrimmedLog(t *testing.T) {
-	w := newWorld(t, 1)
+func firstStartOnATrimmedLog(w *world) {
 	w.push(0, events(0, 10)...)
 	w.trim(0, 4)
 	w.init()
-	mustStop(t, w.catchUp(RunOptions{}), ErrLogTrimmed)
+	mustStop(w.t, w.catchUp(RunOptions{}), ErrLogTrimmed)
 	if err := w.catchUp(RunOptions{AcceptGap: true}); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	equal(t, w.totals(), map[string]string{"a 2025-01-01": "6"})
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "6"})
+	w.positions()
 }
 
-func TestTopicRecreatedWhileDown(t *testing.T) {
-	w := newWorld(t, 1)
+func recreatedWhileDown(w *world) {
 	w.init()
 	w.push(0, events(0, 3)...)
 	w.mustCatchUp()
 	w.recreate(1)
 	w.push(0, events(3, 5)...) // as long as before and longer: offsets alone do not tell
-	mustStop(t, w.catchUp(RunOptions{}), ErrTopicRecreated)
-	mustStop(t, w.catchUp(RunOptions{AcceptGap: true}), ErrTopicRecreated)
+	mustStop(w.t, w.catchUp(RunOptions{}), ErrTopicRecreated)
+	mustStop(w.t, w.catchUp(RunOptions{AcceptGap: true}), ErrTopicRecreated)
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "3"})
 }
 
-func TestTopicRecreatedWhileRunning(t *testing.T) {
-	w := newWorld(t, 1)
+func recreatedWhileRunning(w *world) {
 	w.init()
 	w.push(0, events(0, 3)...)
 	g := w.open(RunOptions{})
-	defer g.Close()
-	done := make(chan error, 1)
-	go func() { done <- g.Run(context.Background()) }()
-	w.eventually("three records", func() bool { n, _ := g.board.place(state.PartitionID{}); return n == 3 })
+	stopped := make(chan error, 1)
+	go func() { stopped <- w.stops(g) }()
+	w.reaches(g, 0, 3)
 	w.recreate(1)
 	w.push(0, events(3, 5)...)
-	select {
-	case err := <-done:
-		mustStop(t, err, ErrTopicRecreated)
-	case <-time.After(20 * time.Second):
-		t.Fatal("ingest goes on with another topic")
+	mustStop(w.t, <-stopped, ErrTopicRecreated)
+	if err := g.Close(); err != nil {
+		w.t.Fatal(err)
 	}
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "3"})
 }
 
-// Brokers before 2.8 have no topic ids: the last record tells.
-func TestTopicRecreatedWithoutIDs(t *testing.T) {
-	w := newWorld(t, 2, kfake.MaxVersions(kversion.V2_7_0()))
-	if id := w.init(); id.Topics[0].ID != "" {
-		t.Fatalf("the broker gave a topic id: %q", id.Topics[0].ID)
-	}
+// A topic that is gone may be one that comes back, as after a restored cluster: ingest waits and says so.
+func deletedWhileRunning(w *world) {
+	w.init()
 	w.push(0, events(0, 3)...)
-	w.mustCatchUp()
-	w.mustCatchUp() // the same record is the same topic
-	w.recreate(2)
-	w.push(0, events(100, 5)...)
-	mustStop(t, w.catchUp(RunOptions{}), ErrTopicRecreated)
-}
-
-func TestLogEndsBeforeTheNextOffset(t *testing.T) {
-	w := newWorld(t, 1, kfake.MaxVersions(kversion.V2_7_0()))
-	w.init()
-	w.push(0, events(0, 5)...)
-	w.mustCatchUp()
-	w.recreate(1)
-	w.push(0, events(0, 2)...)
-	mustStop(t, w.catchUp(RunOptions{}), ErrLogTruncated)
-	mustStop(t, w.catchUp(RunOptions{AcceptGap: true}), ErrLogTruncated)
-}
-
-func TestFewerPartitions(t *testing.T) {
-	w := newWorld(t, 3, kfake.MaxVersions(kversion.V2_7_0()))
-	w.init()
-	w.mustCatchUp()
-	w.recreate(2)
-	mustStop(t, w.catchUp(RunOptions{}), ErrPartitionGone)
-}
-
-func TestAnotherCluster(t *testing.T) {
-	w := newWorld(t, 1)
-	w.init()
-	w.mustCatchUp()
-	other, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ClusterID("other-cluster"), kfake.SeedTopics(1, testTopic))
-	if err != nil {
-		t.Fatal(err)
+	g, stop := w.follow(RunOptions{})
+	w.reaches(g, 0, 3)
+	w.remove()
+	w.eventually("not ready", func() bool {
+		err := g.Ready()
+		return err != nil && strings.Contains(err.Error(), "topic "+w.topic+" does not exist")
+	})
+	if err := stop(); err != nil {
+		w.t.Fatal(err)
 	}
-	defer other.Close()
-	w.cfg.Kafka.Brokers = other.ListenAddrs()
-	mustStop(t, w.catchUp(RunOptions{}), ErrOtherCluster)
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "3"})
 }
 
-// transact runs f in a transaction and leaves it as end says.
-func (w *world) transact(id string, end func(*kgo.Client) error, values ...string) {
+func partitionsAddedWhileDown(w *world) {
+	w.init()
+	w.push(0, events(0, 2)...)
+	w.mustCatchUp()
+	w.partition(3)
+	w.push(2, events(2, 2)...)
+	w.push(1, events(4, 1)...)
+	w.mustCatchUp()
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "5"})
+	if n := len(w.positions()); n != 3 {
+		w.t.Errorf("%d positions, want 3", n)
+	}
+}
+
+func partitionsAddedWhileRunning(w *world) {
+	w.init()
+	g, stop := w.follow(RunOptions{})
+	w.eventually("ready", func() bool { return g.Ready() == nil })
+	w.partition(3)
+	w.push(2, event("e1", "a", "2025-01-01", "1"), event("e2", "a", "2025-01-01", "2"))
+	w.reaches(g, 2, 2)
+	if err := stop(); err != nil {
+		w.t.Fatal(err)
+	}
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "3"})
+	if n := len(w.positions()); n != 3 {
+		w.t.Errorf("%d positions, want 3", n)
+	}
+}
+
+// Producers that place keys differently write one event to two partitions: the
+// greater version wins, whichever is read first.
+func oneEventInTwoPartitions(w *world) {
+	w.init()
+	newer := func(id, cost string) string {
+		return strings.Replace(event(id, "a", "2025-01-01", cost), "2025-01-02T", "2025-01-05T", 1)
+	}
+	w.push(0, event("e1", "a", "2025-01-01", "10"), newer("e2", "30"))
+	w.mustCatchUp()
+	w.push(1, newer("e1", "20"), event("e2", "a", "2025-01-01", "99"))
+	w.mustCatchUp()
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "50"})
+	w.positions()
+}
+
+// transact writes values to partition 0 in a transaction, and returns what ends it.
+func (w *world) transact(values ...string) (end func(kgo.TransactionEndTry)) {
 	w.t.Helper()
-	cl := w.newClient(kgo.TransactionalID(id), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionTimeout(time.Minute))
+	id := fmt.Sprintf("%s-%d", w.topic, time.Now().UnixNano())
+	cl := w.newClient(kgo.TransactionalID(id), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionTimeout(5*time.Minute))
 	if err := cl.BeginTransaction(); err != nil {
 		w.t.Fatal(err)
 	}
 	w.pushBy(cl, 0, values...)
-	if end == nil {
-		return
-	}
-	if err := end(cl); err != nil {
-		w.t.Fatal(err)
+	return func(how kgo.TransactionEndTry) {
+		w.t.Helper()
+		if err := cl.EndTransaction(w.within(), how); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 }
 
-func commit(cl *kgo.Client) error { return cl.EndTransaction(context.Background(), kgo.TryCommit) }
-func abort(cl *kgo.Client) error  { return cl.EndTransaction(context.Background(), kgo.TryAbort) }
-
-func TestTransactionalTopic(t *testing.T) {
-	w := newWorld(t, 1)
+func transactions(w *world) {
 	w.init()
 	w.push(0, events(0, 1)...)
-	w.transact("t1", commit, events(1, 2)...)
-	w.transact("t2", abort, events(3, 4)...)
+	w.transact(events(1, 2)...)(kgo.TryCommit)
+	w.transact(events(3, 4)...)(kgo.TryAbort)
 	w.push(0, events(7, 1)...)
-	w.transact("t3", abort, events(8, 1)...)
+	w.transact(events(8, 1)...)(kgo.TryAbort)
 	w.mustCatchUp()
-	equal(t, w.totals(), map[string]string{"a 2025-01-01": "4"})
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "4"})
 	p := w.positions()[0]
 	if p.Delivered != 4 || p.Control != 3 || p.Holes != 5 || p.NextOffset != 12 || !p.HolesExplained {
-		t.Errorf("position %+v, want 4 delivered, 3 control records, 5 holes explained, next 12", p)
+		w.t.Errorf("position %+v, want 4 delivered, 3 control records, 5 holes explained, next 12", p)
 	}
 }
 
-func TestHangingTransactionIsNotCaughtUp(t *testing.T) {
-	w := newWorld(t, 1)
+func transactionLeftOpen(w *world) {
 	w.init()
 	w.push(0, events(0, 2)...)
 	w.mustCatchUp()
 	before := w.positions()[0].CaughtUpAt
-	w.transact("hangs", nil, events(2, 2)...)
+	end := w.transact(events(2, 2)...)
 	w.push(0, events(4, 1)...) // held back by the transaction
 
-	err := w.catchUp(RunOptions{Patience: 300 * time.Millisecond})
-	mustStop(t, err, ErrBehind)
+	err := w.catchUp(RunOptions{Patience: 2 * time.Second})
+	mustStop(w.t, err, ErrBehind)
 	if !strings.Contains(err.Error(), reasonOpenTransaction) {
-		t.Errorf("%v does not name the transaction", err)
+		w.t.Errorf("%v does not name the transaction", err)
 	}
 	p := w.positions()[0]
 	if p.NextOffset != 2 || !p.CaughtUpAt.Equal(before) {
-		t.Errorf("position %+v, want offset 2, caught up at %v as before", p, before)
+		w.t.Errorf("position %+v, want offset 2, caught up at %v as before", p, before)
 	}
+	end(kgo.TryCommit)
+	w.mustCatchUp()
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "5"})
+	w.positions()
 }
 
-func TestBrokerAwayAndBack(t *testing.T) {
-	w := newWorld(t, 1)
-	w.init()
-	g, stop := w.follow(RunOptions{})
-	w.eventually("ready", func() bool { return g.Ready() == nil })
-	var unplugged atomic.Bool
-	unplugged.Store(true)
-	w.broker.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
-		w.broker.KeepControl()
-		if unplugged.Load() {
-			return nil, errors.New("unplugged"), true
-		}
-		return nil, nil, false
-	})
-	w.eventually("not ready", func() bool { return g.Ready() != nil })
-	unplugged.Store(false)
-	w.push(0, events(0, 1)...)
-	w.eventually("ready again", func() bool { return g.Ready() == nil })
-	w.eventually("the record", func() bool { n, _ := g.board.place(state.PartitionID{}); return n == 1 })
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestAuthorisationLostAndGivenBack(t *testing.T) {
-	w := newWorld(t, 1)
-	w.init()
-	w.push(0, events(0, 1)...)
-	g, stop := w.follow(RunOptions{})
-	w.eventually("one record", func() bool { n, _ := g.board.place(state.PartitionID{}); return n == 1 })
-	var refused atomic.Bool
-	refused.Store(true)
-	w.broker.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		w.broker.KeepControl()
-		if !refused.Load() {
-			return nil, nil, false
-		}
-		r := req.(*kmsg.ListOffsetsRequest)
-		resp := r.ResponseKind().(*kmsg.ListOffsetsResponse)
-		resp.Version = r.Version
-		for _, t := range r.Topics {
-			rt := kmsg.NewListOffsetsResponseTopic()
-			rt.Topic = t.Topic
-			for _, p := range t.Partitions {
-				rp := kmsg.NewListOffsetsResponseTopicPartition()
-				rp.Partition, rp.ErrorCode = p.Partition, kerr.TopicAuthorizationFailed.Code
-				rt.Partitions = append(rt.Partitions, rp)
-			}
-			resp.Topics = append(resp.Topics, rt)
-		}
-		return resp, nil, true
-	})
-	w.eventually("not ready", func() bool {
-		err := g.Ready()
-		return err != nil && strings.Contains(err.Error(), "not authorised for topic billing")
-	})
-	refused.Store(false)
-	w.push(0, events(1, 1)...)
-	w.eventually("ready again", func() bool { return g.Ready() == nil })
-	w.eventually("the second record", func() bool { n, _ := g.board.place(state.PartitionID{}); return n == 2 })
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestBatchThatDecompressesToTooMuch(t *testing.T) {
-	w := newWorld(t, 1)
-	w.init()
-	w.cfg.DecompressBytes = 1 << 16
-	w.push(0, strings.Repeat("0", 1<<18))
-	err := w.catchUp(RunOptions{})
-	mustStop(t, err, ErrBatchTooLarge)
-	if !strings.Contains(err.Error(), "offset 0") || !strings.Contains(err.Error(), "--decompress-bytes") {
-		t.Errorf("%v names neither offset nor remedy", err)
-	}
-}
-
-// configure sets one of the topic's settings.
-func (w *world) configure(name, value string) {
+// pushKeys pushes one event under each key, in batches of their own.
+func (w *world) pushKeys(keys ...string) {
 	w.t.Helper()
-	r, err := w.admin().AlterTopicConfigs(context.Background(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: name, Value: &value}}, testTopic)
-	if err == nil {
-		_, err = r.On(testTopic, func(r *kadm.AlterConfigsResponse) error { return r.Err })
-	}
-	if err != nil {
-		w.t.Fatal(err)
+	for i, key := range keys {
+		w.pushRecords(w.client, &kgo.Record{Key: []byte(key), Value: []byte(events(i, 1)[0])})
 	}
 }
 
-// compact pushes a key, three copies of another, and a third, and compacts the copies away:
-// offsets 1 and 2 are a hole in the middle of the log.
+// compact pushes a key, three copies of another, and two more, and has the copies
+// compacted away: offsets 1 and 2 are a hole in the middle of the log.
 func (w *world) compact() {
 	w.t.Helper()
-	w.configure("cleanup.policy", "compact")
-	w.configure("segment.bytes", "1")
-	w.configure("min.cleanable.dirty.ratio", "0")
-	for i, key := range []string{"k1", "k2", "k2", "k2", "k3"} {
-		r := &kgo.Record{Topic: testTopic, Key: []byte(key), Value: []byte(events(i, 1)[0])}
-		if err := w.client.ProduceSync(context.Background(), r).FirstErr(); err != nil {
-			w.t.Fatal(err)
-		}
+	settings := []string{"cleanup.policy=compact", "min.cleanable.dirty.ratio=0"}
+	if w.broker != nil {
+		w.configure(append(settings, "segment.bytes=1")...)
+		w.pushKeys("k1", "k2", "k2", "k2", "k3", "k4")
+		w.broker.Compact()
+		return
 	}
-	w.broker.Compact()
+	w.configure(append(settings, "segment.ms=100", "min.compaction.lag.ms=0", "max.compaction.lag.ms=100")...)
+	w.pushKeys("k1", "k2", "k2", "k2", "k3")
+	time.Sleep(200 * time.Millisecond) // past segment.ms: the next record opens another segment
+	w.pushRecords(w.client, &kgo.Record{Key: []byte("k4"), Value: []byte(events(5, 1)[0])})
+	w.eventually("compaction", func() bool { return w.survivors() == 4 })
 }
 
-func TestCompactedTopicHasHolesThatAreExplained(t *testing.T) {
-	w := newWorld(t, 1)
+// survivors is the number of records that are left in partition 0.
+func (w *world) survivors() (n int) {
+	w.t.Helper()
+	cl := w.newClient(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{w.topic: {0: kgo.NewOffset().AtStart()}}))
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), w.waits)
+	defer cancel()
+	for {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			w.t.Fatal(err)
+		}
+		last := false
+		fetches.EachRecord(func(r *kgo.Record) {
+			n++
+			last = last || r.Offset == 5
+		})
+		if last {
+			return n
+		}
+	}
+}
+
+func compactedTopic(w *world) {
 	w.init()
 	w.compact()
 	w.mustCatchUp()
 	p := w.positions()[0]
-	if p.Holes != 2 || !p.HolesExplained || p.Delivered != 3 || p.NextOffset != 5 {
-		t.Errorf("position %+v, want two holes, explained, and three records", p)
+	if p.Holes != 2 || !p.HolesExplained || p.Delivered != 4 || p.NextOffset != 6 {
+		w.t.Errorf("position %+v, want two holes, explained, and four records", p)
+	}
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "4"})
+	if !w.log.has("endangers the books", "cleanup.policy") {
+		w.t.Error("compaction is not warned of")
 	}
 }
 
-// A broker that skips offsets of a plain topic has lost records.
-func TestHoleInAPlainTopic(t *testing.T) {
-	w := newWorld(t, 1)
+func settingsThatEndangerTheBooks(w *world) {
 	w.init()
-	w.compact()
-	w.configure("cleanup.policy", "delete")
-	mustStop(t, w.catchUp(RunOptions{}), ErrLogDamaged)
-	if p := w.positions()[0]; p.NextOffset != 0 {
-		t.Errorf("position %+v moved over the hole", p)
+	w.configure("retention.ms=86400000", "retention.bytes=1000000000", "message.timestamp.type=CreateTime")
+	if w.broker == nil {
+		w.configure("message.timestamp.after.max.ms=9223372036854775807")
 	}
+	w.mustCatchUp()
+	for _, setting := range []string{"retention.ms", "retention.bytes", "message.timestamp.type"} {
+		if !w.log.has("endangers the books", "setting="+setting) {
+			w.t.Errorf("no warning of %s", setting)
+		}
+	}
+	w.log = &logged{}
+	w.configure("retention.ms=-1", "retention.bytes=-1", "message.timestamp.type=LogAppendTime")
+	w.mustCatchUp()
+	if w.log.has("endangers the books") {
+		w.t.Error("a warning of settings that are well")
+	}
+	if w.log.has("cannot be read") {
+		w.t.Error("the settings were not read")
+	}
+}
+
+func decompressionBomb(w *world) {
+	w.init()
+	w.cfg.DecompressBytes = 1 << 16
+	w.push(0, strings.Repeat("0", 1<<18))
+	err := w.catchUp(RunOptions{})
+	mustStop(w.t, err, ErrBatchTooLarge)
+	if !strings.Contains(err.Error(), "offset 0") || !strings.Contains(err.Error(), "--decompress-bytes") {
+		w.t.Errorf("%v names neither offset nor remedy", err)
+	}
+	w.cfg.DecompressBytes = DefaultTuning().DecompressBytes
+	w.mustCatchUp()
+	w.positions()
+}
+
+// large makes a client for batches that are small only when compressed.
+func (w *world) large() *kgo.Client {
+	return w.newClient(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.ZstdCompression()),
+		kgo.ProducerBatchMaxBytes(64<<20), kgo.BrokerMaxWriteBytes(128<<20))
+}
+
+func aMillionHeaders(w *world) {
+	w.init()
+	r := &kgo.Record{Value: []byte(events(0, 1)[0]), Headers: make([]kgo.RecordHeader, 1_000_000)}
+	for i := range r.Headers {
+		r.Headers[i] = kgo.RecordHeader{Key: "h", Value: []byte("v")}
+	}
+	w.pushRecords(w.large(), r)
+	w.push(0, events(1, 1)...)
+	w.mustCatchUp()
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "2"})
+	w.positions()
+}
+
+// A record of 1 MiB is an event, one byte more is not, and 8 MiB do no harm.
+func recordsOfEverySize(w *world) {
+	w.init()
+	sized := func(id string, size int) *kgo.Record {
+		v := strings.TrimSuffix(event(id, "a", "2025-01-01", "1"), "}") + `,"note":"`
+		return &kgo.Record{Value: []byte(v + strings.Repeat("x", size-len(v)-2) + `"}`)}
+	}
+	cl := w.large()
+	for i, size := range []int{1 << 20, 1<<20 + 1, 8 << 20} {
+		w.pushRecords(cl, sized(fmt.Sprintf("e%d", i), size))
+	}
+	w.mustCatchUp()
+	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "1"})
+	if p := w.positions()[0]; p.Delivered != 3 {
+		w.t.Errorf("position %+v, want three delivered", p)
+	}
+	w.read(func(r *state.Reader) {
+		n := 0
+		for q, err := range r.Quarantine(false) {
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if q.Rejection.Reason == billing.RecordTooLarge {
+				n++
+			}
+		}
+		if n != 2 {
+			w.t.Errorf("%d records quarantined, want two that are too large", n)
+		}
+	})
 }

@@ -29,6 +29,7 @@ func (s *stream) observe(ctx context.Context) error {
 func (s *stream) relist(ctx context.Context) (mirrored map[state.PartitionID]int64, err error) {
 	tick := time.NewTicker(s.cfg.EvidenceInterval)
 	defer tick.Stop()
+	still := newStall(s.board.topics)
 	for {
 		select {
 		case <-ctx.Done():
@@ -53,7 +54,9 @@ func (s *stream) relist(ctx context.Context) (mirrored map[state.PartitionID]int
 			}
 			continue
 		}
-		if s.fetchTrouble.Load() < l.At.UnixNano() {
+		if err := still.see(l, s.board.nexts()); err != nil {
+			s.trouble(err)
+		} else if s.fetchTrouble.Load() < l.At.UnixNano() {
 			s.reading()
 		}
 		select {

@@ -10,6 +10,7 @@ import (
 // The ways on that a Stop names.
 const (
 	remedyGap     = "go on without them by `ingest run --accept-gap`, which leaves the days they may touch incomplete for good, or restore the topic"
+	remedyDamaged = "start ingest again, and if it stops there again, restore the partition on the broker"
 	remedyRebuild = "make the state anew by `ingest rebuild`"
 )
 

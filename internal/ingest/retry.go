@@ -75,7 +75,7 @@ func AddTopics(ctx context.Context, cfg Config, names []string, deps Deps) (err 
 		return err
 	}
 	defer admin.Close()
-	l, err := g.list(ctx, admin)
+	l, err := g.listNew(ctx, admin)
 	if err != nil {
 		return err
 	}
