@@ -36,7 +36,7 @@ bench: ## the benchmarks; BENCH=pattern chooses
 
 .PHONY: test-kafka
 test-kafka: ## the Kafka tests against a real Apache Kafka, fetched and started on loopback (needs Java 17 and Maven)
-	test/kafka/run go test -count=1 -run 'Kafka' ./...
+	test/kafka/run go test -count=1 -timeout 10m -run Kafka ./internal/ingest ./internal/pipeline
 
 .PHONY: sim
 sim: ## simulated lives with crashes at any write: SEEDS=FROM-TO, DURATION=10m, or both
