@@ -1,0 +1,281 @@
+package delivery
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"daybook/internal/billing"
+)
+
+// What a source's directory holds, DIR/TOPIC/SOURCE/.
+const (
+	recordName = "index.json"
+	lockName   = "lock" // empty, never removed
+	tmpDir     = "tmp"  // runs and what is not part of the index yet
+	idsSuffix  = ".ids"
+)
+
+// recordFormat is the version of index.json and of the files that it names.
+const recordFormat = 1
+
+// sortBytes is how much of a load's ids is sorted in memory at once.
+const sortBytes = 64 << 20
+
+// record is index.json: it names everything that the index is.
+type record struct {
+	Format  int    `json:"format"`
+	Topic   string `json:"topic"`
+	TopicID string `json:"topic_id,omitempty"`
+	Source  string `json:"source"`
+	// Next numbers the next file; a name is never used twice.
+	Next int `json:"next_file"`
+	// Days says for each day when the newest load that wrote to it was exported.
+	Days map[billing.Day]billing.Instant `json:"days"`
+	// Months are the files of ids, by usage month.
+	Months map[billing.Period]string `json:"months"`
+	// Begun are loads that have not finished: their ids may be in the topic.
+	Begun []begun `json:"begun,omitempty"`
+}
+
+// begun is a load that was begun.
+type begun struct {
+	Window   Window          `json:"window"` // --replaces, or the days of its rows
+	Replaces bool            `json:"replaces"`
+	At       billing.Instant `json:"exported_at_ns"`
+	File     string          `json:"file"`
+}
+
+// Index is what one source of a topic holds. Close it.
+type Index struct {
+	dir    string
+	lock   *os.File
+	record record
+	anew   bool // index.json was not read: what it names must stay
+}
+
+// ValidSource reports whether a name can be a source's: 1 to 64 of
+// [A-Za-z0-9_.-], not starting with a dot, as a tenant's.
+func ValidSource(name string) bool { return billing.TenantID(name).Valid() }
+
+// Open opens the index of a source, which may be new, and locks it: ErrLocked.
+// topicID may be empty where nobody knows it; ErrTopic.
+func Open(root, topic, topicID, source string) (*Index, error) {
+	return open(root, topic, topicID, source, false)
+}
+
+// OpenAnew is Open for a Rebuild: what is there may be damaged, or of another
+// topic, and is not looked at.
+func OpenAnew(root, topic, topicID, source string) (*Index, error) {
+	return open(root, topic, topicID, source, true)
+}
+
+func open(root, topic, topicID, source string, anew bool) (*Index, error) {
+	if !ValidSource(source) {
+		return nil, fmt.Errorf("%w: %q: use 1 to 64 of A-Z a-z 0-9 _ . - without a leading dot", ErrSource, source)
+	}
+	x := &Index{dir: filepath.Join(root, topic, source)}
+	_, err := os.Stat(x.dir)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	err = os.MkdirAll(x.tmp(), 0o755)
+	if err == nil && isNew {
+		err = syncDirs(filepath.Join(root, topic), root, filepath.Dir(root))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make the directory of deliveries: %w", err)
+	}
+	if x.lock, err = os.OpenFile(filepath.Join(x.dir, lockName), os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+		return nil, fmt.Errorf("lock deliveries: %w", err)
+	}
+	if err := unix.Flock(int(x.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = fmt.Errorf("%w: another load of source %s is at work", ErrLocked, source)
+		}
+		return nil, errors.Join(err, x.lock.Close())
+	}
+	x.record = record{
+		Format: recordFormat, Topic: topic, TopicID: topicID, Source: source,
+		Days: map[billing.Day]billing.Instant{}, Months: map[billing.Period]string{},
+	}
+	if anew {
+		x.anew = true
+		x.record.Next = x.lastNumber()
+		err = x.clearTmp()
+	} else if err = x.read(topicID); err == nil {
+		err = x.sweep()
+	}
+	if err != nil {
+		return nil, errors.Join(err, x.lock.Close())
+	}
+	return x, nil
+}
+
+// Close lets go of the index.
+func (x *Index) Close() error {
+	if x.anew {
+		return x.lock.Close()
+	}
+	return errors.Join(x.sweep(), x.lock.Close())
+}
+
+// Sorter begins the entries of a load.
+func (x *Index) Sorter() *Sorter {
+	return &Sorter{dir: x.tmp(), limit: sortBytes, days: map[billing.Day]dayFacts{}}
+}
+
+// read reads index.json, if there is one.
+func (x *Index) read(topicID string) error {
+	name := x.path(recordName)
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read deliveries: %w", err)
+	}
+	var head struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return fmt.Errorf("read %s: %w: %w", name, ErrDamaged, err)
+	}
+	if head.Format != recordFormat {
+		return fmt.Errorf("read %s: %w: %d, this is Daybook for %d", name, ErrFormat, head.Format, recordFormat)
+	}
+	if err := json.Unmarshal(data, &x.record); err != nil {
+		return fmt.Errorf("read %s: %w: %w", name, ErrDamaged, err)
+	}
+	if was := x.record.TopicID; was != "" && topicID != "" && was != topicID {
+		return fmt.Errorf("%w: %s is of topic %s with id %s, whose id is now %s: remove that directory, or make it anew with --rebuild-deliveries", ErrTopic, x.dir, x.record.Topic, was, topicID)
+	}
+	if topicID != "" {
+		x.record.TopicID = topicID
+	}
+	return nil
+}
+
+// sweep removes what a load that was cut short left behind.
+func (x *Index) sweep() error {
+	if err := x.clearTmp(); err != nil {
+		return err
+	}
+	names, err := filepath.Glob(x.path("*" + idsSuffix))
+	if err != nil {
+		return fmt.Errorf("clear deliveries: %w", err)
+	}
+	for _, name := range names {
+		if x.record.names(filepath.Base(name)) {
+			continue
+		}
+		if err := os.Remove(name); err != nil {
+			return fmt.Errorf("clear deliveries: %w", err)
+		}
+	}
+	return nil
+}
+
+// lastNumber is the greatest number in the names of the files of ids.
+func (x *Index) lastNumber() int {
+	names, _ := filepath.Glob(x.path("*" + idsSuffix)) // the pattern is well-formed
+	last := 0
+	for _, name := range names {
+		stem := strings.TrimSuffix(name, idsSuffix)
+		if n, err := strconv.Atoi(stem[strings.LastIndexByte(stem, '-')+1:]); err == nil {
+			last = max(last, n)
+		}
+	}
+	return last
+}
+
+// clearTmp makes the directory of temporary files empty.
+func (x *Index) clearTmp() error {
+	err := os.RemoveAll(x.tmp())
+	if err == nil {
+		err = os.Mkdir(x.tmp(), 0o755)
+	}
+	if err != nil {
+		return fmt.Errorf("clear deliveries: %w", err)
+	}
+	return nil
+}
+
+// names reports whether the record names a file.
+func (r *record) names(file string) bool {
+	for _, f := range r.Months {
+		if f == file {
+			return true
+		}
+	}
+	return slices.ContainsFunc(r.Begun, func(b begun) bool { return b.File == file })
+}
+
+// write makes a record the index, whole or not at all.
+func (x *Index) write(r record) error {
+	data, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return fmt.Errorf("write deliveries: %w", err)
+	}
+	temporary := filepath.Join(x.tmp(), recordName)
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return fmt.Errorf("write deliveries: %w", err)
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = syncDirs(x.dir) // the files that it names come first
+	}
+	if err == nil {
+		err = os.Rename(temporary, x.path(recordName))
+	}
+	if err == nil {
+		err = syncDirs(x.dir)
+	}
+	if err != nil {
+		return fmt.Errorf("write deliveries: %w", err)
+	}
+	x.record, x.anew = r, false
+	return nil
+}
+
+// newName is a name for a file that no record has had.
+func (r *record) newName(what string) string {
+	r.Next++
+	return fmt.Sprintf("%s-%06d%s", what, r.Next, idsSuffix)
+}
+
+func (x *Index) path(name string) string { return filepath.Join(x.dir, name) }
+
+func (x *Index) tmp() string { return filepath.Join(x.dir, tmpDir) }
+
+// syncDirs makes the entries of directories durable.
+func syncDirs(dirs ...string) error {
+	for _, dir := range dirs {
+		d, err := os.Open(dir)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plural is a count with its noun.
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
