@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"daybook/internal/cli"
+	"daybook/internal/delivery"
 	"daybook/internal/kafka"
 	"daybook/internal/produce"
 )
@@ -20,6 +21,9 @@ type command struct {
 	Partitions int    `name:"create-partitions" help:"Create the topic, if it is missing, with so many partitions and without expiry; 0: do not create it." default:"0" placeholder:"N"`
 
 	produce.Config `embed:""`
+
+	Deliveries produce.DeliveryConfig `embed:""`
+	Rebuild    bool                   `name:"rebuild-deliveries" help:"Read the topic from its beginning and make the indexes in --deliveries anew, instead of pushing files." group:"Deliveries:"`
 
 	DryRun  bool   `name:"dry-run" help:"Print the events as JSON lines instead of pushing them."`
 	Check   bool   `help:"Judge every event as ingest would with its default rules, and report what would be quarantined."`
@@ -37,8 +41,11 @@ func (c *command) Run(ctx *cli.Context) error {
 	if err := c.usage(ctx); err != nil {
 		return cli.Exit(cli.ExitUsage, err)
 	}
-	if c.Generate {
+	switch {
+	case c.Generate:
 		return c.generate(ctx)
+	case c.Rebuild:
+		return c.rebuild(ctx)
 	}
 	report := newReport(ctx, c.Check)
 	if c.Rejects != "" {
@@ -48,26 +55,62 @@ func (c *command) Run(ctx *cli.Context) error {
 		}
 		report.rejects = f
 	}
-	sink, closeSink, err := c.sink(ctx)
+	load := &produce.Load{
+		Config: c.Config, Files: c.Files, Stdin: os.Stdin,
+		OnBadRow: report.badRow, Check: report.check(),
+	}
+	sink, topicID, closeSink, err := c.sink(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeSink()
-
+	load.Sink = sink
+	if c.Topic != "" {
+		load.Delivery = &produce.Delivery{DeliveryConfig: c.Deliveries, Topic: c.Topic, TopicID: topicID, DryRun: c.DryRun}
+	}
 	progress := ctx.NewProgress("read", "B", 0)
 	defer progress.Close()
-	load := &produce.Load{
-		Config: c.Config, Files: c.Files, Stdin: os.Stdin, Sink: sink,
-		OnBadRow: report.badRow, Check: report.check(), Progress: progress.Set,
-	}
+	load.Progress = progress.Set
 	sum, err := load.Run(ctx, ctx.Now())
 	progress.Close()
-	return report.end(c, sum, err)
+	return exit(report.end(c, sum, err))
+}
+
+// exit gives an error of deliveries its exit code.
+func exit(err error) error {
+	switch {
+	case errors.Is(err, delivery.ErrRefused):
+		return cli.Exit(cli.ExitGate, err)
+	case errors.Is(err, delivery.ErrLocked):
+		return cli.Exit(cli.ExitLocked, err)
+	}
+	return err
+}
+
+// rebuild makes the indexes of deliveries anew.
+func (c *command) rebuild(ctx *cli.Context) error {
+	progress := ctx.NewProgress("rebuild", "records", 0)
+	defer progress.Close()
+	all, err := produce.RebuildDeliveries(ctx, c.Kafka, c.Topic, c.Deliveries.Dir, ctx.Log, progress.Set)
+	progress.Close()
+	if err != nil {
+		return exit(err)
+	}
+	if c.JSON {
+		return cli.JSON(ctx.Stdout, all)
+	}
+	if len(all) == 0 {
+		fmt.Fprintf(ctx.Stdout, "no record of %s is of a delivery\n", c.Topic)
+	}
+	for _, s := range all {
+		fmt.Fprintf(ctx.Stdout, "%s: %s records, %s ids held\n", s.Source, cli.Count(s.Records), cli.Count(s.Held))
+	}
+	return nil
 }
 
 // generate pushes synthetic load.
 func (c *command) generate(ctx *cli.Context) error {
-	sink, closeSink, err := c.sink(ctx)
+	sink, _, closeSink, err := c.sink(ctx)
 	if err != nil {
 		return err
 	}
@@ -98,25 +141,33 @@ func (c *command) usage(ctx *cli.Context) error {
 	if c.Generate && len(c.Files) > 0 {
 		faults = append(faults, errors.New("--generate and files exclude each other: give one"))
 	}
-	if len(c.Files) == 0 && !c.Generate {
+	if c.Rebuild && (c.Generate || len(c.Files) > 0) {
+		faults = append(faults, errors.New("--rebuild-deliveries pushes nothing: leave out files and --generate"))
+	}
+	if c.Rebuild && c.Deliveries.Dir == "" {
+		faults = append(faults, errors.New("--rebuild-deliveries needs --deliveries DIR"))
+	}
+	if len(c.Files) == 0 && !c.Generate && !c.Rebuild {
 		faults = append(faults, errors.New("nothing to read: name files, - for standard input, or --generate"))
 	}
-	if c.Topic == "" && !c.DryRun {
+	if c.Topic == "" && c.Deliveries.Replaces != nil {
+		faults = append(faults, errors.New("--topic is missing: deliveries are kept by topic"))
+	} else if c.Topic == "" && !c.DryRun {
 		faults = append(faults, errors.New("--topic is missing: name the topic to push to, or add --dry-run"))
 	}
-	return errors.Join(append(faults, c.Validate(ctx.Now()))...)
+	return errors.Join(append(faults, c.Validate(ctx.Now()), c.Deliveries.Validate(&c.Config))...)
 }
 
-// sink is where the records go, and what ends it.
-func (c *command) sink(ctx *cli.Context) (produce.Sink, func(), error) {
+// sink is where the records go, the id of the topic, and what ends it.
+func (c *command) sink(ctx *cli.Context) (sink produce.Sink, topicID string, done func(), err error) {
 	if c.DryRun {
-		return produce.NewPrinter(ctx.Stdout), func() {}, nil
+		return produce.NewPrinter(ctx.Stdout), "", func() {}, nil
 	}
 	pusher, err := produce.NewPusher(ctx, c.Kafka, c.Topic, c.Partitions, ctx.Log)
 	if err != nil {
-		return nil, nil, err
+		return nil, "", nil, err
 	}
-	return pusher, func() { _ = pusher.Close() }, nil
+	return pusher, pusher.TopicID(), func() { _ = pusher.Close() }, nil
 }
 
 // summaryTo is where the summary goes: standard output belongs to the events of

@@ -114,6 +114,12 @@ func (r *report) print(out io.Writer, c *command, sum produce.Summary) {
 		verb, to = "printed", ""
 	}
 	fmt.Fprintf(out, "%s: %s rows read, %s %s%s, %s bad\n", files(sum.Files), cli.Count(sum.Rows), cli.Count(sum.Pushed), verb, to, cli.Count(sum.BadRows))
+	if sum.Deleted > 0 {
+		fmt.Fprintf(out, "%s deleted: delivered before for these days, and missing now\n", cli.Count(sum.Deleted))
+	}
+	if sum.Newer > 0 {
+		fmt.Fprintf(out, "%s rows are of days that a newer delivery holds: not %s\n", cli.Count(sum.Newer), verb)
+	}
 	if sum.Undated > 0 {
 		fmt.Fprintf(out, "%s events have no ingested_at: the moment of pushing decides which version wins; --exported-at TIME makes that repeatable\n", cli.Count(sum.Undated))
 	}

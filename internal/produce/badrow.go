@@ -20,6 +20,10 @@ type BadRow struct {
 	Raw      []byte `json:"-"` // its bytes; valid until the next row
 }
 
+func newBadRow(file string, r row, cause error) BadRow {
+	return BadRow{File: file, Line: r.line, LastLine: r.lastLine, Reason: reasonOf(cause), Raw: r.raw}
+}
+
 // String is file, line and reason.
 func (b BadRow) String() string {
 	if b.LastLine > b.Line {

@@ -33,6 +33,9 @@ type Config struct {
 	Tenant     string            `help:"Tenant of every row. A row of another is a bad row." env:"DAYBOOK_TENANT" placeholder:"NAME" group:"What is read:"`
 	Delimiter  string            `help:"Character between columns; \\t for a tab." default:"," placeholder:"CHARACTER" group:"What is read:"`
 	BadRows    BadRowPolicy      `name:"bad-rows" help:"A row that cannot be mapped: report (and exit 1 at the end) or push (its bytes as they are; ingest quarantines them)." default:"report" placeholder:"POLICY" group:"What is read:"`
+
+	// snapshot makes every row as new as ExportedAt, whatever it says itself.
+	snapshot bool
 }
 
 // Validate reports every fault in one error. now bounds --exported-at.

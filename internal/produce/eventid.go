@@ -101,6 +101,9 @@ func (o *ordinals) number(id string, cells []string) string {
 	return boundedID(id + "|#" + strconv.Itoa(rank+1))
 }
 
+// rewind begins another pass that numbers the rows.
+func (o *ordinals) rewind() { clear(o.seen) }
+
 // newIDRow hashes a row, each cell with its length.
 func newIDRow(id string, cells []string) idRow {
 	var text []byte

@@ -110,7 +110,7 @@ func Generate(ctx context.Context, c GeneratorConfig, sink Sink, progress func(d
 		}
 		key, value := g.Record(n)
 		kept := block.copy(value)
-		if err = sink.Push(ctx, block.copy(key), kept); err != nil {
+		if err = sink.Push(ctx, Record{Key: block.copy(key), Value: kept}); err != nil {
 			break
 		}
 	}

@@ -84,6 +84,11 @@ func (c *Config) lineEvent(dst, line []byte) (event []byte, id string, dated boo
 			hasTenant = hasTenant || v.Kind() != 'n'
 		case fieldIngestedAt, fieldIngestionDate:
 			dated = dated || v.Kind() != 'n'
+			if c.snapshot {
+				if err := c.notNewer(unquoted(v)); err != nil {
+					return dst, "", false, err
+				}
+			}
 		}
 	}
 	if _, err := d.ReadToken(); err != nil {
@@ -96,7 +101,7 @@ func (c *Config) lineEvent(dst, line []byte) (event []byte, id string, dated boo
 		return dst, "", false, fmt.Errorf("%w: it is of tenant %q, not of --tenant %s", errBadRow, shorten(tenant), c.Tenant)
 	}
 
-	addTenant, addTime := c.Tenant != "" && !hasTenant, c.ExportedAt != "" && !dated
+	addTenant, addTime := c.Tenant != "" && !hasTenant, c.ExportedAt != "" && (!dated || c.snapshot)
 	if !addTenant && !addTime {
 		return append(dst, line...), id, dated, nil
 	}
@@ -119,7 +124,10 @@ func (c *Config) complete(dst, line []byte, addTenant, addTime bool) []byte {
 		text := unquoted(name)
 		quoted := string(name)
 		v, _ := d.ReadValue()
-		if v.Kind() == 'n' && (addTenant && text == fieldTenant || addTime && (text == fieldIngestedAt || text == fieldIngestionDate)) {
+		if v.Kind() == 'n' && addTenant && text == fieldTenant {
+			continue
+		}
+		if addTime && (text == fieldIngestedAt || text == fieldIngestionDate) && (v.Kind() == 'n' || c.snapshot) {
 			continue
 		}
 		separate()

@@ -1,6 +1,7 @@
 package produce
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,14 @@ type Load struct {
 	// Progress, if set, is told now and then how many bytes of how many are
 	// read; 0 in all means unknown.
 	Progress func(done, total int64)
+	// Delivery, if set, keeps what the load holds, and may replace what an
+	// earlier one held.
+	Delivery *Delivery
 
-	read atomic.Int64
+	read    atomic.Int64
+	total   int64           // bytes of all passes, 0 if it is not known
+	formats map[Format]bool // of the files
+	mark    []byte          // of the records, nil unless the load is kept
 }
 
 // Summary is what a load did.
@@ -37,15 +44,18 @@ type Summary struct {
 	Pushed  int64 `json:"pushed"`   // records, bad rows pushed as they are among them
 	BadRows int64 `json:"bad_rows"` // not mapped
 	Undated int64 `json:"undated"`  // events that leave ingested_at to the moment of pushing
+	Deleted int64 `json:"deleted"`  // events of earlier deliveries that this one has no longer
+	Newer   int64 `json:"newer"`    // rows of days that a newer delivery holds: not pushed
 }
 
 // rows is what a file gives one after another.
 type rows interface{ next() (row, error) }
 
-// Run reads every file once (twice with Config.EventID: ordinals need all rows
-// first) and returns when all records are acknowledged. A file whose header
-// does not fit stops the load before any row of any file is pushed. When ctx
-// ends, what was pushed is waited for, and the error says so.
+// Run reads every file once (once more with Config.EventID, because ordinals
+// need all rows first, and once more where deliveries are kept) and returns when
+// all records are acknowledged. A file whose header does not fit stops the load
+// before any row of any file is pushed. When ctx ends, what was pushed is waited
+// for, and the error says so.
 func (l *Load) Run(ctx context.Context, now time.Time) (Summary, error) {
 	var sum Summary
 	if err := l.Config.Validate(now); err != nil {
@@ -54,19 +64,57 @@ func (l *Load) Run(ctx context.Context, now time.Time) (Summary, error) {
 	if len(l.Files) == 0 {
 		return sum, errors.New("no files: name at least one, or - for standard input")
 	}
+	l.Config.snapshot = l.Delivery != nil && l.Delivery.Replaces != nil
 	ids, err := l.prepare(ctx)
 	if err != nil {
 		return sum, err
 	}
 	l.read.Store(0)
-	total := totalBytes(l.Files)
+	l.total = totalBytes(l.Files)
+	if l.Delivery.keeps(l.formats) {
+		err := l.deliver(ctx, now, ids, &sum)
+		return sum, err
+	}
+	err = l.each(ctx, ids, &sum, l.pushing(ctx, &sum))
+	return sum, finish(ctx, l.Sink, err)
+}
+
+// taker is what one pass over the files does with their rows. The event is valid
+// during the call. An errBadRow of event makes the row a bad one.
+type taker struct {
+	event func(file string, r row, id string, event []byte, dated bool) error
+	bad   func(file string, r row, cause error) error
+}
+
+// pushing is the taker that pushes.
+func (l *Load) pushing(ctx context.Context, sum *Summary) taker {
+	var block arena
+	return taker{
+		event: func(file string, r row, id string, event []byte, dated bool) error {
+			if l.Check != nil {
+				l.Check(file, r.line, event)
+			}
+			if !dated {
+				sum.Undated++
+			}
+			return l.push(ctx, block.copy([]byte(id)), block.copy(event), sum)
+		},
+		bad: func(file string, r row, cause error) error { return l.badRow(ctx, file, r, cause, sum) },
+	}
+}
+
+// each hands every row of every file to take.
+func (l *Load) each(ctx context.Context, ids *ordinals, sum *Summary, take taker) error {
+	if ids != nil {
+		ids.rewind()
+	}
 	for _, name := range l.Files {
-		if err = l.file(ctx, name, ids, total, &sum); err != nil {
-			break
+		if err := l.file(ctx, name, ids, sum, take); err != nil {
+			return err
 		}
 		sum.Files++
 	}
-	return sum, finish(ctx, l.Sink, err)
+	return nil
 }
 
 // prepare checks every file's header, and with Config.EventID notes all rows.
@@ -76,6 +124,7 @@ func (l *Load) prepare(ctx context.Context) (*ordinals, error) {
 	if len(l.Config.EventID) > 0 {
 		ids = &ordinals{}
 	}
+	l.formats = map[Format]bool{}
 	stdin := 0
 	for _, name := range l.Files {
 		if name == Stdin {
@@ -85,11 +134,15 @@ func (l *Load) prepare(ctx context.Context) (*ordinals, error) {
 			if ids != nil {
 				return nil, errors.New("--event-id reads each file twice, which standard input cannot be: write it to a file first")
 			}
+			l.formats[cmp.Or(l.Config.Format, Auto)] = true
 			continue
 		}
 		if err := l.scan(ctx, name, ids); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+	}
+	if stdin > 0 && l.Delivery.keeps(l.formats) {
+		return nil, errors.New("--deliveries reads each file twice, which standard input cannot be: write it to a file first, or say --format jsonl if it is events")
 	}
 	return ids, nil
 }
@@ -141,6 +194,7 @@ func (l *Load) open(src *source, ids *ordinals) (*table, *mapping, error) {
 		}
 	}
 	if format == JSONLines {
+		l.formats[format] = true
 		return nil, nil, l.Config.fits(format)
 	}
 	t, err := newTable(src, l.Config.delimiter())
@@ -150,7 +204,8 @@ func (l *Load) open(src *source, ids *ordinals) (*table, *mapping, error) {
 	if format == Auto {
 		format = detectTable(t.header)
 	}
-	if err := l.Config.fits(format); err != nil {
+	l.formats[format] = true
+	if err := errors.Join(l.Config.fits(format), l.Delivery.fits(format, &l.Config)); err != nil {
 		return nil, nil, err
 	}
 	m, err := mapTable(format, t.header, &l.Config)
@@ -161,8 +216,8 @@ func (l *Load) open(src *source, ids *ordinals) (*table, *mapping, error) {
 	return t, m, nil
 }
 
-// file pushes the rows of one file.
-func (l *Load) file(ctx context.Context, name string, ids *ordinals, total int64, sum *Summary) error {
+// file hands the rows of one file to take.
+func (l *Load) file(ctx context.Context, name string, ids *ordinals, sum *Summary, take taker) error {
 	title := titleOf(name)
 	inFile := func(err error) error { return fmt.Errorf("%s: %w", title, err) }
 	src, err := openSource(name, l.Stdin, &l.read)
@@ -179,7 +234,6 @@ func (l *Load) file(ctx context.Context, name string, ids *ordinals, total int64
 		from = &lines{src: src}
 	}
 
-	var block arena
 	var scratch []byte
 	for n := 0; ; n++ {
 		if n%1024 == 0 {
@@ -187,7 +241,7 @@ func (l *Load) file(ctx context.Context, name string, ids *ordinals, total int64
 				return err
 			}
 			if l.Progress != nil {
-				l.Progress(l.read.Load(), total)
+				l.Progress(l.read.Load(), l.total)
 			}
 		}
 		r, err := from.next()
@@ -212,21 +266,16 @@ func (l *Load) file(ctx context.Context, name string, ids *ordinals, total int64
 			err = fmt.Errorf("%w: the event has %d bytes, a record holds %d", errBadRow, size, MaxRecordBytes)
 		}
 		switch {
-		case errors.Is(err, errBadRow):
-			if err := l.badRow(ctx, title, r, err, sum); err != nil {
-				return err
-			}
-			continue
-		case err != nil:
+		case err == nil:
+			err = take.event(title, r, id, scratch, dated)
+		case !errors.Is(err, errBadRow):
 			return inFile(err)
 		}
-		if l.Check != nil {
-			l.Check(title, r.line, scratch)
+		if errors.Is(err, errBadRow) {
+			sum.BadRows++
+			err = take.bad(title, r, err)
 		}
-		if !dated {
-			sum.Undated++
-		}
-		if err := l.push(ctx, block.copy([]byte(id)), block.copy(scratch), sum); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -234,10 +283,8 @@ func (l *Load) file(ctx context.Context, name string, ids *ordinals, total int64
 
 // badRow reports a row and, if so configured, pushes its bytes.
 func (l *Load) badRow(ctx context.Context, file string, r row, cause error, sum *Summary) error {
-	sum.BadRows++
 	if l.OnBadRow != nil {
-		bad := BadRow{File: file, Line: r.line, LastLine: r.lastLine, Reason: reasonOf(cause), Raw: r.raw}
-		if err := l.OnBadRow(bad); err != nil {
+		if err := l.OnBadRow(newBadRow(file, r, cause)); err != nil {
 			return err
 		}
 	}
@@ -250,7 +297,7 @@ func (l *Load) badRow(ctx context.Context, file string, r row, cause error, sum 
 
 // push hands one record to the sink.
 func (l *Load) push(ctx context.Context, key, value []byte, sum *Summary) error {
-	if err := l.Sink.Push(ctx, key, value); err != nil {
+	if err := l.Sink.Push(ctx, Record{Key: key, Value: value, Mark: l.mark}); err != nil {
 		return err
 	}
 	sum.Pushed++

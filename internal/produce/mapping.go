@@ -166,7 +166,10 @@ func (m *mapper) field(name string, preset func() value) {
 			v = onlyTenant(v, m.config.Tenant)
 		}
 	case fieldIngestedAt, fieldIngestionDate:
-		if m.config.ExportedAt != "" {
+		switch {
+		case m.config.snapshot:
+			v = m.config.exported(v)
+		case m.config.ExportedAt != "":
 			v = first(v, constant(m.config.ExportedAt))
 		}
 		m.mapping.dated = true

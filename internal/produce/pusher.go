@@ -2,6 +2,7 @@ package produce
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"daybook/internal/delivery"
 	"daybook/internal/kafka"
 )
 
@@ -32,11 +34,12 @@ const MaxRecordBytes = 1_000_000 - 512
 // Pusher is a Sink that pushes to a Kafka topic: idempotently, acknowledged by
 // all in-sync replicas, retried for two minutes.
 type Pusher struct {
-	config kafka.Config
-	topic  string
-	client *kgo.Client
-	acked  atomic.Int64
-	failed struct {
+	config  kafka.Config
+	topic   string
+	topicID string
+	client  *kgo.Client
+	acked   atomic.Int64
+	failed  struct {
 		sync.Mutex
 		err error
 	}
@@ -71,6 +74,7 @@ func NewPusher(ctx context.Context, config kafka.Config, topic string, partition
 	if errors.Is(err, kerr.UnknownTopicOrPartition) && partitions > 0 {
 		if err = p.createTopic(ctx, partitions); err == nil {
 			log.Info("created topic", "topic", topic, "partitions", partitions)
+			err = p.findTopic(ctx)
 		}
 	}
 	if err != nil {
@@ -97,8 +101,14 @@ func (p *Pusher) findTopic(ctx context.Context) error {
 	if len(response.Topics) != 1 {
 		return kerr.UnknownTopicOrPartition
 	}
+	if id := response.Topics[0].TopicID; id != [16]byte{} {
+		p.topicID = hex.EncodeToString(id[:])
+	}
 	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
 }
+
+// TopicID is the topic's id in hex, empty where the broker has none.
+func (p *Pusher) TopicID() string { return p.topicID }
 
 // createTopic makes the topic with retention.ms=-1 and the cluster's own
 // replication.
@@ -126,7 +136,7 @@ func (p *Pusher) createTopic(ctx context.Context, partitions int) error {
 // Push hands one record to the client; it waits while too many are in flight.
 // It returns the first failure of any record pushed before. The end of ctx ends
 // the waiting and stops no record that was handed over.
-func (p *Pusher) Push(ctx context.Context, key, value []byte) error {
+func (p *Pusher) Push(ctx context.Context, r Record) error {
 	for p.inFlight.Load() >= maxInFlight || p.inFlightSize.Load() >= maxInFlightSize {
 		select {
 		case <-p.room:
@@ -142,8 +152,12 @@ func (p *Pusher) Push(ctx context.Context, key, value []byte) error {
 	default:
 	}
 	p.inFlight.Add(1)
-	p.inFlightSize.Add(int64(len(key) + len(value)))
-	p.client.Produce(context.WithoutCancel(ctx), &kgo.Record{Key: key, Value: value}, p.delivered)
+	p.inFlightSize.Add(int64(len(r.Key) + len(r.Value)))
+	record := &kgo.Record{Key: r.Key, Value: r.Value}
+	if r.Mark != nil {
+		record.Headers = []kgo.RecordHeader{{Key: delivery.HeaderKey, Value: r.Mark}}
+	}
+	p.client.Produce(context.WithoutCancel(ctx), record, p.delivered)
 	return nil
 }
 

@@ -6,11 +6,17 @@ import (
 	"io"
 )
 
-// Sink takes records. Push may keep key and value until Flush has returned; the
-// caller does not change them. An error of either says that not everything
+// Record is what is pushed.
+type Record struct {
+	Key, Value []byte
+	Mark       []byte // the value of delivery.HeaderKey, nil for none
+}
+
+// Sink takes records. Push may keep a record's bytes until Flush has returned;
+// the caller does not change them. An error of either says that not everything
 // arrived, and is final.
 type Sink interface {
-	Push(ctx context.Context, key, value []byte) error
+	Push(ctx context.Context, r Record) error
 	Flush(ctx context.Context) error
 }
 
@@ -21,8 +27,8 @@ type Printer struct{ w *bufio.Writer }
 func NewPrinter(w io.Writer) *Printer { return &Printer{bufio.NewWriterSize(w, bufferBytes)} }
 
 // Push writes one line.
-func (p *Printer) Push(_ context.Context, _, value []byte) error {
-	if _, err := p.w.Write(value); err != nil {
+func (p *Printer) Push(_ context.Context, r Record) error {
+	if _, err := p.w.Write(r.Value); err != nil {
 		return err
 	}
 	return p.w.WriteByte('\n')
