@@ -80,6 +80,12 @@ var dimensionKeys = map[Dataset]string{
 	DimPricing: "pricing_model",
 }
 
+// DimensionKey is the key column of a dimension; ok is false for other datasets.
+func DimensionKey(ds Dataset) (key string, ok bool) {
+	key, ok = dimensionKeys[ds]
+	return key, ok
+}
+
 // dimensionSchema has tenant_id, the key, and the tenant's own columns as nullable strings.
 func dimensionSchema(ds Dataset, columns []string) (*parquet.Schema, error) {
 	key, ok := dimensionKeys[ds]

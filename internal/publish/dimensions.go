@@ -32,43 +32,80 @@ func (t *tenantRun) dimensions(build *lake.Build, results []*dayResult) error {
 	return nil
 }
 
-// dimension writes one dimension, or links it where it has the released keys.
+// dimension writes one dimension, or links it where it is as released.
 func (t *tenantRun) dimension(build *lake.Build, ds lake.Dataset, keys []string) error {
-	released, err := t.releasedKeys(ds)
+	released, err := t.released(ds)
 	if err != nil {
 		return err
 	}
-	if len(keys) > 0 && slices.Equal(keys, released) {
+	own := released
+	if file := t.own[ds]; file != nil {
+		own = &releasedDimension{dimensionFile: *file}
+	}
+	rows := own.rows(t.tenant, keys)
+	if len(keys) > 0 && slices.Equal(keys, released.keys) && released.says(own.columns, rows) {
 		at := slices.IndexFunc(t.prev.Files, func(f lake.File) bool { return f.Dataset == ds })
 		if err := build.Link(t.prev.Files[at]); err != nil {
 			return fmt.Errorf("link %s: %w", ds, err)
 		}
 		return nil
 	}
-	rows := make([]lake.DimRow, 0, len(keys))
-	for _, k := range keys {
-		rows = append(rows, lake.DimRow{Tenant: t.tenant, Key: k})
-	}
-	if _, err := build.WriteDimension(ds, nil, rows); err != nil {
+	if _, err := build.WriteDimension(ds, own.columns, rows); err != nil {
 		return fmt.Errorf("write %s: %w", ds, err)
 	}
 	return nil
 }
 
-// releasedKeys are a dimension's keys in the previous release, ascending.
-func (t *tenantRun) releasedKeys(ds lake.Dataset) ([]string, error) {
+// releasedDimension is a dimension as the newest release has it.
+type releasedDimension struct {
+	dimensionFile
+	keys []string // ascending
+}
+
+// says reports whether the release has these columns, and for each row these cells.
+func (d *releasedDimension) says(columns []string, rows []lake.DimRow) bool {
+	return slices.Equal(d.columns, columns) && !slices.ContainsFunc(rows, func(r lake.DimRow) bool {
+		was, ok := d.cells[r.Key]
+		return !ok || !slices.EqualFunc(was, r.Extra, sameCell)
+	})
+}
+
+// sameCell compares two cells, of which nil is null.
+func sameCell(a, b *string) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}
+
+// released reads a dimension of the newest release; without a release it is empty.
+func (t *tenantRun) released(ds lake.Dataset) (*releasedDimension, error) {
+	d := &releasedDimension{dimensionFile: dimensionFile{cells: map[string][]*string{}}}
 	if t.prev == nil {
-		return nil, nil
+		return d, nil
 	}
-	_, rows, err := t.series.ReadDimension(t.prev, ds)
+	columns, rows, err := t.series.ReadDimension(t.prev, ds)
 	if err != nil {
 		return nil, fmt.Errorf("read %s of release %d: %w", ds, t.prev.Release, err)
 	}
-	keys := make([]string, len(rows))
-	for i := range rows {
-		keys[i] = rows[i].Key
+	d.columns = columns
+	for _, r := range rows {
+		d.keys = append(d.keys, r.Key)
+		d.cells[r.Key] = r.Extra
 	}
-	return keys, nil
+	return d, nil
+}
+
+// restyled reports whether the tenant's dimension files say something else of
+// the released values than the release does, or have a fault.
+func (t *tenantRun) restyled() (bool, error) {
+	for ds, file := range t.own {
+		released, err := t.released(ds)
+		if err != nil {
+			return false, err
+		}
+		if len(file.faults) > 0 || !released.says(file.columns, file.rows(t.tenant, released.keys)) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // accounts are those with an account-day in the release. The released
@@ -87,9 +124,12 @@ func (t *tenantRun) accounts(results []*dayResult) (map[string]struct{}, error) 
 		}
 	}
 	if !retracted {
-		released, err := t.releasedKeys(lake.DimAccount)
-		addAll(accounts, released)
-		return accounts, err
+		released, err := t.released(lake.DimAccount)
+		if err != nil {
+			return nil, err
+		}
+		addAll(accounts, released.keys)
+		return accounts, nil
 	}
 	for _, r := range results {
 		if r.accounts != nil || r.entry.AccountDays == 0 {

@@ -22,12 +22,13 @@ const (
 	gateRetractions  = "retractions"
 	gateRestatements = "restatements"
 	gateUndirtied    = "undirtied_difference"
+	gateDimension    = "dimension_key"
 )
 
 // gateNames are all gates, in the order in which they are reported.
 var gateNames = []string{
 	gateNullKey, gateNegative, gateEmptyDay, gateUniqueKey, gateSums, gateLedger,
-	gateConservation, gateReadBack, gateRetractions, gateRestatements, gateUndirtied,
+	gateConservation, gateReadBack, gateRetractions, gateRestatements, gateUndirtied, gateDimension,
 }
 
 // maxNamed is how many rows a failed gate names.

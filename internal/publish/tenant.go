@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type tenantRun struct {
 	window *Window
 	repair bool
 	prev   *lake.Manifest
+	own    map[lake.Dataset]*dimensionFile // the tenant's own dimension files
 	report TenantReport
 }
 
@@ -62,7 +64,18 @@ func (t *tenantRun) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !work.any() {
+	if t.window == nil {
+		if t.own, err = readDimensionFiles(t.cfg.Dimensions, t.tenant); err != nil {
+			return err
+		}
+	}
+	needed := work.any()
+	if !needed && t.prev != nil {
+		if needed, err = t.restyled(); err != nil {
+			return err
+		}
+	}
+	if !needed {
 		t.report.Outcome = NothingNew
 		return nil
 	}
@@ -208,6 +221,11 @@ func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *work, number
 	}
 	if err := t.dimensions(build, results); err != nil {
 		return nil, err
+	}
+	for _, ds := range slices.Sorted(maps.Keys(t.own)) {
+		for _, line := range t.own[ds].faults {
+			failed.add(gateDimension, line)
+		}
 	}
 	if err := t.describe(m, w); err != nil {
 		return nil, err
