@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -131,9 +132,17 @@ func alike(entries []lake.DayEntry) int {
 
 // reasons are those of a day and a word on its accounts.
 func reasons(d *lake.DayEntry) []string {
-	all := d.Reasons
-	if n := len(d.Accounts); n > 0 {
-		all = append(all, fmt.Sprintf("quarantine in %d accounts", n))
+	all := slices.Clone(d.Reasons)
+	counts := map[string]int{}
+	for _, reasons := range d.Accounts {
+		word := "quarantine"
+		if !strings.HasPrefix(reasons[0], word) {
+			word = reasons[0]
+		}
+		counts[word]++
+	}
+	for _, word := range slices.Sorted(maps.Keys(counts)) {
+		all = append(all, fmt.Sprintf("%s in %d accounts", word, counts[word]))
 	}
 	return all
 }

@@ -148,6 +148,7 @@ type dayAudit struct {
 	complete bool // but for what is withheld
 	in       *walker[entry]
 
+	expected []string // accounts that should have sent something, ascending
 	rows     []lake.AccountDayRow
 	services []lake.ServiceDayRow
 	events   *walker[*lake.EventRow]
@@ -198,6 +199,12 @@ func (d *dayAudit) open(released bool) error {
 	if err != nil {
 		return err
 	}
+	for _, e := range d.m.Expected {
+		if e.From <= day && (e.To == 0 || day <= e.To) {
+			d.expected = append(d.expected, string(e.Account))
+		}
+	}
+	slices.Sort(d.expected)
 	if d.rows, err = d.series.ReadAccountDays(d.m, day); err != nil {
 		return err
 	}
@@ -225,6 +232,9 @@ func (d *dayAudit) next() (account string, ok bool) {
 	}
 	if d.in.more && d.in.head.day == d.day {
 		least(d.in.head.account)
+	}
+	if len(d.expected) > 0 {
+		least(d.expected[0])
 	}
 	if len(d.rows) > 0 {
 		least(string(d.rows[0].Account))
@@ -268,12 +278,17 @@ func (d *dayAudit) account(account string) error {
 	if err := d.extraEvents(account, nil); err != nil {
 		return err
 	}
-	complete := d.complete && withheld == 0
+	expected := len(d.expected) > 0 && d.expected[0] == account
+	if expected {
+		d.expected = d.expected[1:]
+	}
+	silent := expected && sum.events == 0 && withheld == 0
+	complete := d.complete && withheld == 0 && !silent
 	if x != nil {
 		x.Total, x.Complete = dollars(sum.units), complete
 	}
 	d.report.Withheld += withheld
-	d.accountDay(account, sum, sum.events > 0 || withheld > 0, complete)
+	d.accountDay(account, sum, sum.events > 0 || withheld > 0 || silent, complete)
 	d.serviceDays(account, services)
 	d.total.units.Add(d.total.units, sum.units)
 	d.total.events += sum.events

@@ -7,7 +7,7 @@
 // of the certificate. So it imports nothing of decode, dedup, rollup, state, ingest or publish, and of
 // billing only the words: no arithmetic, no parsing, no ordering. What it shares with them is named in
 // docs/audit.md: the Kafka client, and lake, which reads the files. It does not own what a release is made
-// from: positions, rules and decisions are taken from the manifest.
+// from: positions, rules, decisions and expected accounts are taken from the manifest.
 //
 // Memory is bounded: what does not fit is sorted in temporary files that have no name, so nothing is left
 // behind. It writes nothing else. An Auditor is for one goroutine.

@@ -91,6 +91,7 @@ type pipeline struct {
 	t      *testing.T
 	dir    string
 	kafka  ingest.Config
+	config publish.Config
 	client *kgo.Client
 	model  *oracle.Model
 	duck   *sql.DB
@@ -109,6 +110,8 @@ func newPipeline(t *testing.T) *pipeline {
 	}
 	t.Cleanup(client.Close)
 	p := &pipeline{t: t, dir: t.TempDir(), client: client, model: oracle.New(billing.DefaultRules(), topic), duck: duck(t)}
+	p.config = publish.DefaultConfig()
+	p.config.AllowEmptyDays = true
 	p.kafka.Kafka.Brokers = broker.ListenAddrs()
 	p.kafka.State = filepath.Join(p.dir, "state")
 	p.kafka.Topics = []string{topic}
@@ -169,9 +172,8 @@ func (p *pipeline) run(ctx context.Context, chance *rand.Rand, opts ingest.RunOp
 }
 
 func (p *pipeline) publisher(asOf time.Time) (publish.Report, error) {
-	cfg := publish.DefaultConfig()
+	cfg := p.config
 	cfg.AsOf = publish.AsOf{Time: asOf}
-	cfg.AllowEmptyDays = true
 	return publish.New(cfg, publish.Deps{
 		Source: publish.StateDir{Dir: p.kafka.State},
 		Lake:   lake.Open(p.lake(), lake.OS(), time.Now),

@@ -60,6 +60,14 @@ type DayEntry struct {
 	InputOf int `json:"input_of,omitempty"`
 }
 
+// ExpectedAccount is an account that should send something for every day from
+// From to To.
+type ExpectedAccount struct {
+	Account billing.AccountID `json:"account_id"`
+	From    billing.Day       `json:"from"`
+	To      billing.Day       `json:"to,omitempty"` // 0: no end
+}
+
 // InputPosition is how far the release read a partition.
 type InputPosition struct {
 	Topic       string    `json:"topic"`
@@ -109,15 +117,17 @@ type Manifest struct {
 	Backfill       *Window          `json:"backfill,omitempty"` // the window, where the release is a backfill
 	Days           []DayEntry       `json:"days"`
 	// NotComplete lists due days without a row, with the reason (no_events).
-	NotComplete []DayEntry        `json:"not_complete,omitempty"`
-	Decisions   []Decision        `json:"decisions,omitempty"`
-	Files       []File            `json:"files"`
-	Ties        []string          `json:"ties,omitempty"` // event ids, at most 1000
-	TieCount    int64             `json:"tie_count"`
-	Quarantine  []QuarantineCount `json:"quarantine,omitempty"`
-	Gates       []GateResult      `json:"gates"`
-	Changes     ChangeSummary     `json:"changes"`
-	Versions    map[string]string `json:"versions"` // format of files, daybook
+	NotComplete []DayEntry `json:"not_complete,omitempty"`
+	// Expected are the accounts of which a day without events is a row.
+	Expected   []ExpectedAccount `json:"expected_accounts,omitempty"`
+	Decisions  []Decision        `json:"decisions,omitempty"`
+	Files      []File            `json:"files"`
+	Ties       []string          `json:"ties,omitempty"` // event ids, at most 1000
+	TieCount   int64             `json:"tie_count"`
+	Quarantine []QuarantineCount `json:"quarantine,omitempty"`
+	Gates      []GateResult      `json:"gates"`
+	Changes    ChangeSummary     `json:"changes"`
+	Versions   map[string]string `json:"versions"` // format of files, daybook
 }
 
 // ChangeSummary counts a release's own rows of account_day_changes.

@@ -32,7 +32,7 @@ type Certificate struct {
 // CertifiedDay is a released day.
 type CertifiedDay struct {
 	Day string `json:"usage_date"`
-	// AccountDays counts also those that have nothing but withheld records.
+	// AccountDays counts also those that have nothing but withheld records, and silent ones.
 	AccountDays int64         `json:"account_days"`
 	Events      int64         `json:"events"`
 	Total       billing.Money `json:"total_usd"`

@@ -152,7 +152,7 @@ func (c *Comparison) row(e *expected, key expectedKey, money billing.Money, even
 	want := e.rows[key]
 	if want == nil {
 		if events == 0 {
-			// A row that stands for withheld input alone: no file of totals can know it.
+			// A row that stands for withheld input alone, or for silence: no file of totals can know it.
 			c.Released--
 			return nil
 		}

@@ -15,6 +15,7 @@ const (
 	reasonInputBehind = "input_behind"
 	reasonGapAccepted = "gap_accepted"
 	reasonNoEvents    = "no_events"
+	reasonSilent      = "account_silent" // an expected account sent nothing
 	quarantinePrefix  = "quarantine:"
 )
 

@@ -139,6 +139,7 @@ func (b *dayBuilder) merge(w *dayWork, old dayRows, folds []folded, r *dayResult
 	for a := range w.withheld {
 		accounts = append(accounts, a)
 	}
+	accounts = append(accounts, w.expected.on(w.day)...)
 	slices.Sort(accounts)
 	accounts = slices.Compact(accounts)
 
@@ -175,14 +176,14 @@ func (b *dayBuilder) judge(w *dayWork, a billing.AccountID, was *lake.AccountDay
 		totals = &rollup.Totals{}
 	}
 	services := b.serviceRows(a, totals)
-	why := w.why(a)
+	why := w.why(a, totals.Events)
 	words, dirty := w.dirty[a]
 	numbers := was == nil || was.Total != totals.Total || was.Events != totals.Events || !slices.Equal(own, services)
 	if w.prev != nil && w.known && !dirty && numbers && (was != nil || totals.Events > 0) {
 		r.differ = append(r.differ, differLine(a, w.day, was, totals))
 		words = []string{"damage_repaired"}
 	}
-	present := totals.Events > 0 || len(w.withheld[a]) > 0
+	present := totals.Events > 0 || len(w.withheld[a]) > 0 || w.expected.has(a, w.day)
 	change := lake.ChangeRow{Tenant: b.tenant, Account: a, Day: w.day, Reasons: slices.Clone(words)}
 	if was != nil {
 		change.Old, change.HasOld = was.Total, true
@@ -273,21 +274,22 @@ func (b *dayBuilder) describe(w *dayWork, now dayRows, r *dayResult) {
 	r.entry.CoveredSequence = b.head
 	r.entry.AccountDays = int64(len(now.rows))
 	r.entry.Reasons = w.reasons
-	r.entry.Completeness = dayComplete
-	if len(w.reasons) > 0 || len(w.withheld) > 0 {
-		r.entry.Completeness = dayIncomplete
-	}
-	if len(w.withheld) > 0 {
-		r.entry.Accounts = make(map[string][]string, len(w.withheld))
-		for a, reasons := range w.withheld {
-			r.entry.Accounts[string(a)] = reasons
+	for i := range now.rows {
+		row := &now.rows[i]
+		r.accounts = append(r.accounts, row.Account)
+		r.entry.Events += row.Events
+		// A sum that leaves DECIMAL(38,18) is a fault of the sums gate, which adds the same rows.
+		r.entry.Total, _ = r.entry.Total.Add(row.Total)
+		if reasons := w.ofAccount(row.Account, row.Events); len(reasons) > 0 {
+			if r.entry.Accounts == nil {
+				r.entry.Accounts = map[string][]string{}
+			}
+			r.entry.Accounts[string(row.Account)] = reasons
 		}
 	}
-	for i := range now.rows {
-		r.accounts = append(r.accounts, now.rows[i].Account)
-		r.entry.Events += now.rows[i].Events
-		// A sum that leaves DECIMAL(38,18) is a fault of the sums gate, which adds the same rows.
-		r.entry.Total, _ = r.entry.Total.Add(now.rows[i].Total)
+	r.entry.Completeness = dayComplete
+	if len(r.entry.Reasons) > 0 || len(r.entry.Accounts) > 0 {
+		r.entry.Completeness = dayIncomplete
 	}
 	services := map[string]struct{}{}
 	for i := range now.services {

@@ -192,12 +192,13 @@ func total(m *lake.Manifest) (sum billing.Money, ok bool) {
 	return sum, true
 }
 
-// checkEmptyDays looks for days without any row between days with rows.
+// checkEmptyDays looks for days for which nothing was sent between days with
+// rows. The row of a silent account is none.
 func (t *tenantRun) checkEmptyDays(m *lake.Manifest, f *faults) {
 	rows := map[string]bool{}
 	var days []string
 	for i := range m.Days {
-		if m.Days[i].AccountDays > 0 {
+		if sent(&m.Days[i]) > 0 {
 			rows[m.Days[i].Day] = true
 			days = append(days, m.Days[i].Day)
 		}

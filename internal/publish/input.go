@@ -26,6 +26,8 @@ type input struct {
 	positions []state.Position
 	decisions []state.Decision
 	behind    []Behind
+	// expected are the accounts that should send something; nil: not said.
+	expected map[billing.TenantID]expectations
 	// quarantine counts what is held back, per tenant; read when first asked for.
 	quarantine func() (map[billing.TenantID][]lake.QuarantineCount, error)
 }

@@ -134,9 +134,19 @@ func (p *Publisher) run(ctx context.Context, w *Window, repair bool) (report Rep
 		}
 	}()
 	report.AsOf, report.Behind = in.asOf, in.behind
+	if p.cfg.ExpectAccounts != "" && w == nil {
+		if in.expected, err = readExpectations(p.cfg.ExpectAccounts); err != nil {
+			return report, err
+		}
+	}
 	tenants, err := p.tenants(checkpoint)
 	if err != nil {
 		return report, err
+	}
+	for t := range in.expected {
+		if !slices.Contains(tenants, t) && len(p.cfg.Tenants) == 0 {
+			p.deps.Log.Warn("accounts are expected of a tenant that has never sent anything", "tenant", t)
+		}
 	}
 	order, err := lightestFirst(checkpoint, tenants)
 	if err != nil {

@@ -193,6 +193,7 @@ func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *work, number
 		return nil, err
 	}
 	m := t.manifest(number)
+	m.Expected = w.expected
 	var failed faults
 	var changes []lake.ChangeRow
 	for _, r := range results {

@@ -27,7 +27,8 @@ type dayWork struct {
 
 	reasons  []string                       // why no account-day of the day is complete
 	withheld map[billing.AccountID][]string // why single ones are not
-	touched  map[billing.AccountID]struct{} // those whose completeness or reasons differ, where not all
+	touched  map[billing.AccountID]struct{} // those whose completeness, reasons or expectation differ, where not all
+	expected expectations                   // accounts that should have sent something
 	all      bool                           // every account-day is computed
 	idle     bool                           // nothing to do: all files are linked
 }
@@ -39,6 +40,8 @@ type work struct {
 	newlyDue int
 	// dirty counts account-days that changed or whose completeness did.
 	dirty int
+	// expected are the accounts that should have sent something.
+	expected expectations
 }
 
 // any reports whether there is a reason for a release.
@@ -68,7 +71,7 @@ func (p *planner) plan() (*work, error) {
 	days := map[billing.Day]*dayWork{}
 	at := func(d billing.Day) *dayWork {
 		if days[d] == nil {
-			days[d] = &dayWork{day: d, known: known, dirty: map[billing.AccountID][]string{}}
+			days[d] = &dayWork{day: d, known: known, withheld: held[d], dirty: map[billing.AccountID][]string{}}
 		}
 		return days[d]
 	}
@@ -111,6 +114,10 @@ func (p *planner) plan() (*work, error) {
 		}
 	}
 	w := &work{}
+	if w.expected, err = p.expect(days); err != nil {
+		return nil, fmt.Errorf("find the first day: %w", err)
+	}
+	p.shift(days, at, w.expected)
 	for _, day := range days {
 		if p.window != nil && !p.window.contains(day.day) {
 			if day.prev == nil {
@@ -120,7 +127,7 @@ func (p *planner) plan() (*work, error) {
 			w.days = append(w.days, day)
 			continue
 		}
-		p.judge(day, held[day.day])
+		p.judge(day)
 		w.days = append(w.days, day)
 		if day.prev == nil {
 			w.newlyDue++
@@ -132,26 +139,33 @@ func (p *planner) plan() (*work, error) {
 }
 
 // judge decides what of a day is computed.
-func (p *planner) judge(day *dayWork, held map[billing.AccountID][]string) {
+func (p *planner) judge(day *dayWork) {
 	day.reasons = p.in.dayReasons(p.tenant, day.day, p.cutoff)
-	day.withheld = held
 	day.forced = p.window.contains(day.day)
 	if day.prev == nil || day.prev.CoveredSequence == 0 || !day.known || day.forced || !slices.Equal(day.reasons, day.prev.Reasons) {
 		day.all = true
 		return
 	}
-	day.touched = map[billing.AccountID]struct{}{}
-	for account, reasons := range held {
+	for account, reasons := range day.withheld {
 		if !slices.Equal(reasons, day.prev.Accounts[string(account)]) {
-			day.touched[account] = struct{}{}
+			day.touch(account)
 		}
 	}
-	for account := range day.prev.Accounts {
-		if _, still := held[billing.AccountID(account)]; !still {
-			day.touched[billing.AccountID(account)] = struct{}{}
+	for account, reasons := range day.prev.Accounts {
+		_, still := day.withheld[billing.AccountID(account)]
+		if !still && !slices.Contains(reasons, reasonSilent) {
+			day.touch(billing.AccountID(account))
 		}
 	}
 	day.idle = len(day.dirty) == 0 && len(day.touched) == 0
+}
+
+// touch has an account-day computed.
+func (d *dayWork) touch(a billing.AccountID) {
+	if d.touched == nil {
+		d.touched = map[billing.AccountID]struct{}{}
+	}
+	d.touched[a] = struct{}{}
 }
 
 // accounts are the accounts to compute, ascending, where not all are.
@@ -180,9 +194,17 @@ func (d *dayWork) of(ds lake.Dataset) []lake.File {
 	return files
 }
 
-// why are the reasons for which one account-day is not complete.
-func (d *dayWork) why(a billing.AccountID) []string {
-	return append(slices.Clone(d.reasons), d.withheld[a]...)
+// why are the reasons for which one account-day with so many events is not complete.
+func (d *dayWork) why(a billing.AccountID, events int64) []string {
+	return append(slices.Clone(d.reasons), d.ofAccount(a, events)...)
+}
+
+// ofAccount are those that are the account's own.
+func (d *dayWork) ofAccount(a billing.AccountID, events int64) []string {
+	if len(d.withheld[a]) == 0 && events == 0 && d.expected.has(a, d.day) {
+		return []string{reasonSilent}
+	}
+	return d.withheld[a]
 }
 
 // covered reports whether the newest release's covered sequences are of this
