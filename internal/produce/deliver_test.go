@@ -115,7 +115,7 @@ func TestDeliveriesInAnyOrder(t *testing.T) {
 		run++
 		dir := filepath.Join(root, fmt.Sprint(run))
 		var exports []export
-		for i := range rapid.IntRange(1, 4).Draw(t, "exports") {
+		for i := range rapid.IntRange(1, 3).Draw(t, "exports") {
 			from := rapid.IntRange(1, 60).Draw(t, "from")
 			e := export{window: days(from, from+rapid.IntRange(0, 40).Draw(t, "length")), at: exported(1+i, 0), ids: map[string]string{}}
 			for range rapid.IntRange(0, 12).Draw(t, "rows") {
