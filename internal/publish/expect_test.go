@@ -130,7 +130,7 @@ func TestSilentAccounts(t *testing.T) {
 		"usage_date,account_id,total_cost_usd\n2025-01-05,a1,5\n2025-01-05,a2,1.5\n",
 		"usage_date,account_id,total_cost_usd,event_count\n2025-01-05,a1,5,1\n2025-01-05,a2,1.5,1\n2025-01-05,a9,0,0\n",
 	} {
-		c, err := w.publisher().Compare(billing.DefaultTenant, 0, strings.NewReader(file), "", &Window{day("2025-01-05"), day("2025-01-05")})
+		c, err := w.publisher().Compare(billing.DefaultTenant, 0, strings.NewReader(file), Columns{Counts: true}, &Window{day("2025-01-05"), day("2025-01-05")})
 		w.check(err)
 		if err := c.Err(); err != nil {
 			t.Errorf("%v: %+v", err, c.Differences)
