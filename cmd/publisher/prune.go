@@ -15,7 +15,7 @@ type pruneCommand struct {
 	tenantFlag `embed:""`
 	Keep       int           `help:"Releases to keep: the newest so many." default:"30" env:"DAYBOOK_KEEP_RELEASES"`
 	Age        time.Duration `help:"Keep also what is younger than this, by as-of." default:"0s" env:"DAYBOOK_KEEP_AGE"`
-	Grace      time.Duration `help:"How long a pruned release's files stay for readers that have resolved it." default:"24h" env:"DAYBOOK_PRUNE_GRACE"`
+	Grace      time.Duration `help:"How long a pruned release stays where it is for readers that have resolved it; more than their longest job takes." default:"24h" env:"DAYBOOK_PRUNE_GRACE"`
 	DryRun     bool          `help:"Only print what would be pruned."`
 	JSON       bool          `name:"json" help:"Print as JSON."`
 }
@@ -24,6 +24,7 @@ type pruneCommand struct {
 type pruned struct {
 	Tenant   billing.TenantID `json:"tenant_id"`
 	Releases []int            `json:"releases"`
+	Removed  []int            `json:"removed"` // their grace period is over
 	DryRun   bool             `json:"dry_run,omitempty"`
 }
 
@@ -54,36 +55,41 @@ func (cmd *pruneCommand) Run(c *cli.Context) error {
 	all := []pruned{}
 	var failed []error
 	for _, t := range tenants {
-		releases, err := cmd.prune(l.Tenant(t))
+		done, err := cmd.prune(l.Tenant(t))
 		if err != nil {
 			failed = append(failed, fmt.Errorf("tenant %s: %w", t, err))
 			continue
 		}
-		all = append(all, pruned{Tenant: t, Releases: releases, DryRun: cmd.DryRun})
+		all = append(all, pruned{Tenant: t, Releases: nonNil(done.Releases), Removed: nonNil(done.Removed), DryRun: cmd.DryRun})
 	}
 	err = exit(errors.Join(failed...))
 	if cmd.JSON {
 		return errors.Join(err, cli.JSON(c.Stdout, all))
 	}
 	for _, p := range all {
-		verb := "pruned"
+		prune, remove := "pruned", "removed"
 		if cmd.DryRun {
-			verb = "would prune"
+			prune, remove = "would prune", "would remove"
 		}
-		fmt.Fprintf(c.Stdout, "%s: %s %d releases %v\n", p.Tenant, verb, len(p.Releases), p.Releases)
+		fmt.Fprintf(c.Stdout, "%s: %s %d releases %v, %s %d whose grace period is over %v\n",
+			p.Tenant, prune, len(p.Releases), p.Releases, remove, len(p.Removed), p.Removed)
 	}
 	return err
 }
 
-func (cmd *pruneCommand) prune(s *lake.Series) (releases []int, err error) {
+func (cmd *pruneCommand) prune(s *lake.Series) (done lake.Pruned, err error) {
 	unlock, err := s.Lock()
 	if err != nil {
-		return nil, err
+		return done, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	releases, err = s.Prune(lake.Retention{Keep: cmd.Keep, Age: cmd.Age, Grace: cmd.Grace}, cmd.DryRun)
-	if releases == nil {
-		releases = []int{}
+	return s.Prune(lake.Retention{Keep: cmd.Keep, Age: cmd.Age, Grace: cmd.Grace}, cmd.DryRun)
+}
+
+// nonNil is the list that JSON writes as [] when it is empty.
+func nonNil(list []int) []int {
+	if list == nil {
+		return []int{}
 	}
-	return releases, err
+	return list
 }

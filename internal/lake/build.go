@@ -58,7 +58,7 @@ func (s *Series) Begin(n int, prev *Manifest) (*Build, error) {
 	if err := s.fs.RemoveAll(b.dir); err != nil {
 		return nil, fmt.Errorf("begin release %d: %w", n, err)
 	}
-	if err := s.fs.MkdirAll(b.dir, 0o755); err != nil {
+	if err := s.fs.MkdirAll(b.dir, dirMode); err != nil {
 		return nil, fmt.Errorf("begin release %d: %w", n, err)
 	}
 	return b, nil
@@ -234,7 +234,7 @@ func (b *Build) claim(name string) (string, error) {
 	}
 	b.mu.files[name] = File{Path: name}
 	if dir := path.Dir(name); !b.mu.dirs[dir] {
-		if err := b.series.fs.MkdirAll(b.series.fs.PathJoin(b.dir, dir), 0o755); err != nil {
+		if err := b.series.fs.MkdirAll(b.series.fs.PathJoin(b.dir, dir), dirMode); err != nil {
 			return "", fmt.Errorf("make directory: %w", err)
 		}
 		for ; dir != "."; dir = path.Dir(dir) {

@@ -3,8 +3,10 @@ package lake
 import (
 	"errors"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -22,8 +24,7 @@ type faultFS struct {
 
 func newFaultFS(under FS) *faultFS {
 	f := &faultFS{under: under}
-	f.before = func(string, string) error { return nil }
-	f.after = f.before
+	f.quiet()
 	f.FS = errorfs.Wrap(under, errorfs.InjectorFunc(func(op errorfs.Op) error { return f.hook(&f.before, "", op.Path) }))
 	return f
 }
@@ -61,6 +62,48 @@ func (f *faultFS) Rename(oldname, newname string) error {
 
 func (f *faultFS) RenameNew(oldname, newname string) error {
 	return f.around("rename", newname, func() error { return f.under.RenameNew(oldname, newname) })
+}
+
+func (f *faultFS) Link(oldname, newname string) error {
+	return f.around("link", newname, func() error { return f.under.Link(oldname, newname) })
+}
+
+func (f *faultFS) MkdirAll(dir string, perm os.FileMode) error {
+	return f.around("mkdir", dir, func() error { return f.under.MkdirAll(dir, perm) })
+}
+
+func (f *faultFS) Remove(name string) error {
+	return f.around("remove", name, func() error { return f.under.Remove(name) })
+}
+
+func (f *faultFS) RemoveAll(name string) error {
+	return f.around("remove", name, func() error { return f.under.RemoveAll(name) })
+}
+
+// failAt makes the operation with this number fail, in place of it or after it happened. hit says
+// whether there was one.
+func (f *faultFS) failAt(number int, fault error, afterwards bool) (hit *bool) {
+	hit = new(bool)
+	ops := 0
+	hook := func(string, string) error {
+		if ops++; ops == number {
+			*hit = true
+			return fault
+		}
+		return nil
+	}
+	if afterwards {
+		f.after = hook
+	} else {
+		f.before = hook
+	}
+	return hit
+}
+
+// quiet ends all faults.
+func (f *faultFS) quiet() {
+	f.before = func(string, string) error { return nil }
+	f.after = f.before
 }
 
 // wholeAndGoesOn recovers a lake that release 1 (cost 7) and perhaps release 2 (cost 8) of were
@@ -122,26 +165,12 @@ func TestFailAtEachOperation(t *testing.T) {
 				t.Fatal(err)
 			}
 			publishDays(t, s, "7", "2025-01-01", "2025-01-02")
-			ops, hit := 0, false
-			fault := func(string, string) error {
-				if ops++; ops == i+1 {
-					hit = true
-					return errFault
-				}
-				return nil
-			}
-			if afterwards {
-				fsys.after = fault
-			} else {
-				fsys.before = fault
-			}
+			hit := fsys.failAt(i+1, errFault, afterwards)
 			_, err = s.Recover()
 			if err == nil {
 				_, err = tryPublish(t, s, "8", "2025-01-02")
 			}
-			fsys.before = func(string, string) error { return nil }
-			fsys.after = fsys.before
-			if !hit {
+			if fsys.quiet(); !*hit {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -158,6 +187,34 @@ func TestFailAtEachOperation(t *testing.T) {
 				wholeAndGoesOn(t, Mem(crashed), err == nil)
 			}
 			wholeAndGoesOn(t, Mem(under), err == nil)
+		}
+	}
+}
+
+// TestUnclearRenameIsReadBack: a rename that reports an error although it happened is a publication
+// like any other, and nothing is cleaned up.
+func TestUnclearRenameIsReadBack(t *testing.T) {
+	for _, target := range []string{"/lake/acme/releases/000002", "/lake/acme/current"} {
+		fsys := newFaultFS(Mem(vfs.NewCrashableMem()))
+		s := Open("/lake", fsys, nil).Tenant("acme")
+		lock(t, s)
+		publishDays(t, s, "7", "2025-01-01", "2025-01-02")
+		hit := 0
+		fsys.after = func(op, path string) error {
+			if op == "rename" && path == target {
+				hit++
+				return syscall.EIO
+			}
+			return nil
+		}
+		publishDays(t, s, "8", "2025-01-02")
+		fsys.quiet()
+		m, err := s.Current()
+		if err != nil || m.Release != 2 || hit != 1 {
+			t.Fatalf("%s: current is %+v, %v after %d faults", target, m, err, hit)
+		}
+		if err := s.Verify(m, nil); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -179,7 +236,7 @@ func TestCrashAtEachOperation(t *testing.T) {
 		return nil
 	}
 	publishDays(t, s, "8", "2025-01-02")
-	fsys.before = func(string, string) error { return nil }
+	fsys.quiet()
 	if len(crashes) < 100 {
 		t.Fatalf("only %d crashes", len(crashes))
 	}

@@ -14,17 +14,22 @@ import (
 
 // What a tenant's directory holds.
 const (
-	releasesDir  = "releases"  // NNNNNN/, one directory a release
-	manifestsDir = "manifests" // NNNNNN.json, of every release ever made, kept for good
-	tmpDir       = "tmp"       // what is being written
-	asideDir     = "aside"     // releases that were never current and failed their hashes
-	prunedDir    = "pruned"    // NNNNNN.SECONDS, pruned releases in their grace period
-	currentLink  = "current"   // → releases/NNNNNN
-	lockName     = "lock"      // empty, never removed
-	holdName     = "hold.json" // only while the tenant is on hold
-	keptName     = "kept.json" // labels
+	releasesDir  = "releases"    // NNNNNN/, one directory a release
+	manifestsDir = "manifests"   // NNNNNN.json, of every release ever made, kept for good
+	tmpDir       = "tmp"         // what is being written
+	asideDir     = "aside"       // releases that were never current and failed their hashes
+	prunedDir    = "pruned"      // NNNNNN, pruned releases that are being removed
+	currentLink  = "current"     // → releases/NNNNNN
+	lockName     = "lock"        // empty, never removed
+	holdName     = "hold.json"   // only while the tenant is on hold
+	keptName     = "kept.json"   // labels
+	prunedName   = "pruned.json" // releases in their grace period, and since when
 	manifestName = "manifest.json"
 )
+
+// dirMode is that of every directory of a lake. The process's umask may take more away; others than owner
+// and group may not read what a tenant is charged, whatever it says.
+const dirMode = 0o750
 
 // Lake is a directory of tenants.
 type Lake struct {

@@ -35,7 +35,7 @@ func (osFS) RenameNew(oldname, newname string) error {
 // Lock is flock(2). Pebble's own is a record lock, which the process loses as
 // soon as it closes any descriptor of the file.
 func (osFS) Lock(name string) (io.Closer, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return nil, err
 	}

@@ -3,9 +3,7 @@ package lake
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"strconv"
-	"strings"
+	"maps"
 	"time"
 )
 
@@ -13,12 +11,56 @@ import (
 type Retention struct {
 	Keep  int           // the newest so many
 	Age   time.Duration // and all younger; by as-of
-	Grace time.Duration // a pruned release is renamed away, and removed this much later
+	Grace time.Duration // how long a pruned release stays where it is
 }
 
-// Prune removes what retention does not keep and reports the releases renamed away. It never takes
-// the current release, one that is newer, or one that is kept by label. Needs the lock.
-func (s *Series) Prune(r Retention, dryRun bool) ([]int, error) {
+// Pruned is what Prune did.
+type Pruned struct {
+	Releases []int // pruned by this call
+	Removed  []int // pruned by this or an earlier call, and their grace period is over
+}
+
+// Prune prunes what retention does not keep. It never takes the current release, one that is newer,
+// or one that is kept by label. Needs the lock.
+//
+// A pruned release stays where it is, whole, until its grace period is over, because readers that
+// have resolved it open its files by path. Then it is renamed away, so that it goes in one step, and
+// removed; its manifest stays. A release that is kept again during its grace period is pruned no longer.
+func (s *Series) Prune(r Retention, dryRun bool) (Pruned, error) {
+	var done Pruned
+	candidates, err := s.unkept(r)
+	if err != nil {
+		return done, err
+	}
+	before, err := s.prunedAt()
+	if err != nil {
+		return done, err
+	}
+	now := s.now().UTC().Round(0)
+	marks := map[int]time.Time{}
+	for _, n := range candidates {
+		at, marked := before[n]
+		if !marked {
+			at = now
+			done.Releases = append(done.Releases, n)
+		}
+		if marks[n] = at; now.Sub(at) >= r.Grace {
+			done.Removed = append(done.Removed, n)
+		}
+	}
+	if dryRun {
+		return done, nil
+	}
+	if !maps.Equal(marks, before) {
+		if err := s.writeNote(prunedName, marks); err != nil {
+			return Pruned{}, err
+		}
+	}
+	return done, s.remove(done.Removed)
+}
+
+// unkept are the releases that retention does not keep, ascending.
+func (s *Series) unkept(r Retention) ([]int, error) {
 	current, _, err := s.Resolve()
 	if errors.Is(err, ErrNoRelease) {
 		return nil, nil
@@ -34,8 +76,7 @@ func (s *Series) Prune(r Retention, dryRun bool) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := s.now()
-	var pruned []int
+	var unkept []int
 	for i, n := range numbers {
 		newest := len(numbers)-i <= r.Keep
 		if _, kept := labels[n]; kept || newest || n >= current {
@@ -43,57 +84,46 @@ func (s *Series) Prune(r Retention, dryRun bool) ([]int, error) {
 		}
 		m, err := s.Manifest(n)
 		if err != nil {
-			return pruned, err
+			return nil, err
 		}
-		if now.Sub(m.AsOf) < r.Age {
-			continue
+		if s.now().Sub(m.AsOf) >= r.Age {
+			unkept = append(unkept, n)
 		}
-		if !dryRun {
-			if err := s.renameAway(n, now); err != nil {
-				return pruned, fmt.Errorf("prune release %d: %w", n, err)
-			}
-		}
-		pruned = append(pruned, n)
 	}
-	if dryRun {
-		return pruned, nil
-	}
-	return pruned, s.removePruned(now.Add(-r.Grace))
+	return unkept, nil
 }
 
-// renameAway takes release n out of the readers' sight; its manifest stays.
-func (s *Series) renameAway(n int, now time.Time) error {
+// prunedAt says of the releases in their grace period when it began.
+func (s *Series) prunedAt() (map[int]time.Time, error) {
+	marks := map[int]time.Time{}
+	_, err := s.readNote(prunedName, &marks)
+	return marks, err
+}
+
+// remove takes releases out of the readers' sight, one step each, and removes them.
+func (s *Series) remove(releases []int) error {
+	// What an earlier call that was cut short left would be in the way.
+	if err := s.emptyDir(prunedDir); err != nil {
+		return err
+	}
+	for _, n := range releases {
+		if err := s.renameAway(n); err != nil {
+			return fmt.Errorf("prune release %d: %w", n, err)
+		}
+	}
+	return s.emptyDir(prunedDir)
+}
+
+// renameAway moves release n to pruned/; its manifest stays.
+func (s *Series) renameAway(n int) error {
 	if err := s.keepManifest(n); err != nil {
 		return err
 	}
-	if err := s.fs.MkdirAll(s.path(prunedDir), 0o755); err != nil {
+	if err := s.fs.MkdirAll(s.path(prunedDir), dirMode); err != nil {
 		return err
 	}
-	to := s.path(prunedDir, number(n)+"."+strconv.FormatInt(now.Unix(), 10))
-	if err := s.fs.RenameNew(s.Dir(n), to); err != nil {
+	if err := s.fs.RenameNew(s.Dir(n), s.path(prunedDir, number(n))); err != nil {
 		return err
 	}
 	return errors.Join(syncDir(s.fs, s.path(prunedDir)), syncDir(s.fs, s.path(releasesDir)))
-}
-
-// removePruned removes what was renamed away at or before a time.
-func (s *Series) removePruned(before time.Time) error {
-	names, err := s.fs.List(s.path(prunedDir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("list pruned: %w", err)
-	}
-	for _, name := range names {
-		_, at, ok := strings.Cut(name, ".")
-		seconds, err := strconv.ParseInt(at, 10, 64)
-		if !ok || err != nil || seconds > before.Unix() {
-			continue
-		}
-		if err := s.fs.RemoveAll(s.path(prunedDir, name)); err != nil {
-			return fmt.Errorf("remove pruned release: %w", err)
-		}
-	}
-	return nil
 }

@@ -48,7 +48,7 @@ func (s *Series) Recover() (Recovery, error) {
 	if err := errors.Join(syncDir(s.fs, s.path(releasesDir)), syncDir(s.fs, s.dir)); err != nil {
 		return found, fmt.Errorf("sync lake directory: %w", err)
 	}
-	return found, s.emptyTmp()
+	return found, s.emptyDir(tmpDir)
 }
 
 func (s *Series) verifyRelease(n int) error {
@@ -61,7 +61,7 @@ func (s *Series) verifyRelease(n int) error {
 
 // setAside puts a release that was never current where nothing reads it.
 func (s *Series) setAside(n int) (string, error) {
-	if err := s.fs.MkdirAll(s.path(asideDir), 0o755); err != nil {
+	if err := s.fs.MkdirAll(s.path(asideDir), dirMode); err != nil {
 		return "", fmt.Errorf("make directory: %w", err)
 	}
 	for i := 0; ; i++ {
@@ -116,7 +116,7 @@ func (s *Series) switchTo(n int) error {
 
 // keepManifest puts a second name on a release's manifest, which pruning leaves.
 func (s *Series) keepManifest(n int) error {
-	if err := s.fs.MkdirAll(s.path(manifestsDir), 0o755); err != nil {
+	if err := s.fs.MkdirAll(s.path(manifestsDir), dirMode); err != nil {
 		return err
 	}
 	from, to := s.fs.PathJoin(s.Dir(n), manifestName), s.path(manifestsDir, number(n)+".json")
@@ -137,14 +137,18 @@ func (s *Series) keepManifest(n int) error {
 	return syncDir(s.fs, s.path(manifestsDir))
 }
 
-func (s *Series) emptyTmp() error {
-	names, err := s.fs.List(s.path(tmpDir))
+// emptyDir removes what is in a directory of the tenant's, which need not exist.
+func (s *Series) emptyDir(dir string) error {
+	names, err := s.fs.List(s.path(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return fmt.Errorf("empty tmp: %w", err)
+		return fmt.Errorf("empty %s: %w", dir, err)
 	}
 	for _, name := range names {
-		if err := s.fs.RemoveAll(s.path(tmpDir, name)); err != nil {
-			return fmt.Errorf("empty tmp: %w", err)
+		if err := s.fs.RemoveAll(s.path(dir, name)); err != nil {
+			return fmt.Errorf("empty %s: %w", dir, err)
 		}
 	}
 	return nil

@@ -29,7 +29,7 @@ func (s *Series) Lock() (unlock func() error, err error) {
 		return nil, fmt.Errorf("lock lake: %q cannot be a tenant", s.tenant)
 	}
 	for _, name := range []string{releasesDir, manifestsDir, tmpDir} {
-		if err := s.fs.MkdirAll(s.path(name), 0o755); err != nil {
+		if err := s.fs.MkdirAll(s.path(name), dirMode); err != nil {
 			return nil, fmt.Errorf("make lake directory: %w", err)
 		}
 	}
@@ -98,14 +98,14 @@ func (s *Series) Manifest(n int) (*Manifest, error) {
 // Entry is one line of List.
 type Entry struct {
 	Release int
-	Pruned  bool
+	Pruned  bool // gone, or in its grace period
 	Current bool
 	Label   string
 	Own     int64 // bytes that this release alone holds
 	Bytes   int64 // of all its files
 }
 
-// List is every release ever made, oldest first. Of a pruned one the sizes are 0.
+// List is every release ever made, oldest first. Of one that is gone the sizes are 0.
 func (s *Series) List() ([]Entry, error) {
 	current, _, err := s.Resolve()
 	if errors.Is(err, ErrNoRelease) {
@@ -123,6 +123,10 @@ func (s *Series) List() ([]Entry, error) {
 		return nil, err
 	}
 	labels, err := s.labels()
+	if err != nil {
+		return nil, err
+	}
+	pruned, err := s.prunedAt()
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +152,9 @@ func (s *Series) List() ([]Entry, error) {
 			continue
 		}
 		e := Entry{Release: n, Current: n == current, Label: labels[n], Pruned: manifests[n] == nil}
+		if _, grace := pruned[n]; grace {
+			e.Pruned = true
+		}
 		if m := manifests[n]; m != nil {
 			for _, f := range m.Files {
 				e.Bytes += f.Bytes
