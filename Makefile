@@ -50,6 +50,10 @@ sweep: ## every file-system operation failed and crashed at, every sector of eve
 mutate: ## put known faults back, one at a time, and see the named test turn red
 	@test/mutate
 
+.PHONY: torture
+torture: ## readers, publishers, an operator and kill -9 on one lake for DURATION (default 10m)
+	go test -count=1 -timeout=0 -v -run '^TestReleaseTorture$$' ./internal/pipeline -torture=$(or $(DURATION),10m) $(if $(SEED),-torture-seed=$(SEED))
+
 .PHONY: recipes
 recipes: ## the README's recipes (DuckDB, pyarrow, pandas, polars, Spark) on the demo's lake (needs Python 3)
 	test/recipes

@@ -1,13 +1,10 @@
 package pipeline
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"daybook/internal/billing"
 	"daybook/internal/oracle"
@@ -61,26 +58,12 @@ func (l *load) version(id int) []byte {
 		id, l.rng.IntN(20), l.rng.IntN(5), 1+l.rng.IntN(7), l.rng.IntN(1000), l.rng.IntN(1e9), l.moment(), l.rng.IntN(3))
 }
 
-// model reads the topic from its beginning, by a consumer of its own, into the oracle.
+// model is what the oracle makes of the topic.
 func model(t *testing.T, brokers, topic string, records int) *oracle.Books {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
 	m := oracle.New(billing.DefaultRules(), topic)
-	for got := 0; got < records; {
-		fetches := cl.PollFetches(ctx)
-		if err := fetches.Err0(); err != nil {
-			t.Fatalf("read the topic back after %d of %d records: %v", got, records, err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			got++
-			m.Add(oracle.Record{Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), Value: r.Value})
-		})
+	for _, r := range readTopic(t, brokers, topic, records) {
+		m.Add(r)
 	}
 	return m.Books()
 }

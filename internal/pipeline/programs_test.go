@@ -52,7 +52,7 @@ func (p place) command(ctx context.Context, program string, args ...string) *exe
 		"DAYBOOK_BROKERS="+p.brokers, "DAYBOOK_TOPIC="+p.topic, "DAYBOOK_STATE="+p.state, "DAYBOOK_LAKE="+p.lake,
 		"DAYBOOK_MONITOR=", "DAYBOOK_LOG_LEVEL=warn", "TZ=Asia/Kolkata",
 	)
-	c.WaitDelay = 5 * time.Second
+	c.WaitDelay = time.Minute // a busy machine may take that long to copy what a process left in its pipe
 	return c
 }
 
