@@ -25,7 +25,10 @@ type grammar struct {
 	Backup        backupCommand     `cmd:"" help:"Copy the state to a new directory, which is a state itself; also while ingest runs."`
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	cli.RestrictFiles(cli.OwnerOnly)
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is the whole program.
 func run(args []string, stdout, stderr io.Writer) int {

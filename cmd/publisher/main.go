@@ -28,7 +28,10 @@ type program struct {
 	Prune       pruneCommand       `cmd:"" help:"Remove old releases; their manifests stay."`
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	cli.RestrictFiles(cli.NoOthers)
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 func run(args []string, stdout, stderr io.Writer) int {
 	return cli.Main("publisher", about, &program{}, args, stdout, stderr)

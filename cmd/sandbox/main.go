@@ -18,7 +18,10 @@ type program struct {
 	Try    tryCommand    `cmd:"" help:"Put a bill of your own through the whole path and account for every row of it."`
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	cli.RestrictFiles(cli.NoOthers)
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 func run(args []string, stdout, stderr io.Writer) int {
 	return cli.Main("sandbox", about, &program{}, args, stdout, stderr)

@@ -1,17 +1,20 @@
 // Package monitor serves /metrics, /healthz and /readyz on loopback by
-// default. It owns the HTTP server, not the metrics: every package registers
-// its own. There is no default mux, no profiler and nothing that changes
-// anything: all it answers is GET.
+// default, by TLS where it has a certificate. It owns the HTTP server, not the
+// metrics: every package registers its own. There is no default mux, no
+// profiler unless it is asked for, and nothing that changes anything: all it
+// answers is GET.
 package monitor
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,24 +26,29 @@ import (
 const (
 	headerTimeout   = 5 * time.Second
 	requestTimeout  = 30 * time.Second
+	profileTimeout  = 2 * time.Minute // of a request while the profiler is served
 	shutdownTimeout = 3 * time.Second
 	maxHeaderBytes  = 16 << 10
 )
 
 // Config says where to listen.
 type Config struct {
-	Monitor string `help:"Address for /metrics, /healthz and /readyz, host:port; empty serves none." default:"127.0.0.1:9464" env:"DAYBOOK_MONITOR" placeholder:"HOST:PORT"`
+	Monitor        string `help:"Address for /metrics, /healthz and /readyz, host:port; empty serves none." default:"127.0.0.1:9464" env:"DAYBOOK_MONITOR" placeholder:"HOST:PORT"`
+	MonitorTLSCert string `name:"monitor-tls-cert" help:"PEM file with the certificate (chain) to serve them by TLS; read again when it changes." env:"DAYBOOK_MONITOR_TLS_CERT" placeholder:"FILE"`
+	MonitorTLSKey  string `name:"monitor-tls-key" help:"PEM file with the key of --monitor-tls-cert." env:"DAYBOOK_MONITOR_TLS_KEY" placeholder:"FILE"`
+	Pprof          bool   `help:"Serve Go's profiler at /debug/pprof/ too. It shows memory: for a while, and on loopback." env:"DAYBOOK_PPROF"`
 }
 
-// Validate reports a faulty address.
+// Validate reports every fault in one error. It reads no file.
 func (c *Config) Validate() error {
-	if c.Monitor == "" {
-		return nil
+	var faults []error
+	if _, _, err := net.SplitHostPort(c.Monitor); err != nil && c.Monitor != "" {
+		faults = append(faults, fmt.Errorf("--monitor %q: want host:port", c.Monitor))
 	}
-	if _, _, err := net.SplitHostPort(c.Monitor); err != nil {
-		return fmt.Errorf("--monitor %q: want host:port", c.Monitor)
+	if (c.MonitorTLSCert == "") != (c.MonitorTLSKey == "") {
+		faults = append(faults, errors.New("--monitor-tls-cert and --monitor-tls-key belong together: give both or none"))
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 // NewRegistry is a registry with the process's own metrics in it.
@@ -67,19 +75,31 @@ func Listen(c Config, g prometheus.Gatherer, ready func() string, log *slog.Logg
 	if c.Monitor == "" {
 		return s, nil
 	}
+	var security *tls.Config
+	if c.MonitorTLSCert != "" {
+		pair := &certificate{certFile: c.MonitorTLSCert, keyFile: c.MonitorTLSKey, log: log}
+		if err := pair.load(); err != nil {
+			return nil, fmt.Errorf("serve metrics: %w", err)
+		}
+		security = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get}
+	}
 	l, err := net.Listen("tcp", c.Monitor)
 	if err != nil {
 		return nil, fmt.Errorf("serve metrics: %w; choose another address with --monitor, or none with --monitor=", err)
 	}
 	s.listener = l
 	s.http = &http.Server{
-		Handler:           handler(g, ready, log),
+		Handler:           handler(g, ready, log, c.Pprof),
+		TLSConfig:         security,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      requestTimeout,
 		IdleTimeout:       requestTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	if c.Pprof {
+		s.http.WriteTimeout = profileTimeout
 	}
 	return s, nil
 }
@@ -99,7 +119,13 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(s.listener) }()
+	go func() {
+		if s.http.TLSConfig != nil {
+			served <- s.http.ServeTLS(s.listener, "", "")
+		} else {
+			served <- s.http.Serve(s.listener)
+		}
+	}()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve metrics: %w", err)
@@ -132,8 +158,14 @@ func (s *Server) Close() error {
 }
 
 // handler is the whole surface.
-func handler(g prometheus.Gatherer, ready func() string, log *slog.Logger) http.Handler {
+func handler(g prometheus.Gatherer, ready func() string, log *slog.Logger, profiler bool) http.Handler {
 	mux := http.NewServeMux()
+	if profiler {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		MaxRequestsInFlight: 4,

@@ -17,8 +17,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // serve runs a server on a free port and returns a GET of it.
 func serve(t *testing.T, g prometheus.Gatherer, ready func() string) (get func(path string) (int, string)) {
+	return serveAs(t, Config{}, g, ready)
+}
+
+func serveAs(t *testing.T, c Config, g prometheus.Gatherer, ready func() string) (get func(path string) (int, string)) {
 	t.Helper()
-	s, err := Listen(Config{Monitor: "127.0.0.1:0"}, g, ready, slog.New(slog.DiscardHandler))
+	c.Monitor = "127.0.0.1:0"
+	s, err := Listen(c, g, ready, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +91,17 @@ func TestNothingElseIsServed(t *testing.T) {
 	}
 }
 
+func TestProfilerWhereItIsAskedFor(t *testing.T) {
+	get := serveAs(t, Config{Pprof: true}, prometheus.NewRegistry(), func() string { return "" })
+	if code, body := get("/debug/pprof/goroutine?debug=1"); code != 200 || !strings.Contains(body, "goroutine profile") {
+		t.Errorf("/debug/pprof/goroutine = %d %q", code, body)
+	}
+	// The command line may hold what is nobody's business.
+	if code, _ := get("/debug/pprof/cmdline"); code != 404 {
+		t.Errorf("/debug/pprof/cmdline = %d, want 404", code)
+	}
+}
+
 func TestAddressInUseNamesTheRemedy(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
 	first, err := Listen(Config{Monitor: "127.0.0.1:0"}, prometheus.NewRegistry(), nil, quiet)
@@ -127,4 +143,15 @@ func TestValidate(t *testing.T) {
 	f("[::1]:0", true)
 	f("9464", false)
 	f("localhost", false)
+}
+
+func TestValidateWantsCertificateAndKey(t *testing.T) {
+	for _, c := range []Config{{MonitorTLSCert: "c.pem"}, {MonitorTLSKey: "k.pem"}} {
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "belong together") {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	if err := (&Config{MonitorTLSCert: "c.pem", MonitorTLSKey: "k.pem"}).Validate(); err != nil {
+		t.Error(err)
+	}
 }
