@@ -34,6 +34,10 @@ func TestPrunedReleaseStaysForItsGrace(t *testing.T) {
 	if err := s.Keep(2, "close"); err != nil {
 		t.Fatal(err)
 	}
+	listed, err := s.List()
+	if err != nil || len(listed) != 4 || !listed[0].Pruned || listed[1].Pruned || !listed[2].Pruned || listed[3].Pruned {
+		t.Errorf("listed: %+v, %v", listed, err)
+	}
 	prune(nil, nil)
 	for _, m := range manifests {
 		if err := s.Verify(m, nil); err != nil {

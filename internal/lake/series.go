@@ -152,7 +152,7 @@ func (s *Series) List() ([]Entry, error) {
 			continue
 		}
 		e := Entry{Release: n, Current: n == current, Label: labels[n], Pruned: manifests[n] == nil}
-		if _, grace := pruned[n]; grace {
+		if _, grace := pruned[n]; grace && e.Label == "" {
 			e.Pruned = true
 		}
 		if m := manifests[n]; m != nil {
