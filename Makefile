@@ -1,6 +1,7 @@
 # Everything that a developer runs, by name. `make` alone lists it.
 
 GOLANGCI_VERSION := v2.15.0
+CYCLONEDX_VERSION := v1.10.0
 
 .DEFAULT_GOAL := help
 
@@ -57,6 +58,11 @@ torture: ## readers, publishers, an operator and kill -9 on one lake for DURATIO
 .PHONY: recipes
 recipes: ## the README's recipes (DuckDB, pyarrow, pandas, polars, Spark) on the demo's lake (needs Python 3)
 	test/recipes
+
+.PHONY: sbom
+sbom: ## the bill of materials (CycloneDX), into bin/sbom.cdx.json
+	@mkdir -p bin
+	go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION) mod -json -licenses -std -type application -noserial -notimestamp -output bin/sbom.cdx.json .
 
 .PHONY: clean
 clean: ## remove bin/ and .cache/
