@@ -132,6 +132,17 @@ func (m Money) InRange() bool {
 	return magnitudeInRange(hi, lo)
 }
 
+// Approximate is the amount in dollars to about 15 digits, for graphs and alerts
+// alone: no number of the books is made from it.
+func (m Money) Approximate() float64 {
+	hi, lo := m.magnitude()
+	dollars := (float64(hi)*(1<<64) + float64(lo)) / 1e18
+	if m.hi < 0 {
+		return -dollars
+	}
+	return dollars
+}
+
 // String is the shortest exact decimal: no exponent, no trailing zeros.
 func (m Money) String() string {
 	var buf [48]byte

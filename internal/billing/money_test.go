@@ -3,6 +3,7 @@ package billing
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"math/big"
 	"strings"
 	"testing"
@@ -260,5 +261,19 @@ func BenchmarkMoneyAdd(b *testing.B) {
 	m, n := Money{0, 123}, Money{0, 1e18}
 	for b.Loop() {
 		m, _ = m.Add(n)
+	}
+}
+
+func TestMoneyApproximate(t *testing.T) {
+	for _, text := range []string{"0", "1", "-1", "0.000000000000000001", "-139.2", "18.446744073709551616", "99999999999999999999.999999999999999999", "-12345678901234567890.5"} {
+		m, _, err := ParseMoney(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exact, _ := new(big.Rat).SetString(text)
+		want, _ := exact.Float64()
+		if got := m.Approximate(); math.Abs(got-want) > math.Abs(want)*1e-15 {
+			t.Errorf("%s is %g, want %g", text, got, want)
+		}
 	}
 }

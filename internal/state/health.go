@@ -22,6 +22,7 @@ type health struct {
 	mu struct {
 		sync.Mutex
 		background error
+		failed     uint64 // background errors so far
 		logged     time.Time
 		stalled    string
 		stalledAt  time.Time
@@ -42,6 +43,7 @@ func (h *health) listener(fatal func(error)) *pebble.EventListener {
 				return
 			}
 			h.mu.background = err
+			h.mu.failed++
 			// Thousands come in a second; one line in ten seconds is enough.
 			if now := h.now(); now.Sub(h.mu.logged) >= 10*time.Second {
 				h.mu.logged = now
@@ -88,6 +90,13 @@ func (h *health) err() error {
 		return fmt.Errorf("disk is slow: %s", h.mu.slow)
 	}
 	return nil
+}
+
+// failures counts the errors of flushes and compactions.
+func (h *health) failures() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.mu.failed
 }
 
 // Health is nil while the storage takes writes; else what is wrong (a full disk, a write stall).

@@ -31,6 +31,7 @@ type Store struct {
 	view    view
 	health  *health
 	metrics *metrics
+	storage *storage
 	filter  *filter // of locator keys
 	held    *filter // of the quarantine's index by event
 
@@ -205,6 +206,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.metrics = newMetrics(o.Metrics)
+	s.storage = newStorage(s.db, sub, o.FS, s.health, o.Metrics)
 	s.noteLocked()
 	s.startFilters()
 	return s, nil
@@ -321,6 +323,9 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) release() (err error) {
+	if s.storage != nil {
+		s.storage.close()
+	}
 	if s.db != nil {
 		err = s.db.Close()
 	}
