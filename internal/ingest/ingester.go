@@ -189,6 +189,7 @@ func (g *Ingester) Run(ctx context.Context) error {
 	work.Go(func() error { return g.deps.Listen(ctx, g.cfg.State, handler{g}) })
 	work.Go(func() error { return g.watch(ctx) })
 	work.Go(func() error { return g.tell(ctx) })
+	work.Go(func() error { return g.survey(ctx) })
 	work.Go(func() error {
 		err := g.consume(ctx)
 		if err == nil && ctx.Err() == nil {

@@ -29,6 +29,10 @@ type metrics struct {
 	lagRecords  *prometheus.GaugeVec
 	caughtUpAt  *prometheus.GaugeVec
 	lagSeconds  *prometheus.GaugeVec
+	dirty       prometheus.Gauge
+	oldestDirty prometheus.Gauge
+	quarantine  *prometheus.GaugeVec
+	held        prometheus.Gauge
 }
 
 // newMetrics registers them. A nil registerer keeps them to themselves.
@@ -61,6 +65,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		lagRecords:  perPartition("lag_records", "Offsets between the next to read and the end of the partition."),
 		caughtUpAt:  perPartition("caught_up_timestamp_seconds", "Time up to which all input of the partition was read; 0: never."),
 		lagSeconds:  perPartition("lag_seconds", "Age of the newest evidence that the partition was caught up; -1: none yet."),
+		dirty:       f.NewGauge(prometheus.GaugeOpts{Name: "daybook_ingest_dirty_account_days", Help: "Account-days that changed after the newest release of their tenant, counted each minute."}),
+		oldestDirty: f.NewGauge(prometheus.GaugeOpts{Name: "daybook_ingest_oldest_dirty_age_seconds", Help: "Time since the end or, if later, the last change of the account-day that waits longest for a release; 0: none waits."}),
+		quarantine:  f.NewGaugeVec(prometheus.GaugeOpts{Name: "daybook_ingest_quarantine_records", Help: "Records in quarantine, by status."}, []string{"status"}),
+		held:        f.NewGauge(prometheus.GaugeOpts{Name: "daybook_ingest_quarantine_readable_usd", Help: "Readable money of open quarantined records, approximate."}),
+	}
+	for _, s := range quarantineStatuses {
+		m.quarantine.WithLabelValues(string(s))
 	}
 	for o := range billing.OutcomeCount {
 		m.outcomes.WithLabelValues(o.String())
@@ -85,6 +96,19 @@ func (m *metrics) applied(b *state.Batch, a state.Applied, seconds float64) {
 		m.control.Add(float64(adv.Control))
 		m.holes.Add(float64(adv.Holes))
 	}
+}
+
+// quarantineStatuses are all of them.
+var quarantineStatuses = []state.QuarantineStatus{state.QuarantineOpen, state.QuarantineResolved, state.QuarantineSuperseded}
+
+// waiting sets what was counted.
+func (m *metrics) waiting(w waiting) {
+	m.dirty.Set(float64(w.dirty))
+	m.oldestDirty.Set(w.oldest.Seconds())
+	for _, s := range quarantineStatuses {
+		m.quarantine.WithLabelValues(string(s)).Set(float64(w.held[s]))
+	}
+	m.held.Set(w.money.Approximate())
 }
 
 // labels are a partition's.
