@@ -130,19 +130,9 @@ func (s *Series) List() ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A file is named after the release that wrote it, so its path in the release says whether
-	// two releases share it.
-	holders := map[string]int{}
-	manifests := map[int]*Manifest{}
-	for _, n := range present {
-		m, err := s.Manifest(n)
-		if err != nil {
-			return nil, err
-		}
-		manifests[n] = m
-		for _, f := range m.Files {
-			holders[f.Path]++
-		}
+	manifests, holders, err := s.holdings(present)
+	if err != nil {
+		return nil, err
 	}
 	all := slices.Concat(present, ever)
 	slices.Sort(all)
@@ -166,6 +156,24 @@ func (s *Series) List() ([]Entry, error) {
 		entries = append(entries, e)
 	}
 	return entries, nil
+}
+
+// holdings reads the manifests of releases that are there, and counts how many of them hold each
+// file. A file is named after the release that wrote it, so its path in the release says whether
+// two releases share it.
+func (s *Series) holdings(present []int) (manifests map[int]*Manifest, holders map[string]int, err error) {
+	manifests, holders = map[int]*Manifest{}, map[string]int{}
+	for _, n := range present {
+		m, err := s.Manifest(n)
+		if err != nil {
+			return nil, nil, err
+		}
+		manifests[n] = m
+		for _, f := range m.Files {
+			holders[f.Path]++
+		}
+	}
+	return manifests, holders, nil
 }
 
 // present are the numbers under releases/, ascending.
