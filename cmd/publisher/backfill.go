@@ -10,10 +10,11 @@ type backfillCommand struct {
 	stateFlags     `embed:""`
 	lakeFlags      `embed:""`
 	publish.Config `embed:""`
-	From           day  `help:"First usage date of the window." required:"" placeholder:"YYYY-MM-DD"`
-	To             day  `help:"Last usage date of the window." required:"" placeholder:"YYYY-MM-DD"`
-	Repair         bool `help:"Publish account-days that differ although nothing changed them, instead of failing with exit code 4."`
-	JSON           bool `name:"json" help:"Print the report as JSON."`
+	Metrics        metricsFlags `embed:""`
+	From           day          `help:"First usage date of the window." required:"" placeholder:"YYYY-MM-DD"`
+	To             day          `help:"Last usage date of the window." required:"" placeholder:"YYYY-MM-DD"`
+	Repair         bool         `help:"Publish account-days that differ although nothing changed them, instead of failing with exit code 4."`
+	JSON           bool         `name:"json" help:"Print the report as JSON."`
 }
 
 // day is a usage date on the command line.
@@ -21,7 +22,7 @@ type day struct{ billing.Day }
 
 // Run recomputes the window.
 func (b *backfillCommand) Run(c *cli.Context) error {
-	p, done, err := newPublisher(c, b.Config, &b.stateFlags, &b.lakeFlags)
+	p, done, err := newPublisher(c, b.Config, &b.stateFlags, &b.lakeFlags, &b.Metrics)
 	if err != nil {
 		return err
 	}

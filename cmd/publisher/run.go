@@ -14,12 +14,13 @@ type runCommand struct {
 	stateFlags     `embed:""`
 	lakeFlags      `embed:""`
 	publish.Config `embed:""`
-	JSON           bool `name:"json" help:"Print the report as JSON."`
+	Metrics        metricsFlags `embed:""`
+	JSON           bool         `name:"json" help:"Print the report as JSON."`
 }
 
 // Run publishes what is due and changed.
 func (r *runCommand) Run(c *cli.Context) error {
-	p, done, err := newPublisher(c, r.Config, &r.stateFlags, &r.lakeFlags)
+	p, done, err := newPublisher(c, r.Config, &r.stateFlags, &r.lakeFlags, &r.Metrics)
 	if err != nil {
 		return err
 	}
@@ -28,8 +29,8 @@ func (r *runCommand) Run(c *cli.Context) error {
 	return finish(c, report, explain(err, &r.stateFlags), r.JSON)
 }
 
-// newPublisher wires a publisher to a state, a lake and the terminal. done ends the progress.
-func newPublisher(c *cli.Context, cfg publish.Config, s *stateFlags, l *lakeFlags) (p *publish.Publisher, done func(), err error) {
+// newPublisher wires a publisher to a state, a lake and the terminal. done ends the progress and leaves the metrics.
+func newPublisher(c *cli.Context, cfg publish.Config, s *stateFlags, l *lakeFlags, m *metricsFlags) (p *publish.Publisher, done func(), err error) {
 	source, err := s.source(c)
 	if err != nil {
 		return nil, nil, err
@@ -39,10 +40,20 @@ func newPublisher(c *cli.Context, cfg publish.Config, s *stateFlags, l *lakeFlag
 		return nil, nil, err
 	}
 	progress := c.NewProgress("publish", "days", 0)
-	return publish.New(cfg, publish.Deps{
+	deps := publish.Deps{
 		Source: source, Lake: where, Now: c.Now, Log: c.Log,
 		Progress: func(_ billing.TenantID, done, total int64) { progress.Set(done, total) },
-	}), progress.Close, nil
+	}
+	registry := m.registry()
+	if registry != nil && !cfg.DryRun {
+		deps.Metrics = registry
+	}
+	return publish.New(cfg, deps), func() {
+		progress.Close()
+		if deps.Metrics != nil {
+			m.leave(c, registry)
+		}
+	}, nil
 }
 
 // tenantResult is a tenant's line of the report, with its error and exit code.

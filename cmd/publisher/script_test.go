@@ -46,6 +46,10 @@ func TestScripts(t *testing.T) {
 			"broker":   startBroker,
 			"send":     send,
 			"trim":     trim,
+			"gateway":  gateway,
+			"pushed":   pushed,
+			"waitfor":  waitFor,
+			"stop":     stop,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TZ", "America/New_York") // days are UTC whatever the machine thinks

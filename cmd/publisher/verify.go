@@ -27,7 +27,7 @@ type verifyResult struct {
 func (v *verifyCommand) Run(c *cli.Context) error {
 	cfg := publish.DefaultConfig()
 	cfg.Tenants = v.Tenants
-	p, done, err := newPublisher(c, cfg, &v.stateFlags, &v.lakeFlags)
+	p, done, err := newPublisher(c, cfg, &v.stateFlags, &v.lakeFlags, &metricsFlags{})
 	if err != nil {
 		return err
 	}

@@ -5,69 +5,156 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
 )
 
-// metrics are the publisher's. No label names a tenant.
+// metrics are the publisher's. It is a job, so they are gauges that say what its last run came to;
+// a counter would begin anew in each process. No label names a tenant.
 type metrics struct {
-	runs     *prometheus.CounterVec
-	tenants  *prometheus.CounterVec
-	gates    *prometheus.CounterVec
-	accounts prometheus.Counter
-	seconds  prometheus.Histogram
+	ended      prometheus.Gauge
+	took       prometheus.Gauge
+	failed     prometheus.Gauge
+	behind     prometheus.Gauge
+	tenants    *prometheus.GaugeVec
+	gates      *prometheus.GaugeVec
+	accounts   prometheus.Gauge
+	changes    *prometheus.GaugeVec
+	restated   prometheus.Gauge
+	quarantine prometheus.Gauge
+	held       prometheus.Gauge
+
+	lateDays *prometheus.GaugeVec
+	lateness prometheus.Gauge
+	covered  prometheus.Gauge
+	days     *prometheus.GaugeVec
+	holds    prometheus.Gauge
+	releases prometheus.Gauge
+	bytes    prometheus.Gauge
+	newest   prometheus.Gauge
 }
+
+// The reasons for which a due day is late, and what the newest releases say of their days.
+const (
+	lateUnreleased = "unreleased"
+	lateBehind     = "input_behind"
+)
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	with := promauto.With(reg)
-	m := &metrics{
-		runs: with.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_publish_runs_total", Help: "Runs of the publisher, by result.",
-		}, []string{"result"}),
-		tenants: with.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_publish_tenants_total", Help: "Tenants handled by runs, by outcome.",
-		}, []string{"outcome"}),
-		gates: with.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_publish_gate_results_total", Help: "Results of gates.",
-		}, []string{"gate", "result"}),
-		accounts: with.NewCounter(prometheus.CounterOpts{
-			Name: "daybook_publish_recomputed_account_days_total", Help: "Account-days recomputed from their events.",
-		}),
-		seconds: with.NewHistogram(prometheus.HistogramOpts{
-			Name: "daybook_publish_run_duration_seconds", Help: "Duration of a run over all tenants.",
-			Buckets: prometheus.ExponentialBuckets(0.1, 4, 8),
-		}),
+	f := promauto.With(reg)
+	gauge := func(name, help string) prometheus.Gauge {
+		return f.NewGauge(prometheus.GaugeOpts{Name: "daybook_publish_" + name, Help: help})
 	}
-	for _, result := range []string{"done", "error"} {
-		m.runs.WithLabelValues(result)
+	by := func(name, label, help string) *prometheus.GaugeVec {
+		return f.NewGaugeVec(prometheus.GaugeOpts{Name: "daybook_publish_" + name, Help: help}, []string{label})
 	}
+	return &metrics{
+		ended:      gauge("last_run_timestamp_seconds", "When the last run ended, whatever it came to."),
+		took:       gauge("run_duration_seconds", "Duration of the last run over all tenants."),
+		failed:     gauge("run_failed", "1 if the last run failed for any tenant, or as a whole."),
+		behind:     gauge("behind_partitions", "Kafka partitions that were not read up to the newest cutoff."),
+		tenants:    by("tenants", "outcome", "Tenants of the last run, by outcome."),
+		gates:      by("failed_gates", "gate", "Tenants for which a gate failed in the last run."),
+		accounts:   gauge("recomputed_account_days", "Account-days that the last run recomputed from their events."),
+		changes:    by("changed_account_days", "kind", "Account-days that the last run's releases changed, by kind."),
+		restated:   gauge("restated_usd", "Money that the last run's releases restated or retracted: the sum of absolute deltas, approximate."),
+		quarantine: gauge("quarantine_records", "Open records in quarantine at the last run's checkpoint."),
+		held:       gauge("quarantine_readable_usd", "Readable money of them, approximate."),
+		lateDays:   by("late_days", "reason", "Due days, tenants added up, whose number is not out with all of its input, by reason."),
+		lateness:   gauge("worst_lateness_seconds", "Longest time from a cutoff to the end of the last run, of the days that it released first or left late; 0: none."),
+		covered:    gauge("covered_cutoff_timestamp_seconds", "The newest cutoff up to which the due days of every tenant are out."),
+		days:       by("days", "completeness", "Due days in the newest releases, tenants added up, by completeness."),
+		holds:      gauge("tenants_on_hold", "Tenants on hold after a rollback."),
+		releases:   gauge("releases", "Releases that are on disk, tenants added up."),
+		bytes:      gauge("release_bytes", "Bytes of their Parquet files, each counted once."),
+		newest:     gauge("newest_release_own_bytes", "Of these, what the tenants' newest releases alone hold: what a release costs."),
+	}
+}
+
+// finish says what a run came to. It can be called again for the next one.
+func (m *metrics) finish(now time.Time, took time.Duration, r *Report, err error) {
+	m.ended.Set(seconds(now))
+	m.took.Set(took.Seconds())
+	m.failed.Set(0)
+	if err != nil {
+		m.failed.Set(1)
+	}
+	m.behind.Set(float64(len(r.Behind)))
 	for _, o := range []Outcome{Published, NothingNew, DryRun, Failed} {
-		m.tenants.WithLabelValues(string(o))
+		m.tenants.WithLabelValues(string(o)).Set(0)
 	}
 	for _, g := range gateNames {
-		m.gates.WithLabelValues(g, "passed")
-		m.gates.WithLabelValues(g, "failed")
+		m.gates.WithLabelValues(g).Set(0)
 	}
-	return m
-}
-
-// finish counts one run.
-func (m *metrics) finish(took time.Duration, err error) {
-	m.seconds.Observe(took.Seconds())
-	result := "done"
-	if err != nil {
-		result = "error"
-	}
-	m.runs.WithLabelValues(result).Inc()
-}
-
-// tenant counts one tenant of a run.
-func (m *metrics) tenant(t *TenantReport) {
-	m.tenants.WithLabelValues(string(t.Outcome)).Inc()
-	m.accounts.Add(float64(t.Accounts))
-	for _, g := range t.Gates {
-		result := "passed"
-		if !g.Passed {
-			result = "failed"
+	var sum lake.ChangeSummary
+	accounts := 0
+	for i := range r.Tenants {
+		t := &r.Tenants[i]
+		m.tenants.WithLabelValues(string(t.Outcome)).Inc()
+		accounts += t.Accounts
+		for _, g := range t.Gates {
+			if !g.Passed {
+				m.gates.WithLabelValues(g.Gate).Inc()
+			}
 		}
-		m.gates.WithLabelValues(g.Gate, result).Inc()
+		if t.Outcome == Published {
+			addChanges(&sum, &t.Changes)
+		}
 	}
+	m.accounts.Set(float64(accounts))
+	m.changes.WithLabelValues(string(lake.ChangeNew)).Set(float64(sum.New))
+	m.changes.WithLabelValues(string(lake.ChangeRestated)).Set(float64(sum.Restated))
+	m.changes.WithLabelValues(string(lake.ChangeRetracted)).Set(float64(sum.Retracted))
+	m.changes.WithLabelValues(string(lake.ChangeCompleteness)).Set(float64(sum.Completeness))
+	m.restated.Set(sum.RestatedAbs.Approximate())
+}
+
+// addChanges adds b's counts and restated money to a.
+func addChanges(a, b *lake.ChangeSummary) {
+	a.New += b.New
+	a.Restated += b.Restated
+	a.Retracted += b.Retracted
+	a.Completeness += b.Completeness
+	if sum, ok := a.RestatedAbs.Add(b.RestatedAbs); ok {
+		a.RestatedAbs = sum
+	}
+}
+
+// setQuarantine says what quarantine held back at a checkpoint.
+func (m *metrics) setQuarantine(counts map[billing.TenantID][]lake.QuarantineCount) {
+	records, money := int64(0), billing.Money{}
+	for _, list := range counts {
+		for i := range list {
+			records += list[i].Records
+			if sum, ok := money.Add(list[i].Readable); ok {
+				money = sum
+			}
+		}
+	}
+	m.quarantine.Set(float64(records))
+	m.held.Set(money.Approximate())
+}
+
+// setShelf says what the lake holds after a run.
+func (m *metrics) setShelf(s *shelf) {
+	m.lateDays.WithLabelValues(lateUnreleased).Set(float64(s.unreleased))
+	m.lateDays.WithLabelValues(lateBehind).Set(float64(s.behind))
+	m.lateness.Set(s.worst.Seconds())
+	m.covered.Set(seconds(s.covered))
+	m.days.WithLabelValues(dayComplete).Set(float64(s.complete))
+	m.days.WithLabelValues(dayIncomplete).Set(float64(s.incomplete))
+	m.days.WithLabelValues(reasonNoEvents).Set(float64(s.noEvents))
+	m.holds.Set(float64(s.holds))
+	m.releases.Set(float64(s.releases))
+	m.bytes.Set(float64(s.bytes))
+	m.newest.Set(float64(s.newest))
+}
+
+// seconds is a moment as metrics have it; 0: none.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1e3
 }

@@ -32,7 +32,7 @@ type Deps struct {
 type Publisher struct {
 	cfg     Config
 	deps    Deps
-	metrics *metrics
+	metrics *metrics // nil: nobody asks
 }
 
 // New makes a publisher. The configuration must be valid.
@@ -46,10 +46,11 @@ func New(cfg Config, deps Deps) *Publisher {
 	if deps.Progress == nil {
 		deps.Progress = func(billing.TenantID, int64, int64) {}
 	}
-	if deps.Metrics == nil {
-		deps.Metrics = prometheus.NewRegistry()
+	p := &Publisher{cfg: cfg, deps: deps}
+	if deps.Metrics != nil {
+		p.metrics = newMetrics(deps.Metrics)
 	}
-	return &Publisher{cfg: cfg, deps: deps, metrics: newMetrics(deps.Metrics)}
+	return p
 }
 
 // Outcome says what a run came to for one tenant.
@@ -123,7 +124,7 @@ func (p *Publisher) Backfill(ctx context.Context, w Window, repair bool) (Report
 
 func (p *Publisher) run(ctx context.Context, w *Window, repair bool) (report Report, err error) {
 	started := p.deps.Now()
-	defer func() { p.metrics.finish(p.deps.Now().Sub(started), err) }()
+	defer func() { p.measure(started, &report, err) }()
 	checkpoint, in, err := p.input(ctx)
 	if err != nil {
 		return Report{AsOf: in.asOf, Behind: in.behind}, err
@@ -138,6 +139,13 @@ func (p *Publisher) run(ctx context.Context, w *Window, repair bool) (report Rep
 		if in.expected, err = readExpectations(p.cfg.ExpectAccounts); err != nil {
 			return report, err
 		}
+	}
+	if p.metrics != nil {
+		counts, err := in.quarantine()
+		if err != nil {
+			return report, err
+		}
+		p.metrics.setQuarantine(counts)
 	}
 	tenants, err := p.tenants(checkpoint)
 	if err != nil {
@@ -162,11 +170,25 @@ func (p *Publisher) run(ctx context.Context, w *Window, repair bool) (report Rep
 		} else {
 			tr = p.publishTenant(ctx, in, t, w, repair)
 		}
-		p.metrics.tenant(&tr)
 		report.Tenants = append(report.Tenants, tr)
 	}
 	slices.SortFunc(report.Tenants, func(a, b TenantReport) int { return cmp.Compare(a.Tenant, b.Tenant) })
 	return report, report.Err()
+}
+
+// measure sets the metrics after a run. What cannot be read of the lake is no fault of the run.
+func (p *Publisher) measure(started time.Time, r *Report, err error) {
+	if p.metrics == nil {
+		return
+	}
+	now := p.deps.Now()
+	p.metrics.finish(now, now.Sub(started), r, err)
+	s, err := p.survey(r)
+	if err != nil {
+		p.deps.Log.Warn("measure the lake", "error", err)
+		return
+	}
+	p.metrics.setShelf(s)
 }
 
 // tenants are those to publish: the named ones, or all that the state or the
