@@ -22,6 +22,7 @@ demo: ## a week of events, a release, a late correction, a second release
 test: ## all tests that need no other server (a C compiler for the DuckDB ones)
 	@test "$$(go env CGO_ENABLED)" = 1 || echo "no C compiler: the tests that read releases with DuckDB are left out; install gcc or clang to run them"
 	go test ./...
+	cd test/deploy && go test ./...
 
 .PHONY: race
 race: ## the short tests under the race detector
@@ -63,6 +64,10 @@ recipes: ## the README's recipes (DuckDB, pyarrow, pandas, polars, Spark) on the
 sbom: ## the bill of materials (CycloneDX), into bin/sbom.cdx.json
 	@mkdir -p bin
 	go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION) mod -json -licenses -std -type application -noserial -notimestamp -output bin/sbom.cdx.json .
+
+.PHONY: deploy-check
+deploy-check: ## the commands of deploy/ (systemd, Airflow, Dagster) with the real programs, and its manifests against their schemas (needs Python 3)
+	test/deploy/check
 
 .PHONY: clean
 clean: ## remove bin/ and .cache/
