@@ -1,6 +1,7 @@
 package lake
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -205,4 +206,27 @@ func figures(s *Series) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// TestManifestIsRefusedInAnyOtherText changes each byte of a manifest.
+func TestManifestIsRefusedInAnyOtherText(t *testing.T) {
+	l, _ := memLake()
+	s := l.Tenant("acme")
+	lock(t, s)
+	publishDays(t, s, "7", "2025-01-01")
+	name := s.fs.PathJoin(s.Dir(1), manifestName)
+	text, err := readFile(s.fs, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range text {
+		changed := bytes.Clone(text)
+		changed[i] ^= 1
+		if err := replaceFile(s.fs, name+".tmp", name, changed); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := s.Manifest(1); !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrFormat) {
+			t.Fatalf("byte %d is %q instead of %q: %v, %v", i, changed[i], text[i], m, err)
+		}
+	}
 }
