@@ -77,10 +77,7 @@ func (g *rowGroups) emit(n int) error {
 func (g *rowGroups) pass(rows int) error {
 	group := g.pending[:rows]
 	for i := range group {
-		if r := &group[i]; r.recordTime >= 0 {
-			r.recordTime *= 1000 // from milliseconds
-			r.RecordTime = &r.recordTime
-		}
+		group[i].point()
 	}
 	if err := g.write(group); err != nil {
 		return err

@@ -20,19 +20,22 @@ type eventRecord struct {
 	Event      string  `parquet:"event_id"`
 	Account    string  `parquet:"account_id,dict"`
 	Service    string  `parquet:"service_name,dict"`
-	Region     string  `parquet:"region,optional,dict"`
-	Pricing    string  `parquet:"pricing_model,optional,dict"`
-	Category   string  `parquet:"charge_category,optional,dict"`
-	Period     string  `parquet:"billing_period,optional,dict"`
+	Region     *string `parquet:"region,optional,dict"`
+	Pricing    *string `parquet:"pricing_model,optional,dict"`
+	Category   *string `parquet:"charge_category,optional,dict"`
+	Period     *string `parquet:"billing_period,optional,dict"`
 	Cost       decimal `parquet:"cost_usd,decimal(18:38)"`
 	IngestedAt int64   `parquet:"ingested_at,timestamp(microsecond)"`
 	Topic      string  `parquet:"source_topic,dict"`
 	Partition  int32   `parquet:"source_partition"`
 	Offset     int64   `parquet:"source_offset"`
 	RecordTime *int64  `parquet:"record_timestamp,optional,timestamp(microsecond)"`
-	Attributes string  `parquet:"attributes,optional"`
+	Attributes *string `parquet:"attributes,optional"`
 
-	recordTime int64 // where RecordTime points
+	// Where the pointers point. parquet-go v0.32.0 writes nulls of optional columns that are no pointers as
+	// values, where as many values as nulls come before them.
+	region, pricing, category, period, attributes string
+	recordTime                                    int64
 }
 
 type serviceDayRecord struct {
@@ -59,7 +62,7 @@ type changeRecord struct {
 	Account string   `parquet:"account_id,dict"`
 	Day     int32    `parquet:"usage_date,date"`
 	Kind    string   `parquet:"kind,dict"`
-	Reasons string   `parquet:"reasons,optional,dict"`
+	Reasons *string  `parquet:"reasons,optional,dict"`
 	Old     *decimal `parquet:"old_total_usd,optional,decimal(18:38)"`
 	New     *decimal `parquet:"new_total_usd,optional,decimal(18:38)"`
 	Delta   decimal  `parquet:"delta_usd,decimal(18:38)"`
@@ -143,9 +146,27 @@ func (r *eventRecord) set(row *EventRow) {
 	e := &row.Event
 	*r = eventRecord{
 		Tenant: string(e.Tenant), Event: string(e.ID), Account: string(e.Account), Service: string(e.Service),
-		Region: string(e.Region), Pricing: string(e.PricingModel), Category: string(e.Category), Period: string(e.Period),
+		region: string(e.Region), pricing: string(e.PricingModel), category: string(e.Category), period: string(e.Period),
 		Cost: decimalOf(e.Cost), IngestedAt: int64(e.Version.IngestedAt) / 1000, Topic: row.Topic,
 		Partition: e.Version.Source.Partition, Offset: e.Version.Source.Offset,
-		Attributes: e.Attributes, recordTime: e.Version.Source.RecordTime,
+		attributes: e.Attributes, recordTime: e.Version.Source.RecordTime,
 	}
+}
+
+// point makes the optional columns point to what they hold; the record must not move afterwards.
+func (r *eventRecord) point() {
+	r.Region, r.Pricing, r.Category = optionalText(&r.region), optionalText(&r.pricing), optionalText(&r.category)
+	r.Period, r.Attributes = optionalText(&r.period), optionalText(&r.attributes)
+	if r.recordTime >= 0 {
+		r.recordTime *= 1000 // from milliseconds
+		r.RecordTime = &r.recordTime
+	}
+}
+
+// optionalText is s, nil for an empty one.
+func optionalText(s *string) *string {
+	if *s == "" {
+		return nil
+	}
+	return s
 }

@@ -121,9 +121,10 @@ func (b *Build) WriteChanges(rows []ChangeRow) (File, error) {
 			if err := t.add(r.Delta); err != nil {
 				return err
 			}
+			reasons := strings.Join(r.Reasons, ",")
 			records[i] = changeRecord{
 				Tenant: string(r.Tenant), Account: string(r.Account), Day: int32(r.Day), Kind: string(r.Kind),
-				Reasons: strings.Join(r.Reasons, ","), Old: optional(r.Old, r.HasOld), New: optional(r.New, r.HasNew),
+				Reasons: optionalText(&reasons), Old: optional(r.Old, r.HasOld), New: optional(r.New, r.HasNew),
 				Delta: decimalOf(r.Delta),
 			}
 		}
