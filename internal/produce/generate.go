@@ -11,6 +11,7 @@ import (
 const (
 	RandomIDs IDForm = "uuid4"
 	TimeIDs   IDForm = "uuid7"
+	ULIDs     IDForm = "ulid"
 )
 
 // IDForm is the form of synthetic event ids.
@@ -27,7 +28,7 @@ type GeneratorConfig struct {
 	From       string  `help:"First usage day." default:"2025-01-01" placeholder:"DAY" group:"Synthetic load:"`
 	Days       int     `help:"Number of usage days that --count records cover." default:"7" placeholder:"N" group:"Synthetic load:"`
 	EventBytes int     `name:"event-bytes" help:"Size of an event in bytes; it is never cut below what its fields take." default:"300" placeholder:"BYTES" group:"Synthetic load:"`
-	IDs        IDForm  `name:"ids" help:"Event ids: uuid4 (random) or uuid7 (growing with time)." default:"uuid4" placeholder:"FORM" group:"Synthetic load:"`
+	IDs        IDForm  `name:"ids" help:"Event ids: uuid4 (random), uuid7 or ulid (growing with time)." default:"uuid4" placeholder:"FORM" group:"Synthetic load:"`
 	Late       float64 `help:"Share of events that come two to seven days after their usage day." default:"0.01" placeholder:"SHARE" group:"Synthetic load:"`
 	Corrected  float64 `help:"Share of records that give an earlier event another cost." default:"0.01" placeholder:"SHARE" group:"Synthetic load:"`
 	Moved      float64 `help:"Share of records that move an earlier event to another day or account." default:"0.002" placeholder:"SHARE" group:"Synthetic load:"`
@@ -63,8 +64,8 @@ func (c *GeneratorConfig) Validate() error {
 	if c.EventBytes < 0 || c.EventBytes > MaxRecordBytes-64 {
 		fault("--event-bytes must be 0 to %d", MaxRecordBytes-64)
 	}
-	if c.IDs != RandomIDs && c.IDs != TimeIDs {
-		fault("--ids: %q is not one of uuid4, uuid7", string(c.IDs))
+	if c.IDs != RandomIDs && c.IDs != TimeIDs && c.IDs != ULIDs {
+		fault("--ids: %q is not one of uuid4, uuid7, ulid", string(c.IDs))
 	}
 	sum := 0.0
 	for _, s := range []struct {

@@ -186,10 +186,13 @@ func (g *Generator) earlier(i int64) int64 {
 // at is the moment record i is made at.
 func (g *Generator) at(i int64) time.Time { return g.start.Add(time.Duration(i) * g.step) }
 
-// appendID appends the event's UUID: random (version 4), or beginning with the
-// moment of its first record (version 7).
+// appendID appends the event's id: a random UUID (version 4), or a UUID (version 7) or
+// ULID that begins with the moment of its first record.
 func (g *Generator) appendID(b []byte, own randomness, first time.Time) []byte {
 	hi, lo := own.bits(saltID), own.bits(saltID+1)
+	if g.config.IDs == ULIDs {
+		return appendULID(b, uint64(first.UnixMilli())<<16|hi&0xffff, lo)
+	}
 	version := uint64(4)
 	if g.config.IDs == TimeIDs {
 		version = 7
@@ -206,6 +209,16 @@ func (g *Generator) appendID(b []byte, own randomness, first time.Time) []byte {
 	for _, part := range [][]byte{raw[4:6], raw[6:8], raw[8:10], raw[10:]} {
 		b = append(b, '-')
 		b = hex.AppendEncode(b, part)
+	}
+	return b
+}
+
+// appendULID appends 128 bits in Crockford's base 32: 26 characters, the first of two bits.
+func appendULID(b []byte, hi, lo uint64) []byte {
+	const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	for shift := 125; shift >= 0; shift -= 5 {
+		// The bits of hi|lo from shift on; a shift by 64 or more gives 0.
+		b = append(b, digits[(hi>>max(shift-64, 0)<<max(64-shift, 0)|lo>>shift)&31])
 	}
 	return b
 }

@@ -116,7 +116,8 @@ func TestGeneratorShares(t *testing.T) {
 }
 
 func TestGeneratorIDs(t *testing.T) {
-	for _, form := range []IDForm{RandomIDs, TimeIDs} {
+	const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	for _, form := range []IDForm{RandomIDs, TimeIDs, ULIDs} {
 		c := testGenerator(1_000)
 		c.IDs, c.Late, c.Corrected, c.Moved, c.Duplicate, c.Broken = form, 0, 0, 0, 0, 0
 		g := NewGenerator(c)
@@ -125,10 +126,18 @@ func TestGeneratorIDs(t *testing.T) {
 		for i := range c.Count {
 			key, _ := g.Record(i)
 			id := string(key)
-			if len(id) != 36 || id[14] != form[4] || !strings.ContainsRune("89ab", rune(id[19])) {
+			if form == ULIDs {
+				moment := int64(0)
+				for _, c := range id[:min(10, len(id))] {
+					moment = moment<<5 | int64(strings.IndexRune(crockford, c))
+				}
+				if len(id) != 26 || strings.Trim(id, crockford) != "" || moment != g.at(i).UnixMilli() {
+					t.Fatalf("%s is no %s of %s", id, form, g.at(i))
+				}
+			} else if len(id) != 36 || id[14] != form[4] || !strings.ContainsRune("89ab", rune(id[19])) {
 				t.Fatalf("%s is no %s", id, form)
 			}
-			if form == TimeIDs && id <= previous {
+			if form != RandomIDs && id <= previous {
 				t.Fatalf("%s follows %s", id, previous)
 			}
 			previous = id
@@ -172,7 +181,7 @@ func TestRate(t *testing.T) {
 
 // BenchmarkGenerator makes events without pushing them.
 func BenchmarkGenerator(b *testing.B) {
-	for _, form := range []IDForm{RandomIDs, TimeIDs} {
+	for _, form := range []IDForm{RandomIDs, TimeIDs, ULIDs} {
 		b.Run(fmt.Sprintf("ids=%s", form), func(b *testing.B) {
 			c := GeneratorConfig{
 				Count: 5_000_000, Seed: 1, Tenants: 1, Accounts: 2_000, From: "2025-01-01", Days: 90, EventBytes: 300, IDs: form,
