@@ -14,7 +14,7 @@ import (
 	"daybook/internal/state"
 )
 
-// The sizes of the benchmarks; `make bench` raises them.
+// The sizes of the benchmarks; `make bench` raises the last.
 var (
 	benchDays     = flag.Int("bench.days", 9, "days of BenchmarkCorrections (90 for the target)")
 	benchAccounts = flag.Int("bench.accounts", 200, "accounts of BenchmarkCorrections (2000 for the target)")
