@@ -17,16 +17,16 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 	}
 	w := s.beginLocked(entryBatch, len(b.Records))
 	w.bulk = len(b.Records) >= s.o.BulkRecords
-	delivered := make(map[PartitionID]int64, len(b.Advances))
+	partitions := make(map[PartitionID]*taken, len(b.Advances))
 	for i := range b.Advances {
 		a := &b.Advances[i]
-		if _, twice := delivered[a.Partition]; twice {
+		if partitions[a.Partition] != nil {
 			return Applied{}, fmt.Errorf("%w: partition %d of topic %d twice in a batch", ErrPosition, a.Partition.Partition, a.Partition.Topic)
 		}
 		if err := w.advance(a); err != nil {
 			return Applied{}, err
 		}
-		delivered[a.Partition] = a.Delivered
+		partitions[a.Partition] = &taken{advance: a, position: w.positions[a.Partition]}
 	}
 	for _, c := range b.CaughtUp {
 		p := w.position(c.Partition)
@@ -36,25 +36,29 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 		p.CaughtUpAt = c.At.UTC()
 	}
 	applied := Applied{Reasons: map[billing.Reason]int64{}}
-	bounds := make(map[PartitionID]*Advance, len(b.Advances))
-	for i := range b.Advances {
-		bounds[b.Advances[i].Partition] = &b.Advances[i]
-	}
+	var sights [lookahead]sight
+	var of *taken // the partition of the record before, mostly of this one too
 	for i := range b.Records {
+		if i%lookahead == 0 {
+			w.lookAhead(b.Records[i:min(i+lookahead, len(b.Records))], &sights)
+		}
 		r := &b.Records[i]
 		src := r.source()
 		id := partitionOf(src)
-		if a := bounds[id]; a == nil || src.Offset < a.From || src.Offset >= a.Next {
+		if of == nil || of.advance.Partition != id {
+			of = partitions[id]
+		}
+		if of == nil || src.Offset < of.advance.From || src.Offset >= of.advance.Next {
 			return Applied{}, fmt.Errorf("%w: record %d of partition %d of topic %d is outside of its batch", ErrPosition, src.Offset, id.Partition, id.Topic)
 		}
-		delivered[id]--
+		of.records++
 		outcome := billing.Quarantined
 		if r.Rejection != nil {
 			w.rejected(r, src)
 			applied.Reasons[r.Rejection.Reason]++
 		} else {
 			var err error
-			if outcome, err = w.event(&r.Event); err != nil {
+			if outcome, err = w.event(&r.Event, sights[i%lookahead]); err != nil {
 				return Applied{}, err
 			}
 			if r.Rounded {
@@ -62,10 +66,10 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 			}
 		}
 		w.outcomes[outcome]++
-		w.positions[id].Outcomes[outcome]++
+		of.position.Outcomes[outcome]++
 	}
-	for id, n := range delivered {
-		if n != 0 {
+	for id, of := range partitions {
+		if n := of.advance.Delivered - of.records; n != 0 {
 			return Applied{}, fmt.Errorf("%w: partition %d of topic %d: %d records more delivered than in the batch", ErrPosition, id.Partition, id.Topic, n)
 		}
 	}
@@ -75,6 +79,13 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 	}
 	done.Reasons, done.Rounded = applied.Reasons, applied.Rounded
 	return done, nil
+}
+
+// taken is what a batch takes from one partition.
+type taken struct {
+	advance  *Advance
+	position *Position
+	records  int64
 }
 
 // source is the record's place in the log.

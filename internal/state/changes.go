@@ -1,6 +1,10 @@
 package state
 
-import "github.com/cockroachdb/pebble/v2"
+import (
+	"math"
+
+	"github.com/cockroachdb/pebble/v2"
+)
 
 // changes collects the rows of one atomic write. Each key comes at most once.
 // A row is begun, its key and value appended to b, and put.
@@ -11,24 +15,44 @@ type changes struct {
 	val  int // where its value begins
 }
 
+// rowChange is small, because the rows of a big write are visited in the order of their keys.
 type rowChange struct {
-	key, value, end int
-	remove          bool
+	at         int    // of the key in changes.b; the value follows
+	key, value uint32 // bytes
 }
 
+// removed in place of a value's length: the row is deleted.
+const removed = math.MaxUint32
+
 func (c *changes) reset() { c.b, c.rows = c.b[:0], c.rows[:0] }
+
+// key is a row's key.
+func (c *changes) key(row int32) []byte {
+	r := &c.rows[row]
+	return c.b[r.at : r.at+int(r.key)]
+}
+
+// row is a row's key, its value, and whether it is deleted.
+func (c *changes) row(row int32) (key, value []byte, remove bool) {
+	r := &c.rows[row]
+	end := r.at + int(r.key)
+	if r.value == removed {
+		return c.b[r.at:end], nil, true
+	}
+	return c.b[r.at:end], c.b[end : end+int(r.value)], false
+}
 
 func (c *changes) begin() { c.at = len(c.b) }
 func (c *changes) value() { c.val = len(c.b) }
 
 // put ends a row that is set.
 func (c *changes) put() {
-	c.rows = append(c.rows, rowChange{key: c.at, value: c.val, end: len(c.b)})
+	c.rows = append(c.rows, rowChange{c.at, uint32(c.val - c.at), uint32(len(c.b) - c.val)})
 }
 
 // remove ends a row, of which only the key was appended, that is deleted.
 func (c *changes) remove() {
-	c.rows = append(c.rows, rowChange{key: c.at, value: len(c.b), end: len(c.b), remove: true})
+	c.rows = append(c.rows, rowChange{c.at, uint32(len(c.b) - c.at), removed})
 }
 
 func (c *changes) set(key, value []byte) {
@@ -47,12 +71,13 @@ func (c *changes) drop(key []byte) {
 
 // fill moves the rows into a batch.
 func (c *changes) fill(batch *pebble.Batch) error {
-	for _, r := range c.rows {
+	for i := range c.rows {
+		key, value, remove := c.row(int32(i))
 		var err error
-		if r.remove {
-			err = batch.Delete(c.b[r.key:r.value], nil)
+		if remove {
+			err = batch.Delete(key, nil)
 		} else {
-			err = batch.Set(c.b[r.key:r.value], c.b[r.value:r.end], nil)
+			err = batch.Set(key, value, nil)
 		}
 		if err != nil {
 			return err

@@ -60,7 +60,7 @@ func (s *Store) Retry(rules billing.Rules, d Decision, judge func(q *Quarantined
 		}
 		h.gone = true
 		w.totals.quarantined--
-		outcome, err := w.event(&rec.Event)
+		outcome, err := w.event(&rec.Event, w.look(rec.Event.Tenant, rec.Event.ID))
 		if err != nil {
 			return Applied{}, err
 		}

@@ -26,8 +26,6 @@ type keyWord struct {
 	row  int32
 }
 
-func (c *changes) key(row int32) []byte { return c.b[c.rows[row].key:c.rows[row].value] }
-
 // sortFrom sorts rows whose keys agree in their first depth bytes.
 func (c *changes) sortFrom(words []keyWord, depth int) {
 	const few = 16

@@ -50,6 +50,7 @@ type Store struct {
 		positions map[PartitionID]*Position
 		tenants   map[billing.TenantID]bool
 		decisions uint64 // number of the last one
+		slots     slots  // of the write in hand
 		changes   changes
 	}
 }

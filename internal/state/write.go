@@ -30,21 +30,10 @@ type write struct {
 	identity  *Identity                 // when changed
 	decisions []Decision
 
-	slots      []slot
-	index      map[xxh3.Uint128]int32 // hash of the locator key → slot
-	key        []byte                 // scratch
+	slots      *slots
+	key        []byte // scratch
 	dirty      map[billing.AccountDay]dedup.Change
 	quarantine map[place]*held
-}
-
-// slot is one event that the write touches: its winner before and after.
-type slot struct {
-	tenant    billing.TenantID
-	id        billing.EventID
-	prev, cur dedup.Winner
-	had, has  bool
-	changed   bool
-	event     *billing.Event // the content of cur, if this write brought it
 }
 
 // place is where a record is in the log.
@@ -65,6 +54,7 @@ type held struct {
 
 // beginLocked starts a write. The apply lock is held until finish, or until it is dropped.
 func (s *Store) beginLocked(kind entryKind, events int) *write {
+	s.mu.slots.reset(events)
 	return &write{
 		s:          s,
 		kind:       kind,
@@ -73,8 +63,7 @@ func (s *Store) beginLocked(kind entryKind, events int) *write {
 		totals:     s.mu.journal.totals,
 		positions:  map[PartitionID]*Position{},
 		tenants:    map[billing.TenantID]bool{},
-		slots:      make([]slot, 0, events),
-		index:      make(map[xxh3.Uint128]int32, events),
+		slots:      &s.mu.slots,
 		dirty:      map[billing.AccountDay]dedup.Change{},
 		quarantine: map[place]*held{},
 	}
@@ -102,35 +91,62 @@ func (w *write) seen(t billing.TenantID) {
 
 // slot finds the event's slot, or makes one with the winner that the store holds.
 func (w *write) slot(t billing.TenantID, id billing.EventID) (*slot, error) {
-	w.key = appendLocatorKey(w.key[:0], t, id)
-	hash := xxh3.Hash128(w.key)
-	h := hash
-	for {
-		i, ok := w.index[h]
-		if !ok {
-			break
-		}
-		if sl := &w.slots[i]; sl.id == id && sl.tenant == t {
-			return sl, nil
-		}
-		h.Lo++ // another event with the same hash
+	return w.slotAt(w.look(t, id), t, id)
+}
+
+// slotAt is slot for an event of which it is known whether the store may have it. Of several
+// versions of an event, the first asks.
+func (w *write) slotAt(at sight, t billing.TenantID, id billing.EventID) (*slot, error) {
+	if sl := w.slots.find(at.hash, t, id); sl != nil {
+		return sl, nil
 	}
 	var winner dedup.Winner
 	var had bool
-	if w.s.filter.add(hash) {
+	if at.maybe {
 		var err error
+		w.key = appendLocatorKey(w.key[:0], t, id)
 		if winner, had, err = w.s.view.winner(w.key); err != nil {
 			return nil, err
 		}
 	}
-	w.index[h] = int32(len(w.slots))
-	w.slots = append(w.slots, slot{tenant: t, id: id, prev: winner, cur: winner, had: had, has: had})
-	return &w.slots[len(w.slots)-1], nil
+	return w.slots.add(at.hash, t, id, winner, had), nil
+}
+
+// lookahead is of how many records the filter is asked at once: its answers lie far apart in
+// memory, and are waited for together.
+const lookahead = 512
+
+// sight is what is known of a record's event before it is looked for.
+type sight struct {
+	hash  xxh3.Uint128
+	maybe bool // the store may have it, or an earlier record of this write brought it
+}
+
+// look is what is known of one event.
+func (w *write) look(t billing.TenantID, id billing.EventID) sight {
+	w.key = appendLocatorKey(w.key[:0], t, id)
+	hash := xxh3.Hash128(w.key)
+	return sight{hash, w.s.filter.add(hash)}
+}
+
+// lookAhead fills in what is known of records' events, and adds them to the filter.
+func (w *write) lookAhead(records []Record, out *[lookahead]sight) {
+	for i := range records {
+		if e := &records[i].Event; records[i].Rejection == nil {
+			w.key = appendLocatorKey(w.key[:0], e.Tenant, e.ID)
+			out[i].hash = xxh3.Hash128(w.key)
+		}
+	}
+	for i := range records {
+		if records[i].Rejection == nil {
+			out[i].maybe = w.s.filter.add(out[i].hash)
+		}
+	}
 }
 
 // event applies one version.
-func (w *write) event(e *billing.Event) (billing.Outcome, error) {
-	sl, err := w.slot(e.Tenant, e.ID)
+func (w *write) event(e *billing.Event, at sight) (billing.Outcome, error) {
+	sl, err := w.slotAt(at, e.Tenant, e.ID)
 	if err != nil {
 		return 0, err
 	}
@@ -200,8 +216,8 @@ func (w *write) held(src billing.Source) (*held, error) {
 // overtaken. Done once, with the final winners, it does not depend on the
 // order within the write.
 func (w *write) supersede() error {
-	for i := range w.slots {
-		sl := &w.slots[i]
+	for i := range w.slots.all {
+		sl := &w.slots.all[i]
 		if !sl.changed {
 			continue
 		}
@@ -262,8 +278,8 @@ func (w *write) finish() (Applied, error) {
 	}
 	c := &s.mu.changes
 	c.reset()
-	for i := range w.slots {
-		if sl := &w.slots[i]; sl.changed {
+	for i := range w.slots.all {
+		if sl := &w.slots.all[i]; sl.changed {
 			w.encodeEvent(c, sl)
 		}
 	}
