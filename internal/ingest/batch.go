@@ -22,6 +22,7 @@ const minDecodeShare = 256
 
 // batch is one write being gathered. It is reused.
 type batch struct {
+	limit    int // records that make it full
 	records  []state.Record
 	advances []state.Advance
 	index    map[state.PartitionID]int // into advances
@@ -38,8 +39,8 @@ type hole struct {
 	From, Next int64
 }
 
-// newBatch makes an empty batch.
-func newBatch() *batch { return &batch{index: map[state.PartitionID]int{}} }
+// newBatch makes an empty batch, which limit records fill.
+func newBatch(limit int) *batch { return &batch{limit: limit, index: map[state.PartitionID]int{}} }
 
 // empty reports whether nothing would be written.
 func (b *batch) empty() bool { return len(b.advances) == 0 }
@@ -114,13 +115,18 @@ func (b *batch) add(ds decoders, t state.Topic, p *kgo.FetchPartition, next int6
 	return a.Next
 }
 
-// grow makes b.records n long; the new ones are zero.
+// grow makes b.records n long; the new ones are zero. A batch that is not small is given all the
+// memory it may need at once: records are large to move.
 func (b *batch) grow(n int) {
 	if n <= cap(b.records) {
 		b.records = b.records[:n]
 		return
 	}
-	records := make([]state.Record, n, max(n, 2*cap(b.records)))
+	room := 2 * cap(b.records)
+	if n > pollRecords {
+		room = max(room, b.limit+pollRecords)
+	}
+	records := make([]state.Record, n, max(n, room))
 	copy(records, b.records)
 	b.records = records
 }

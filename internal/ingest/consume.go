@@ -51,8 +51,8 @@ func (g *Ingester) consume(ctx context.Context) error {
 		listings: make(chan *listing), wake: make(chan struct{}, 1), written: make(chan struct{}),
 		next: map[state.PartitionID]int64{},
 	}
-	s.free <- newBatch()
-	s.free <- newBatch()
+	s.free <- newBatch(g.cfg.BatchRecords)
+	s.free <- newBatch(g.cfg.BatchRecords)
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return s.gather(ctx) })
 	work.Go(func() error { return s.apply(l) })
