@@ -40,13 +40,19 @@ func (s *Store) commitTables(c *changes) error {
 	return nil
 }
 
-// awaitCompaction waits while L0 is deep.
+// awaitCompaction waits while L0 is deep. The metrics move while it does.
 func (s *Store) awaitCompaction() {
-	started := s.o.Now()
-	for s.db.Metrics().Levels[0].Sublevels >= deepL0 {
+	for at := s.o.Now(); ; {
+		depth := s.db.Metrics().Levels[0].Sublevels
+		s.metrics.depth.Set(float64(depth))
+		now := s.o.Now()
+		s.metrics.compactionWait.Add(max(now.Sub(at), 0).Seconds())
+		if depth < deepL0 {
+			return
+		}
+		at = now
 		time.Sleep(5 * time.Millisecond)
 	}
-	s.metrics.compactionWait.Add(s.o.Now().Sub(started).Seconds())
 }
 
 func (s *Store) writeTables(c *changes) (paths []string, err error) {
