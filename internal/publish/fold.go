@@ -21,9 +21,14 @@ type folded struct {
 
 // eventsOf is a part of a day's winners that also ends with ctx.
 func eventsOf(ctx context.Context, r *state.Reader, t billing.TenantID, d billing.Day, from, to billing.AccountID) iter.Seq2[*billing.Event, error] {
+	return within(ctx, r.Events(t, d, from, to))
+}
+
+// within are events that also end with ctx.
+func within(ctx context.Context, events iter.Seq2[*billing.Event, error]) iter.Seq2[*billing.Event, error] {
 	return func(yield func(*billing.Event, error) bool) {
 		n := 0
-		for e, err := range r.Events(t, d, from, to) {
+		for e, err := range events {
 			if n++; n%cancelEvery == 0 && err == nil {
 				err = ctx.Err()
 			}
@@ -65,7 +70,11 @@ func foldRange(ctx context.Context, out []folded, fold *rollup.Fold, r *state.Re
 			fold.Reset()
 		}
 	}
-	for e, err := range eventsOf(ctx, r, t, d, from, to) {
+	events := r.Events
+	if fold.NoDigest {
+		events = r.Costs
+	}
+	for e, err := range within(ctx, events(t, d, from, to)) {
 		if err != nil {
 			return nil, fmt.Errorf("read events of %s: %w", d, err)
 		}

@@ -154,14 +154,7 @@ func (r *Reader) Covered(t billing.TenantID) (seq Sequence, err error) {
 // next step; its strings stay valid.
 func (r *Reader) Events(t billing.TenantID, d billing.Day, from, to billing.AccountID) iter.Seq2[*billing.Event, error] {
 	return func(yield func(*billing.Event, error) bool) {
-		day := appendDayKey(nil, spaceRecord, t, d)
-		low, high := appendKeyString(day[:len(day):len(day)], string(from)), after(day)
-		if to != "" {
-			high = appendKeyString(day[:len(day):len(day)], string(to))
-		}
-		if from == "" {
-			low = day
-		}
+		low, high, _ := recordRange(t, d, from, to)
 		var e billing.Event
 		var words texts
 		err := r.records(low, high, func(key, value []byte) error {
