@@ -92,9 +92,9 @@ func (o *Options) pebble(readOnly bool) *pebble.Options {
 		Cache:                       pebble.NewCache(o.CacheBytes),
 		MemTableSize:                o.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       20,
-		LBaseMaxBytes:               64 << 20,
+		LBaseMaxBytes:               256 << 20,
 		MaxOpenFiles:                1000,
 		FormatMajorVersion:          pebble.FormatNewest,
 		Comparer:                    pebble.DefaultComparer,
@@ -106,7 +106,10 @@ func (o *Options) pebble(readOnly bool) *pebble.Options {
 		p.EventListener = &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}}
 	}
 	p.EnsureDefaults()
+	// What is at rest is packed well, what compactions still move is packed fast.
+	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionGood })
 	for i := range p.Levels {
+		p.Levels[i].BlockSize = 8 << 10
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		p.Levels[i].FilterType = pebble.TableFilter
 	}
