@@ -11,7 +11,6 @@ type metrics struct {
 	checkpoints    prometheus.Histogram
 	tables         prometheus.Counter
 	compactionWait prometheus.Counter
-	depth          prometheus.Gauge
 	sequence       prometheus.Gauge
 	unfolded       prometheus.Gauge
 }
@@ -31,8 +30,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "daybook_state_tables_total", Help: "Tables written for big batches and taken over."}),
 		compactionWait: f.NewCounter(prometheus.CounterOpts{
 			Name: "daybook_state_compaction_wait_seconds_total", Help: "Time that big batches waited for compactions."}),
-		depth: f.NewGauge(prometheus.GaugeOpts{
-			Name: "daybook_state_l0_sublevels", Help: "Overlapping layers of young tables, at the last big batch; at 12 big batches wait for compactions."}),
 		sequence: f.NewGauge(prometheus.GaugeOpts{
 			Name: "daybook_state_sequence", Help: "Sequence of the newest journal entry."}),
 		unfolded: f.NewGauge(prometheus.GaugeOpts{

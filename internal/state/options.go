@@ -92,13 +92,14 @@ func (o *Options) pebble(readOnly bool) *pebble.Options {
 		Cache:                       pebble.NewCache(o.CacheBytes),
 		MemTableSize:                o.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       8,
-		L0StopWritesThreshold:       20,
-		LBaseMaxBytes:               256 << 20,
-		MaxOpenFiles:                1000,
-		FormatMajorVersion:          pebble.FormatNewest,
-		Comparer:                    pebble.DefaultComparer,
-		Logger:                      logger{log: o.Logger, fatal: o.Fatal},
+		// Not more: with 8, twelve layers of small tables were seen that Pebble saw no need to compact.
+		L0CompactionThreshold: 4,
+		L0StopWritesThreshold: 20,
+		LBaseMaxBytes:         256 << 20,
+		MaxOpenFiles:          1000,
+		FormatMajorVersion:    pebble.FormatNewest,
+		Comparer:              pebble.DefaultComparer,
+		Logger:                logger{log: o.Logger, fatal: o.Fatal},
 	}
 	if readOnly {
 		p.ErrorIfNotExists = true

@@ -37,7 +37,7 @@ func (s *storage) close() {
 }
 
 var (
-	storageSublevels = describe("l0_sublevels", "Sublevels of level 0: sorted runs that a look-up may have to read. Writes stop at 20.")
+	storageSublevels = describe("l0_sublevels", "Sublevels of level 0: sorted runs that a look-up may have to read. Big batches wait at 12, all writes at 20.")
 	storageDebt      = describe("compaction_debt_bytes", "Bytes still to compact until the database is in its best shape.")
 	storageFailures  = describe("background_errors_total", "Errors of flushes and compactions, which are retried.")
 	storageUp        = describe("accepts_writes", "1 while the storage takes writes; 0 while it is full, stalled or slow.")

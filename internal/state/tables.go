@@ -25,6 +25,13 @@ var tableEnds = [...]byte{spaceLocator, spaceRecord, spaceMarker, 0xff}
 // holds an Ingest back, and reads would become slower without bound.
 const deepL0 = 12
 
+// How often L0 is looked at while it is deep, and how many looks in a row that
+// see no compaction mean that none will come.
+const (
+	lookEvery = 5 * time.Millisecond
+	idleLooks = 10
+)
+
 // commitTables makes the collected rows durable by way of tables. An error
 // is returned only while nothing was handed over.
 func (s *Store) commitTables(c *changes) error {
@@ -40,18 +47,24 @@ func (s *Store) commitTables(c *changes) error {
 	return nil
 }
 
-// awaitCompaction waits while L0 is deep. The metrics move while it does.
+// awaitCompaction waits while L0 is deep and compactions mend that. The metrics
+// move while it does. Where Pebble sees nothing to compact, nothing is waited for.
 func (s *Store) awaitCompaction() {
+	idle := 0
 	for at := s.o.Now(); ; {
-		depth := s.db.Metrics().Levels[0].Sublevels
-		s.metrics.depth.Set(float64(depth))
 		now := s.o.Now()
 		s.metrics.compactionWait.Add(max(now.Sub(at), 0).Seconds())
-		if depth < deepL0 {
+		m := s.db.Metrics()
+		if m.Levels[0].Sublevels < deepL0 {
+			return
+		}
+		if m.Compact.NumInProgress > 0 {
+			idle = 0
+		} else if idle++; idle > idleLooks {
 			return
 		}
 		at = now
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(lookEvery)
 	}
 }
 
