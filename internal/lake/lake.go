@@ -15,7 +15,7 @@ import (
 // What a tenant's directory holds.
 const (
 	releasesDir  = "releases"    // NNNNNN/, one directory a release
-	manifestsDir = "manifests"   // NNNNNN.json, of every release ever made, kept for good
+	manifestsDir = "manifests"   // NNNNNN.json, of every release ever made, kept for good; of pruned ones NNNNNN.json.gz
 	tmpDir       = "tmp"         // what is being written
 	asideDir     = "aside"       // releases that were never current and failed their hashes
 	prunedDir    = "pruned"      // NNNNNN, pruned releases that are being removed

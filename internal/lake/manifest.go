@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"daybook/internal/billing"
@@ -179,6 +180,11 @@ func (s *Series) readManifest(name string, n int) (*Manifest, error) {
 	data, err := readFile(s.fs, name)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
+	}
+	if strings.HasSuffix(name, archivedSuffix) {
+		if data, err = inflate(data); err != nil {
+			return nil, fmt.Errorf("read manifest of release %d: %w: %w", n, ErrDamaged, err)
+		}
 	}
 	var head struct {
 		Format int `json:"format"`

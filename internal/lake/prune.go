@@ -111,7 +111,7 @@ func (s *Series) remove(releases []int) error {
 			return fmt.Errorf("prune release %d: %w", n, err)
 		}
 	}
-	return s.emptyDir(prunedDir)
+	return errors.Join(s.archiveManifests(), s.emptyDir(prunedDir))
 }
 
 // renameAway moves release n to pruned/; its manifest stays.

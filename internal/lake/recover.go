@@ -74,7 +74,7 @@ func (s *Series) setAside(n int) (string, error) {
 			return "", fmt.Errorf("set release %d aside: %w", n, err)
 		}
 		// Its number is free again, so its manifest must not stand for it.
-		if err := s.fs.Remove(s.path(manifestsDir, number(n)+".json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.fs.Remove(s.path(manifestsDir, number(n)+keptSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("set release %d aside: %w", n, err)
 		}
 		for _, dir := range []string{asideDir, releasesDir, manifestsDir} {
@@ -119,7 +119,7 @@ func (s *Series) keepManifest(n int) error {
 	if err := s.fs.MkdirAll(s.path(manifestsDir), dirMode); err != nil {
 		return err
 	}
-	from, to := s.fs.PathJoin(s.Dir(n), manifestName), s.path(manifestsDir, number(n)+".json")
+	from, to := s.fs.PathJoin(s.Dir(n), manifestName), s.path(manifestsDir, number(n)+keptSuffix)
 	if err := s.fs.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -87,7 +87,10 @@ func (s *Series) Current() (*Manifest, error) {
 func (s *Series) Manifest(n int) (*Manifest, error) {
 	m, err := s.readManifest(s.fs.PathJoin(s.Dir(n), manifestName), n)
 	if errors.Is(err, fs.ErrNotExist) {
-		m, err = s.readManifest(s.path(manifestsDir, number(n)+".json"), n)
+		m, err = s.readManifest(s.path(manifestsDir, number(n)+keptSuffix), n)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		m, err = s.readManifest(s.path(manifestsDir, number(n)+archivedSuffix), n)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("release %d of tenant %s: %w", n, s.tenant, ErrNoRelease)
@@ -118,7 +121,11 @@ func (s *Series) List() ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	ever, err := s.numbers(manifestsDir, ".json")
+	ever, err := s.numbers(manifestsDir, keptSuffix)
+	if err != nil {
+		return nil, err
+	}
+	archived, err := s.numbers(manifestsDir, archivedSuffix)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +141,7 @@ func (s *Series) List() ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := slices.Concat(present, ever)
+	all := slices.Concat(present, ever, archived)
 	slices.Sort(all)
 	var entries []Entry
 	for _, n := range slices.Compact(all) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"daybook/internal/billing"
 	"daybook/internal/lake"
 )
 
@@ -108,30 +109,29 @@ func (t *tenantRun) restyled() (bool, error) {
 	return false, nil
 }
 
-// accounts are those with an account-day in the release. The released
-// dimension tells them, and the computed days add theirs. Only when an
-// account-day was retracted, the days that were not computed are read as well:
-// an account stays while any day has it.
+// accounts are those with an account-day in the release: those of the released
+// dimension and of the computed days, without the ones that have no day left.
 func (t *tenantRun) accounts(results []*dayResult) (map[string]struct{}, error) {
 	accounts := map[string]struct{}{}
-	retracted := false
+	gone := map[billing.AccountID]struct{}{}
+	for _, r := range results {
+		for i := range r.changes {
+			if r.changes[i].Kind == lake.ChangeRetracted {
+				gone[r.changes[i].Account] = struct{}{}
+			}
+		}
+	}
 	for _, r := range results {
 		for _, a := range r.accounts {
 			accounts[string(a)] = struct{}{}
-		}
-		for i := range r.changes {
-			retracted = retracted || r.changes[i].Kind == lake.ChangeRetracted
+			delete(gone, a)
 		}
 	}
-	if !retracted {
-		released, err := t.released(lake.DimAccount)
-		if err != nil {
-			return nil, err
+	// A retracted account may be on days that were not computed. Most are on the newest of them.
+	for _, r := range slices.Backward(results) {
+		if len(gone) == 0 {
+			break
 		}
-		addAll(accounts, released.keys)
-		return accounts, nil
-	}
-	for _, r := range results {
 		if r.accounts != nil || r.entry.AccountDays == 0 {
 			continue
 		}
@@ -140,7 +140,16 @@ func (t *tenantRun) accounts(results []*dayResult) (map[string]struct{}, error) 
 			return nil, fmt.Errorf("read released account-days of %s: %w", r.day, err)
 		}
 		for i := range rows {
-			accounts[string(rows[i].Account)] = struct{}{}
+			delete(gone, rows[i].Account)
+		}
+	}
+	released, err := t.released(lake.DimAccount)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range released.keys {
+		if _, ok := gone[billing.AccountID(k)]; !ok {
+			accounts[k] = struct{}{}
 		}
 	}
 	return accounts, nil

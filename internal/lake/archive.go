@@ -1,0 +1,75 @@
+package lake
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+)
+
+// How the manifests that are kept for good are named, after the number.
+const (
+	keptSuffix     = ".json"
+	archivedSuffix = ".json.gz" // of a pruned release
+)
+
+// archiveManifests compresses the kept manifests of pruned releases. A manifest lists every file of its release,
+// so uncompressed ones would in time outgrow what they describe.
+func (s *Series) archiveManifests() error {
+	present, err := s.present()
+	if err != nil {
+		return err
+	}
+	kept, err := s.numbers(manifestsDir, keptSuffix)
+	if err != nil {
+		return err
+	}
+	archived := false
+	for _, n := range kept {
+		if len(present) == 0 || n >= present[len(present)-1] || slices.Contains(present, n) {
+			continue
+		}
+		if err := s.archiveManifest(n); err != nil {
+			return fmt.Errorf("archive manifest of release %d: %w", n, err)
+		}
+		archived = true
+	}
+	if !archived {
+		return nil
+	}
+	return syncDir(s.fs, s.path(manifestsDir))
+}
+
+// archiveManifest puts a compressed copy in the place of a kept manifest. A crash leaves one of them, or both.
+func (s *Series) archiveManifest(n int) error {
+	from, to := s.path(manifestsDir, number(n)+keptSuffix), s.path(manifestsDir, number(n)+archivedSuffix)
+	data, err := readFile(s.fs, from)
+	if err != nil {
+		return err
+	}
+	var small bytes.Buffer
+	w := gzip.NewWriter(&small)
+	_, err = w.Write(data)
+	if err = errors.Join(err, w.Close()); err != nil {
+		return err
+	}
+	if err := replaceFile(s.fs, s.path(tmpDir, number(n)+archivedSuffix), to, small.Bytes()); err != nil {
+		return err
+	}
+	if err := s.fs.Remove(from); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// inflate undoes what archiveManifest did.
+func inflate(data []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}

@@ -1,0 +1,138 @@
+package publish
+
+import (
+	"fmt"
+	"path"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
+)
+
+// countingFS counts what a lake asks of its file system, by operation.
+type countingFS struct {
+	vfs.FS
+	under lake.FS
+
+	mu struct {
+		sync.Mutex
+		counts map[string]int
+	}
+}
+
+func newCountingFS() *countingFS {
+	c := &countingFS{under: lake.Mem(vfs.NewMem())}
+	c.reset()
+	c.FS = errorfs.Wrap(c.under, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		word, ok := map[errorfs.OpKind]string{
+			errorfs.OpCreate: "create", errorfs.OpLink: "link", errorfs.OpMkdirAll: "mkdir", errorfs.OpOpen: "open",
+			errorfs.OpOpenDir: "opendir", errorfs.OpRemove: "remove", errorfs.OpRemoveAll: "removeall",
+			errorfs.OpRename: "rename", errorfs.OpStat: "stat", errorfs.OpList: "list",
+		}[op.Kind]
+		if ok {
+			c.note(word)
+		}
+		return nil
+	}))
+	return c
+}
+
+func (c *countingFS) note(word string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.counts[word]++
+}
+
+func (c *countingFS) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.counts = map[string]int{}
+}
+
+func (c *countingFS) Symlink(target, name string) error { return c.under.Symlink(target, name) }
+
+func (c *countingFS) Readlink(name string) (string, error) { return c.under.Readlink(name) }
+
+func (c *countingFS) RenameNew(oldname, newname string) error {
+	return c.under.RenameNew(oldname, newname)
+}
+
+// night is what one nightly run came to.
+type night struct {
+	counts      map[string]int
+	files       int
+	written     int
+	directories int // of the release
+}
+
+// nightAfter runs one night of a tenant that has so many days released: a new day is due, and one of the days
+// before it was corrected.
+func nightAfter(t *testing.T, days int) night {
+	t.Helper()
+	fs := newCountingFS()
+	w := newWorldOn(t, fs, "/lake")
+	first := billing.DayOf(w.now) - billing.Day(days) // the last of them was yesterday
+	feed := func(i int, cost string) {
+		d := first + billing.Day(i)
+		w.push(event(fmt.Sprintf("a-%d", i), "a", "compute", d.String(), cost, 1), event(fmt.Sprintf("b-%d", i), "b", "storage", d.String(), cost, 1))
+	}
+	for i := range days {
+		feed(i, "1.5")
+	}
+	w.caughtUp()
+	w.publish()
+
+	feed(days, "2.5")
+	w.push(event(fmt.Sprintf("a-%d", days-3), "a", "compute", first.String(), "3", 2)) // moves to the first day
+	w.now = w.now.AddDate(0, 0, 1)
+	w.caughtUp()
+	fs.reset()
+	if r := w.publish(); r.Days != 3 || r.Changes.New != 2 || r.Changes.Restated != 1 || r.Changes.Retracted != 1 {
+		t.Fatalf("%d days recomputed, changes %+v", r.Days, r.Changes)
+	}
+	m := w.current()
+	n := night{counts: fs.mu.counts, files: len(m.Files)}
+	directories := map[string]bool{}
+	for _, f := range m.Files {
+		if f.WrittenBy == m.Release {
+			n.written++
+		}
+		for dir := path.Dir(f.Path); !directories[dir]; dir = path.Dir(dir) {
+			directories[dir] = true
+		}
+	}
+	n.directories = len(directories)
+	return n
+}
+
+// TestNightCostsWhatChanged bounds what a nightly run asks of the file system. Only what a release is made of may
+// grow with the days that the tenant has: a look, a link, and a directory that is made and synced. Files written
+// and files read are those of the days that changed.
+func TestNightCostsWhatChanged(t *testing.T) {
+	short, long := nightAfter(t, 20), nightAfter(t, 80)
+	t.Logf("after 20 days %+v", short)
+	t.Logf("after 80 days %+v", long)
+	if short.written != long.written || short.written == 0 {
+		t.Errorf("%d files written after 20 days, %d after 80", short.written, long.written)
+	}
+	for op, n := range long.counts {
+		grown, files, directories := n-short.counts[op], long.files-short.files, long.directories-short.directories
+		bound := 0
+		switch op {
+		case "link", "stat":
+			bound = files
+		case "mkdir", "opendir":
+			bound = directories
+		}
+		if grown != bound {
+			t.Errorf("%s: %d after 20 days, %d after 80: want %d more (%d files, %d directories)", op, short.counts[op], n, bound, files, directories)
+		}
+	}
+	if long.counts["link"] != long.files-long.written+1 { // and the manifest's second name
+		t.Errorf("%d links for %d files of which %d were written", long.counts["link"], long.files, long.written)
+	}
+}
