@@ -114,6 +114,7 @@ type Manifest struct {
 	RulesDigest    string           `json:"rules_digest"`    // of the state's rules, for all tenants
 	Rules          *billing.Rules   `json:"rules,omitempty"` // as they are for this tenant
 	Topics         []Topic          `json:"topics,omitempty"`
+	Attributes     string           `json:"attributes,omitempty"` // fields published in that column: all (or absent), none, or names
 	Input          []InputPosition  `json:"input"`
 	Backfill       *Window          `json:"backfill,omitempty"` // the window, where the release is a backfill
 	Days           []DayEntry       `json:"days"`

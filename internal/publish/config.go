@@ -20,6 +20,7 @@ type Config struct {
 	AllowEmptyDays  bool               `help:"Let days without any event stand between days with events." env:"DAYBOOK_ALLOW_EMPTY_DAYS"`
 	Dimensions      string             `help:"Directory with the tenants' own dimension files, TENANT/dim_account.csv and the like. What has no file there stays as it was released." placeholder:"DIR" env:"DAYBOOK_DIMENSIONS"`
 	ExpectAccounts  string             `help:"CSV file of accounts that should send something every day (account_id; optionally tenant_id, from, to): a due day without gets a row that is not complete. Without this flag the expectations stay as released; a file with nothing but its header ends them." placeholder:"FILE" env:"DAYBOOK_EXPECT_ACCOUNTS"`
+	Attributes      Attributes         `help:"Which of the fields that Daybook does not model are published in the column attributes: all, none, or names with commas between them. A change needs a backfill of all released days." default:"all" placeholder:"all|none|LIST" env:"DAYBOOK_ATTRIBUTES"`
 	Workers         int                `help:"Days worked on at once." default:"2" env:"DAYBOOK_PUBLISH_WORKERS"`
 	RowsPerFile     int64              `help:"Rows of normalized_billing_events in a file before a day is split by account." default:"1048576" hidden:""`
 	Poll            time.Duration      `help:"How often to look again while waiting." default:"2s" hidden:""`

@@ -31,17 +31,18 @@ type dayResult struct {
 // dayBuilder computes and writes days. It is safe for concurrent use on
 // different days.
 type dayBuilder struct {
-	reader   *state.Reader
-	series   *lake.Series
-	build    *lake.Build
-	prev     *lake.Manifest
-	tenant   billing.TenantID
-	asOf     time.Time
-	head     uint64
-	cutBy    int64
-	negative bool // negative totals are allowed
-	topics   map[billing.TopicOrdinal]state.Topic
-	keep     bool // the covered sequences of days that are linked whole (a backfill)
+	reader     *state.Reader
+	series     *lake.Series
+	build      *lake.Build
+	prev       *lake.Manifest
+	tenant     billing.TenantID
+	asOf       time.Time
+	head       uint64
+	cutBy      int64
+	negative   bool // negative totals are allowed
+	topics     map[billing.TopicOrdinal]state.Topic
+	attributes Attributes
+	keep       bool // the covered sequences of days that are linked whole (a backfill)
 }
 
 // link takes over a day to which nothing happened.

@@ -189,6 +189,10 @@ func (b *dayBuilder) writeCut(ctx context.Context, d billing.Day, part int, cut 
 				}
 				facts.note(e)
 				row.Event, row.Topic = *e, b.topics[e.Version.Source.Topic].Name
+				if row.Event.Attributes, err = b.attributes.of(e); err != nil {
+					yield(nil, err)
+					return
+				}
 				if !yield(&row, nil) {
 					return
 				}

@@ -48,6 +48,9 @@ func (p *Publisher) Rollback(_ context.Context, tenant billing.TenantID, n int, 
 	if err := s.Verify(target, nil); err != nil {
 		return nil, fmt.Errorf("verify release %d: %w", n, err)
 	}
+	if err := sameAttributes(current, target); err != nil {
+		return nil, err
+	}
 	changes, err := rollbackChanges(s, current, target)
 	if err != nil {
 		return nil, err
@@ -92,6 +95,20 @@ func present(s *lake.Series, tenant billing.TenantID, n int) error {
 		return fmt.Errorf("release %d of tenant %s: %w: it is pruned", n, tenant, lake.ErrNoRelease)
 	}
 	return nil
+}
+
+// sameAttributes refuses to publish again what was taken out since target.
+func sameAttributes(current, target *lake.Manifest) error {
+	now, err := attributesOf(current)
+	if err != nil {
+		return err
+	}
+	then, err := attributesOf(target)
+	if err != nil || now.String() == then.String() {
+		return err
+	}
+	return fmt.Errorf("%w: release %d was published with --attributes %s, the newest with %s: a rollback would publish what is not to be published any more; `publisher backfill` makes the numbers anew",
+		ErrUsage, target.Release, then, now)
 }
 
 // rollBack publishes target's content after current.

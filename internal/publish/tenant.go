@@ -137,6 +137,9 @@ func (t *tenantRun) open() error {
 	if t.in.asOf.Before(t.prev.AsOf) {
 		return fmt.Errorf("%w: %s, release %d is as of %s", ErrAsOf, t.in.asOf.Format(time.RFC3339), t.prev.Release, t.prev.AsOf.UTC().Format(time.RFC3339))
 	}
+	if err := t.checkAttributes(); err != nil {
+		return err
+	}
 	highest, err := t.highestInput()
 	if err != nil {
 		return err
@@ -257,7 +260,7 @@ func (t *tenantRun) days(ctx context.Context, build *lake.Build, w *work) ([]*da
 		reader: t.in.reader, series: t.series, build: build, prev: t.prev, tenant: t.tenant,
 		asOf: t.in.asOf, head: uint64(t.in.head.Sequence), cutBy: t.cfg.RowsPerFile,
 		negative: t.in.identity.Rules.NegativeFor(t.tenant) != billing.RejectNegative,
-		topics:   t.in.topics, keep: t.window != nil,
+		topics:   t.in.topics, keep: t.window != nil, attributes: t.cfg.Attributes,
 	}
 	results := make([]*dayResult, len(w.days))
 	var done struct {
@@ -304,8 +307,8 @@ func (t *tenantRun) manifest(number int) *lake.Manifest {
 		Tenant: t.tenant, Release: number, AsOf: t.in.asOf, Cutoff: t.cfg.Cutoff.String(),
 		Database: string(t.in.identity.Database), Cluster: t.in.identity.Cluster,
 		Covered: uint64(t.in.head.Sequence), JournalDigest: hex.EncodeToString(t.in.head.Digest[:]),
-		RulesDigest: hexDigest(t.in.identity.Rules.Digest()),
-		Input:       t.in.inputPositions(),
+		RulesDigest: hexDigest(t.in.identity.Rules.Digest()), Attributes: t.cfg.Attributes.String(),
+		Input: t.in.inputPositions(),
 	}
 	if t.prev != nil {
 		m.Previous = t.prev.Release

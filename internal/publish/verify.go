@@ -78,6 +78,8 @@ type verifier struct {
 	series *lake.Series
 	m      *lake.Manifest
 	v      *Verification
+	// attributes are those that the release publishes.
+	attributes Attributes
 }
 
 func (v *verifier) verify(ctx context.Context) error {
@@ -85,6 +87,10 @@ func (v *verifier) verify(ctx context.Context) error {
 		return err
 	}
 	if err := v.in.notBehind(v.m); err != nil {
+		return err
+	}
+	var err error
+	if v.attributes, err = attributesOf(v.m); err != nil {
 		return err
 	}
 	planner := planner{in: v.in, tenant: v.v.Tenant, cutoff: v.p.cfg.Cutoff, prev: v.m}
@@ -181,11 +187,18 @@ func (v *verifier) events(ctx context.Context, w *dayWork) error {
 				}
 			}
 			same := more && winner.ID == e.ID && winner.Account == e.Account
+			published := *e
+			if same {
+				published = *winner
+				if published.Attributes, err = v.attributes.of(winner); err != nil {
+					return err
+				}
+			}
 			switch {
 			case dirty(e.Account):
 			case !same:
 				v.differ(fmt.Sprintf("event %q of account %q on %s is not in the state", e.ID, e.Account, w.day))
-			case e.Digest() != winner.Digest():
+			case e.Digest() != published.Digest():
 				v.differ(fmt.Sprintf("event %q of account %q on %s has another content in the state", e.ID, e.Account, w.day))
 			default:
 				v.v.Events++
