@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"daybook/internal/cli"
@@ -25,6 +26,9 @@ func (k *checkCommand) Run(c *cli.Context) error {
 		faults, err = r.Check(progress.Set)
 		return err
 	})
+	if errors.Is(err, state.ErrDamaged) {
+		return cli.Exit(cli.ExitGate, err)
+	}
 	if err != nil {
 		return exit(err)
 	}

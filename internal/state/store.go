@@ -259,7 +259,7 @@ func readError(err error) error {
 
 // damaged is the refusal of a file that is gone or not what was written.
 func damaged(err error) error {
-	return fmt.Errorf("%w: %w; remedy: ingest rebuild", ErrDamaged, err)
+	return fmt.Errorf("%w: %w; remedy: ingest rebuild, or a backup in its place", ErrDamaged, err)
 }
 
 // load reads what the store keeps in memory.
