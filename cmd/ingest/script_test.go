@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 			"trim":    trim,
 			"drop":    drop,
 			"create":  create,
-			"stop":    stop,
+			"halt":    halt,
 		},
 		Setup: func(e *testscript.Env) error {
 			w := &world{}
@@ -123,8 +123,8 @@ func create(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// stop sends SIGTERM to the programs in the background and waits for them.
-func stop(ts *testscript.TestScript, _ bool, _ []string) {
+// halt sends SIGTERM to the programs in the background. (testscript's own stop ends the script.)
+func halt(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, cmd := range ts.BackgroundCmds() {
 		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
 	}

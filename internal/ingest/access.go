@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"daybook/internal/control"
 	"daybook/internal/state"
@@ -86,6 +87,18 @@ func Decide(ctx context.Context, dir string, d state.Decision, deps Deps) (uint6
 	}
 	n, err := store.Decide(d)
 	return n, errors.Join(err, store.Close())
+}
+
+// openSoon opens a state for an ingest. A command that reads it, and a publisher that copies it, hold it for a
+// moment only: that is waited for, a second at most.
+func openSoon(dir string, o state.Options) (*state.Store, error) {
+	for pause := 10 * time.Millisecond; ; pause *= 2 {
+		store, err := state.Open(dir, o)
+		if !errors.Is(err, state.ErrLocked) || pause > time.Second {
+			return store, err
+		}
+		time.Sleep(pause)
+	}
 }
 
 // stopped opens a state for work that a running ingest cannot do for others.

@@ -92,7 +92,7 @@ func New(cfg Config, rules RulesConfig, opts RunOptions, deps Deps) (*Ingester, 
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	store, err := state.Open(cfg.State, deps.State)
+	store, err := openSoon(cfg.State, deps.State)
 	if err != nil {
 		return nil, err
 	}
