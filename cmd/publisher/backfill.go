@@ -28,5 +28,5 @@ func (b *backfillCommand) Run(c *cli.Context) error {
 	}
 	report, err := p.Backfill(c, publish.Window{From: b.From.Day, To: b.To.Day}, b.Repair)
 	done()
-	return finish(c, report, explain(err, &b.stateFlags), b.JSON)
+	return finish(c, report, explain(err), b.JSON)
 }

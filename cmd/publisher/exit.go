@@ -58,10 +58,10 @@ func isWrapped(err error) bool {
 }
 
 // explain adds the remedy to errors that a user can do something about.
-func explain(err error, f *stateFlags) error {
+func explain(err error) error {
 	switch {
 	case errors.Is(err, state.ErrNotFound):
-		return fmt.Errorf("%s: %w: name the state with --state, or make one with `ingest init`", f.State, err)
+		return fmt.Errorf("%w, or name another directory with --state", err)
 	case errors.Is(err, state.ErrLocked):
 		return fmt.Errorf("%w: another process has it; is an ingest starting, or another publisher at work?", err)
 	case errors.Is(err, control.ErrForbidden):

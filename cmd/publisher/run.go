@@ -26,7 +26,7 @@ func (r *runCommand) Run(c *cli.Context) error {
 	}
 	report, err := p.Run(c)
 	done()
-	return finish(c, report, explain(err, &r.stateFlags), r.JSON)
+	return finish(c, report, explain(err), r.JSON)
 }
 
 // newPublisher wires a publisher to a state, a lake and the terminal. done ends the progress and leaves the metrics.

@@ -33,7 +33,7 @@ func (v *verifyCommand) Run(c *cli.Context) error {
 	}
 	all, err := p.Verify(c)
 	done()
-	err = exit(explain(err, &v.stateFlags))
+	err = exit(explain(err))
 	results := []verifyResult{}
 	for _, one := range all {
 		r := verifyResult{Verification: one, ExitCode: gravest(one.Err)}

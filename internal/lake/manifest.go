@@ -194,7 +194,7 @@ func (s *Series) readManifest(name string, n int) (*Manifest, error) {
 		return nil, fmt.Errorf("read manifest of release %d: %w: %w", n, ErrDamaged, err)
 	}
 	if head.Format != ManifestFormat {
-		return nil, fmt.Errorf("read manifest of release %d: %w %d; this is Daybook for version %d", n, ErrFormat, head.Format, ManifestFormat)
+		return nil, fmt.Errorf("read manifest of release %d: %w %d, this is Daybook for version %d: use the version that wrote it, or a newer one", n, ErrFormat, head.Format, ManifestFormat)
 	}
 	if !sealed(data) {
 		return nil, fmt.Errorf("read manifest of release %d: %w: its text is not what was written", n, ErrDamaged)

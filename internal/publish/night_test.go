@@ -3,6 +3,7 @@ package publish
 import (
 	"fmt"
 	"path"
+	"strings"
 	"sync"
 	"testing"
 
@@ -134,5 +135,32 @@ func TestNightCostsWhatChanged(t *testing.T) {
 	}
 	if long.counts["link"] != long.files-long.written+1 { // and the manifest's second name
 		t.Errorf("%d links for %d files of which %d were written", long.counts["link"], long.files, long.written)
+	}
+}
+
+// A tenant that lost its last event, and then its releases, does not come back with an empty one.
+func TestTenantThatLeft(t *testing.T) {
+	fs := lake.Mem(vfs.NewMem())
+	w := newWorldOn(t, fs, "/lake")
+	w.week()
+	w.publish()
+	var deletes []string
+	for _, r := range w.log[0] {
+		id, _, _ := strings.Cut(strings.TrimPrefix(string(r.Value), `{"event_id":"`), `"`)
+		deletes = append(deletes, deletion(id, 2))
+	}
+	w.push(deletes...)
+	w.caughtUp()
+	if r := w.publish(); r.Changes.Retracted != 14 {
+		t.Fatalf("changes %+v", r.Changes)
+	}
+	w.check(fs.RemoveAll("/lake/default"))
+	report, err := w.publisher().Run(t.Context())
+	w.check(err)
+	if len(report.Tenants) != 0 {
+		t.Errorf("published %+v", report.Tenants)
+	}
+	if names, err := fs.List("/lake"); err != nil || len(names) != 0 {
+		t.Errorf("the lake has %v, %v", names, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
+	"daybook/internal/state"
 )
 
 // Deps is what a publisher works with.
@@ -205,15 +206,47 @@ func (p *Publisher) tenants(c *Checkpoint) ([]billing.TenantID, error) {
 	all = append(all, inLake...)
 	slices.Sort(all)
 	all = slices.Compact(all)
+	for i := len(all) - 1; i >= 0; i-- {
+		if slices.Contains(inLake, all[i]) {
+			continue
+		}
+		// A tenant whose events were deleted and whose releases were removed does not come back.
+		if has, err := holds(c.Reader, all[i]); err != nil {
+			return nil, err
+		} else if !has {
+			all = slices.Delete(all, i, i+1)
+		}
+	}
 	if len(p.cfg.Tenants) == 0 {
 		return all, nil
 	}
 	for _, t := range p.cfg.Tenants {
 		if !slices.Contains(all, t) {
-			return nil, fmt.Errorf("%w: tenant %q is neither in the state nor in the lake", ErrUsage, t)
+			return nil, fmt.Errorf("%w: tenant %q has neither an event in the state nor a release in the lake", ErrUsage, t)
 		}
 	}
 	return p.cfg.Tenants, nil
+}
+
+// holds reports whether the state has anything of a tenant that a release would show.
+func holds(r *state.Reader, t billing.TenantID) (bool, error) {
+	for _, err := range r.Withheld(t) {
+		return err == nil, err
+	}
+	last := AllDays.From
+	for m, err := range r.Markers(t, AllDays.From, AllDays.To) {
+		if err != nil {
+			return false, fmt.Errorf("read markers: %w", err)
+		}
+		if m.AccountDay.Day == last {
+			continue
+		}
+		last = m.AccountDay.Day
+		for _, err := range r.Events(t, last, "", "") {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // AllDays is the window of every day.
