@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"daybook/internal/billing"
 	"daybook/internal/state"
@@ -22,10 +23,25 @@ type Client struct{ http *http.Client }
 // Client does what a Handler does, by asking one.
 var _ Handler = (*Client)(nil)
 
+// How long an ingest may take to answer. A live one has what live asks for in memory; the rest waits for its disk.
+const (
+	liveTimeout   = 10 * time.Second
+	answerTimeout = 5 * time.Minute
+)
+
 // Dial connects to the ingest that runs on the state directory dir. It returns
-// ErrNotRunning when none does, ErrForbidden when it is another user's.
+// ErrNotRunning when none does, ErrForbidden when it is another user's, and
+// ErrSilent when it does not answer.
 func Dial(ctx context.Context, dir string) (*Client, error) {
-	return Connect(ctx, func(ctx context.Context) (net.Conn, error) { return dial(ctx, dir) })
+	c, err := Connect(ctx, func(ctx context.Context) (net.Conn, error) { return dial(ctx, dir) })
+	if err != nil {
+		return nil, err
+	}
+	// The kernel takes connections for a process that is stopped: only an answer shows that it lives.
+	if _, err := c.Live(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
 }
 
 // Connect is Dial by way of connections that dial makes.
@@ -76,6 +92,8 @@ func (c *Client) Decide(ctx context.Context, d state.Decision) (uint64, error) {
 // Live is Handler's.
 func (c *Client) Live(ctx context.Context) (Live, error) {
 	var l Live
+	ctx, cancel := context.WithTimeoutCause(ctx, liveTimeout, ErrSilent)
+	defer cancel()
 	err := c.ask(ctx, http.MethodGet, "live", nil, &l)
 	return l, err
 }
@@ -88,7 +106,14 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 }
 
 // ask sends one request and reads its answer into v, unless v is nil.
-func (c *Client) ask(ctx context.Context, method, path string, body, v any) error {
+func (c *Client) ask(ctx context.Context, method, path string, body, v any) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, ErrSilent)
+	defer cancel()
+	defer func() {
+		if err != nil && errors.Is(context.Cause(ctx), ErrSilent) {
+			err = fmt.Errorf("%w: look at its process, its log and its disk (asked for %s)", ErrSilent, path)
+		}
+	}()
 	var sent io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
