@@ -54,6 +54,7 @@ func Main(name, help string, grammar any, args []string, stdout, stderr io.Write
 		}
 	}()
 
+	narrowUmask()
 	var shared sharedFlags
 	var parser *kong.Kong
 	parser, err := kong.New(grammar,
@@ -141,6 +142,10 @@ func newLogger(w io.Writer, format, level string) *slog.Logger {
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey && len(groups) == 0 && a.Value.Kind() == slog.KindTime {
 				a.Value = slog.TimeValue(a.Value.Time().UTC())
+			}
+			// Some errors have pages of stack trace in them, which slog would print.
+			if err, ok := a.Value.Any().(error); ok {
+				a.Value = slog.StringValue(oneLine(err.Error()))
 			}
 			return a
 		},
