@@ -76,6 +76,16 @@ func (h *health) listener(fatal func(error)) *pebble.EventListener {
 	}
 }
 
+// failing is why the storage does not take writes; nil while it does.
+func (h *health) failing() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.mu.background == nil {
+		return nil
+	}
+	return fmt.Errorf("storage does not take writes: %w", h.mu.background)
+}
+
 // err is nil while the storage takes writes.
 func (h *health) err() error {
 	h.mu.Lock()

@@ -186,6 +186,9 @@ func Open(dir string, o Options) (_ *Store, err error) {
 			err = errors.Join(err, s.release())
 		}
 	}()
+	if err := hasRoom(sub, o.FS); err != nil {
+		return nil, err
+	}
 	if err := checkFirst(sub, o, s.lock); err != nil {
 		return nil, err
 	}
@@ -198,6 +201,9 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	p.Lock = s.lock
 	p.ErrorIfNotExists = true
 	p.EventListener = s.health.listener(o.Fatal)
+	if o.FS == vfs.Default {
+		p.WithFSDefaults() // which watches for operations that hang; the listener hears of them
+	}
 	if s.db, err = pebble.Open(sub, p); err != nil {
 		return nil, openError(err)
 	}
@@ -238,6 +244,29 @@ func checkFirst(sub string, o Options, lock *pebble.Lock) error {
 	}
 	_, _, err = view{db}.verify()
 	return errors.Join(err, db.Close())
+}
+
+// hasRoom refuses to open a database where what is in its log cannot be written out as
+// tables: Pebble would try for ever, without a word.
+func hasRoom(sub string, fs vfs.FS) error {
+	disk, err := fs.GetDiskUsage(sub)
+	if err != nil {
+		return nil // a file system that does not tell
+	}
+	names, err := fs.List(sub)
+	if err != nil {
+		return fmt.Errorf("open state: %w", err)
+	}
+	need := uint64(1 << 20)
+	for _, name := range names {
+		if info, err := fs.Stat(filepath.Join(sub, name)); err == nil && strings.HasSuffix(name, ".log") {
+			need += uint64(info.Size())
+		}
+	}
+	if disk.AvailBytes >= need {
+		return nil
+	}
+	return fmt.Errorf("open state: %w: %d bytes are free on the disk of %s, %d are needed; free some space", syscall.ENOSPC, disk.AvailBytes, sub, need)
 }
 
 // openError says of what Pebble could not open whether it is damage: it is, unless the
