@@ -27,7 +27,7 @@ func withPrograms(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	binaries = dir
-	build := exec.Command("go", "build", "-o", dir, "daybook/cmd/ingest", "daybook/cmd/publisher")
+	build := exec.Command("go", "build", "-o", dir, "daybook/cmd/ingest", "daybook/cmd/publisher", "daybook/cmd/produce")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
 		return 1

@@ -87,7 +87,7 @@ func TestAttributesChangeAtOnce(t *testing.T) {
 		t.Fatalf("a backfill of a part: %v", err)
 	}
 	w.now = w.now.Add(time.Hour)
-	report, err := w.publisher().Backfill(context.Background(), AllDays, false)
+	report, err := w.publisher().Backfill(context.Background(), Window{From: day("2025-01-01"), To: day("2025-01-31")}, false)
 	w.check(err)
 	if c := report.Tenants[0].Changes; c != (lake.ChangeSummary{}) {
 		t.Errorf("changes %+v", c)
