@@ -54,7 +54,7 @@ func (f *followCommand) Run(c *cli.Context) error {
 		defer end()
 		p.Follow(running, func(report publish.Report, err error) {
 			state := ""
-			if err := finish(c, report, explain(err, &f.stateFlags), false); err != nil {
+			if err := finish(c, report, explain(err), false); err != nil {
 				c.Log.Error("publish", "error", err, "exit_code", cli.ExitCode(err))
 				state = "the last run failed: " + err.Error()
 			}

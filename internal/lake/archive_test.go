@@ -31,8 +31,8 @@ func TestPrunedManifestsAreCompressed(t *testing.T) {
 	if err := s.keepManifest(1); err != nil {
 		t.Fatal(err)
 	}
-	if pruned, err := s.Prune(Retention{Keep: 1}, false); err != nil || len(pruned) != 2 {
-		t.Fatalf("pruned %v, %v", pruned, err)
+	if pruned, err := s.Prune(Retention{Keep: 1}, false); err != nil || len(pruned.Removed) != 2 {
+		t.Fatalf("pruned %+v, %v", pruned, err)
 	}
 	for n := 1; n <= 3; n++ {
 		m, err := s.Manifest(n)
