@@ -149,12 +149,12 @@ func prepared(t *testing.T, prepare func(p place)) place {
 		prepare(p)
 	}
 	p.run(t, "ingest", "init")
-	p.push(t, week)
+	p.produce(t, week)
 	p.run(t, "ingest", "run", "--until-caught-up")
 	return p
 }
 
-func (p place) push(t *testing.T, lines string) {
+func (p place) produce(t *testing.T, lines string) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "events.jsonl")
 	if err := os.WriteFile(name, []byte(lines), 0o600); err != nil {
@@ -212,7 +212,7 @@ func TestFullDiskUnderTheLake(t *testing.T) {
 	p := prepared(t, func(p place) { smallDisk(t, p.lake, "4m") })
 	p.run(t, "publisher", "run")
 	before := p.run(t, "publisher", "path")
-	p.push(t, `{"tenant_id":"acme","event_id":"e1","account_id":"a1","service_name":"compute","usage_date":"2025-01-02","cost_usd":"11","ingested_at":"2025-01-05T01:00:00Z"}`+"\n")
+	p.produce(t, `{"tenant_id":"acme","event_id":"e1","account_id":"a1","service_name":"compute","usage_date":"2025-01-02","cost_usd":"11","ingested_at":"2025-01-05T01:00:00Z"}`+"\n")
 	p.run(t, "ingest", "run", "--until-caught-up")
 	empty := fill(t, p.lake)
 	_, stderr, code := p.exit(t, "publisher", "run")
@@ -270,7 +270,7 @@ func TestStalledDisk(t *testing.T) {
 		}
 	}
 	t.Cleanup(thaw)
-	p.push(t, `{"tenant_id":"acme","event_id":"e4","account_id":"a1","service_name":"compute","usage_date":"2025-01-03","cost_usd":"1","ingested_at":"2025-01-05T01:00:00Z"}`+"\n")
+	p.produce(t, `{"tenant_id":"acme","event_id":"e4","account_id":"a1","service_name":"compute","usage_date":"2025-01-03","cost_usd":"1","ingested_at":"2025-01-05T01:00:00Z"}`+"\n")
 	p.await(t, b, func(l control.Live) bool { return !l.Ready && strings.Contains(l.NotReady, "disk") })
 	thaw()
 	p.await(t, b, func(l control.Live) bool { return l.Ready && l.Partitions[0].NextOffset == 4 })
@@ -347,7 +347,7 @@ func TestOneOfEach(t *testing.T) {
 func TestClockSteps(t *testing.T) {
 	p := prepared(t, nil)
 	p.run(t, "publisher", "run")
-	p.push(t, `{"tenant_id":"acme","event_id":"e1","account_id":"a1","service_name":"compute","usage_date":"2025-01-02","cost_usd":"11","ingested_at":"2025-01-05T01:00:00Z"}`+"\n")
+	p.produce(t, `{"tenant_id":"acme","event_id":"e1","account_id":"a1","service_name":"compute","usage_date":"2025-01-02","cost_usd":"11","ingested_at":"2025-01-05T01:00:00Z"}`+"\n")
 	p.run(t, "ingest", "run", "--until-caught-up")
 	store, err := state.Open(p.state, state.Options{})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -19,9 +20,9 @@ func TestFailedWALEndsTheProcess(t *testing.T) {
 		"change": func(s *Store) error { return s.db.Flush() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			failing := false
+			var failing atomic.Bool
 			fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-				if failing && strings.HasSuffix(op.Path, ".log") && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+				if failing.Load() && strings.HasSuffix(op.Path, ".log") && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 					return syscall.EIO
 				}
 				return nil
@@ -36,7 +37,7 @@ func TestFailedWALEndsTheProcess(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			failing = true
+			failing.Store(true)
 			acked := make(chan error, 1)
 			go func() { acked <- provoke(s) }()
 			select {

@@ -8,8 +8,6 @@ import (
 	"iter"
 	"path/filepath"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
 )
@@ -43,7 +41,7 @@ func OpenReader(dir string, o Options) (*Reader, error) {
 	}
 	p := o.pebble(true)
 	p.Lock = lock
-	db, err := pebble.Open(sub, p)
+	db, err := openDB(sub, p)
 	if err != nil {
 		p.Cache.Unref()
 		return nil, errors.Join(openError(err), lock.Close())

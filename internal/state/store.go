@@ -204,7 +204,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if o.FS == vfs.Default {
 		p.WithFSDefaults() // which watches for operations that hang; the listener hears of them
 	}
-	if s.db, err = pebble.Open(sub, p); err != nil {
+	if s.db, err = openDB(sub, p); err != nil {
 		return nil, openError(err)
 	}
 	s.tableOptions = p.MakeWriterOptions(0, s.db.TableFormat())
@@ -238,7 +238,7 @@ func checkFirst(sub string, o Options, lock *pebble.Lock) error {
 	p := o.pebble(true)
 	defer p.Cache.Unref()
 	p.Lock = lock
-	db, err := pebble.Open(sub, p)
+	db, err := openDB(sub, p)
 	if err != nil {
 		return openError(err)
 	}
@@ -267,6 +267,17 @@ func hasRoom(sub string, fs vfs.FS) error {
 		return nil
 	}
 	return fmt.Errorf("open state: %w: %d bytes are free on the disk of %s, %d are needed; free some space", syscall.ENOSPC, disk.AvailBytes, sub, need)
+}
+
+// openDB opens the database. Pebble panics on some damage, such as tables that
+// were exchanged while they wait for their flush.
+func openDB(dir string, p *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			db, err = nil, fmt.Errorf("open database: %v", cause)
+		}
+	}()
+	return pebble.Open(dir, p)
 }
 
 // openError says of what Pebble could not open whether it is damage: it is, unless the
