@@ -17,6 +17,7 @@ func TestCurves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	makeDir(t, out)
 	dir := t.TempDir()
 	brokers := broker(t, dir)
 	c := &curves{t: t, brokers: brokers, dir: dir, out: out}
