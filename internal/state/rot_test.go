@@ -79,8 +79,9 @@ func TestRotIsNamedOrHarmless(t *testing.T) {
 		})
 	}
 	t.Logf("%d damages: %d refused by name, %d harmless", tried, refused, harmless)
-	if refused < 50 {
-		t.Errorf("only %d damages were refused", refused)
+	// How many files there are to damage depends on whether a compaction came before the end.
+	if tried < 50 || 3*refused < tried {
+		t.Errorf("only %d of %d damages were refused", refused, tried)
 	}
 }
 
