@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,6 +31,9 @@ const (
 	topic      = "billing"
 	partitions = 3
 )
+
+// keptSeeds are logs that found something, tried each time: 22, where NULLs were published as empty strings.
+var keptSeeds = []int{22}
 
 // seeds is how many logs are tried: DAYBOOK_SEEDS, else few.
 func seeds(t *testing.T) (from, to int) {
@@ -59,7 +63,11 @@ func seeds(t *testing.T) (from, to int) {
 // is made) and compares every release, as DuckDB reads it, with the model.
 func TestPublishedIsWhatTheLogSays(t *testing.T) {
 	from, to := seeds(t)
+	tried := slices.Clone(keptSeeds)
 	for seed := from; seed <= to; seed++ {
+		tried = append(tried, seed)
+	}
+	for _, seed := range tried {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			chance := rand.New(rand.NewPCG(uint64(seed), 1))
 			sent := messages(partitions).Example(seed)
