@@ -85,3 +85,30 @@ func TestDocsNameTestsThatExist(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryAlertHasARemedy: docs/operations.md says what to do on each alert, and names no other.
+func TestEveryAlertHasARemedy(t *testing.T) {
+	rules, err := os.ReadFile(filepath.Join(root, "deploy/prometheus/alerts.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	operations, err := os.ReadFile(filepath.Join(root, "docs/operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts := map[string]bool{}
+	for _, m := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(string(rules), -1) {
+		alerts[m[1]] = true
+		if !strings.Contains(string(operations), "`"+m[1]+"`") {
+			t.Errorf("docs/operations.md does not say what to do on %s", m[1])
+		}
+	}
+	for _, name := range regexp.MustCompile("`(Daybook[A-Z]\\w+)`").FindAllStringSubmatch(string(operations), -1) {
+		if !alerts[name[1]] {
+			t.Errorf("docs/operations.md names %s, which is no alert", name[1])
+		}
+	}
+	if len(alerts) < 15 {
+		t.Errorf("only %d alerts", len(alerts))
+	}
+}
