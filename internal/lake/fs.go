@@ -1,6 +1,7 @@
 package lake
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -56,7 +57,7 @@ func replaceFile(fsys FS, temporary, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = f.Write(bytes.Clone(data)) // a write may change what it is given, and the caller compares it later
 	if err == nil {
 		err = f.Sync()
 	}
