@@ -10,8 +10,7 @@ import (
 )
 
 type auditCommand struct {
-	lakeFlags    `embed:""`
-	tenantFlag   `embed:""`
+	tenantFlags  `embed:""`
 	audit.Config `embed:""`
 	Kafka        kafka.Config `embed:""`
 	JSON         bool         `name:"json" help:"Print the report as JSON."`
@@ -19,11 +18,7 @@ type auditCommand struct {
 
 // Run audits a release.
 func (cmd *auditCommand) Run(c *cli.Context) error {
-	l, err := cmd.open(c)
-	if err != nil {
-		return err
-	}
-	tenant, err := cmd.pick(l)
+	l, tenant, err := cmd.one(c)
 	if err != nil {
 		return err
 	}

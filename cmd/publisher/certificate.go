@@ -10,8 +10,7 @@ import (
 )
 
 type certificateCommand struct {
-	lakeFlags   `embed:""`
-	tenantFlag  `embed:""`
+	tenantFlags `embed:""`
 	Release     int    `arg:"" optional:"" help:"The release; default the newest." placeholder:"N"`
 	AccountDays bool   `help:"With the digest of every account-day, computed from the released events."`
 	From        *day   `help:"Only from this usage date on." placeholder:"YYYY-MM-DD"`
@@ -22,15 +21,7 @@ type certificateCommand struct {
 
 // Run prints a certificate, or compares two.
 func (cmd *certificateCommand) Run(c *cli.Context) error {
-	l, err := cmd.open(c)
-	if err != nil {
-		return err
-	}
-	tenant, err := cmd.pick(l)
-	if err != nil {
-		return err
-	}
-	p, err := cmd.publisher(c)
+	p, tenant, err := cmd.publisher(c)
 	if err != nil {
 		return err
 	}

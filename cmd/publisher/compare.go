@@ -10,28 +10,19 @@ import (
 )
 
 type compareCommand struct {
-	lakeFlags  `embed:""`
-	tenantFlag `embed:""`
-	File       string `arg:"" help:"CSV file with a header: usage_date; account_id and service_name for finer totals; total_cost_usd, cost_usd, total_cost or billed_cost; event_count if it is to be compared." type:"existingfile"`
-	Column     string `help:"The file's money column, where it has another name." placeholder:"NAME"`
-	Counts     bool   `help:"Compare event_count too, where the file has it; --no-counts where its counts are of other events than its money." default:"true" negatable:""`
-	Release    int    `help:"The release; default the newest." placeholder:"N"`
-	From       *day   `help:"Compare only from this usage date on." placeholder:"YYYY-MM-DD"`
-	To         *day   `help:"Compare only up to this usage date." placeholder:"YYYY-MM-DD"`
-	JSON       bool   `name:"json" help:"Print the comparison as JSON."`
+	tenantFlags `embed:""`
+	File        string `arg:"" help:"CSV file with a header: usage_date; account_id and service_name for finer totals; total_cost_usd, cost_usd, total_cost or billed_cost; event_count if it is to be compared." type:"existingfile"`
+	Column      string `help:"The file's money column, where it has another name." placeholder:"NAME"`
+	Counts      bool   `help:"Compare event_count too, where the file has it; --no-counts where its counts are of other events than its money." default:"true" negatable:""`
+	Release     int    `help:"The release; default the newest." placeholder:"N"`
+	From        *day   `help:"Compare only from this usage date on." placeholder:"YYYY-MM-DD"`
+	To          *day   `help:"Compare only up to this usage date." placeholder:"YYYY-MM-DD"`
+	JSON        bool   `name:"json" help:"Print the comparison as JSON."`
 }
 
 // Run compares and prints every differing cell.
 func (cmd *compareCommand) Run(c *cli.Context) error {
-	l, err := cmd.open(c)
-	if err != nil {
-		return err
-	}
-	tenant, err := cmd.pick(l)
-	if err != nil {
-		return err
-	}
-	p, err := cmd.publisher(c)
+	p, tenant, err := cmd.publisher(c)
 	if err != nil {
 		return err
 	}

@@ -25,15 +25,6 @@ func (f *lakeFlags) open(c *cli.Context) (*lake.Lake, error) {
 	return lake.Open(dir, lake.OS(), c.Now), nil
 }
 
-// publisher is one that reads and writes the lake alone.
-func (f *lakeFlags) publisher(c *cli.Context) (*publish.Publisher, error) {
-	l, err := f.open(c)
-	if err != nil {
-		return nil, err
-	}
-	return publish.New(publish.DefaultConfig(), publish.Deps{Lake: l, Now: c.Now, Log: c.Log}), nil
-}
-
 // stateFlags name the state that a release is made from.
 type stateFlags struct {
 	State string `help:"Directory of the state." required:"" placeholder:"DIR" env:"DAYBOOK_STATE"`
@@ -48,13 +39,33 @@ func (f *stateFlags) source(c *cli.Context) (publish.Source, error) {
 	return publish.StateDir{Dir: dir, Options: state.Options{Logger: c.Log, Now: c.Now}}, nil
 }
 
-// tenantFlag names the one tenant that a command is about.
-type tenantFlag struct {
-	Tenant billing.TenantID `help:"The tenant; needed where the lake has several." placeholder:"TENANT"`
+// tenantFlags name one tenant of a lake.
+type tenantFlags struct {
+	lakeFlags `embed:""`
+	Tenant    billing.TenantID `help:"The tenant; needed where the lake has several." placeholder:"TENANT"`
 }
 
-// pick is the tenant named, or the only one of the lake.
-func (f *tenantFlag) pick(l *lake.Lake) (billing.TenantID, error) {
+// one is the lake, and the tenant named or the only one.
+func (f *tenantFlags) one(c *cli.Context) (*lake.Lake, billing.TenantID, error) {
+	l, err := f.open(c)
+	if err != nil {
+		return nil, "", err
+	}
+	t, err := f.of(l)
+	return l, t, err
+}
+
+// publisher is one that reads and writes the lake alone, and the tenant as of one.
+func (f *tenantFlags) publisher(c *cli.Context) (*publish.Publisher, billing.TenantID, error) {
+	l, t, err := f.one(c)
+	if err != nil {
+		return nil, "", err
+	}
+	return publish.New(publish.DefaultConfig(), publish.Deps{Lake: l, Now: c.Now, Log: c.Log}), t, nil
+}
+
+// of is the tenant named, or the only one of the lake.
+func (f *tenantFlags) of(l *lake.Lake) (billing.TenantID, error) {
 	tenants, err := l.Tenants()
 	if err != nil {
 		return "", fmt.Errorf("list tenants: %w", err)

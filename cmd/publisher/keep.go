@@ -8,19 +8,14 @@ import (
 )
 
 type keepCommand struct {
-	lakeFlags  `embed:""`
-	tenantFlag `embed:""`
-	Release    int    `arg:"" help:"The release to keep."`
-	Label      string `help:"Its label, e.g. 2025-01-close; an empty one lifts the label." required:"" placeholder:"LABEL"`
+	tenantFlags `embed:""`
+	Release     int    `arg:"" help:"The release to keep."`
+	Label       string `help:"Its label, e.g. 2025-01-close; an empty one lifts the label." required:"" placeholder:"LABEL"`
 }
 
 // Run labels a release.
 func (cmd *keepCommand) Run(c *cli.Context) (err error) {
-	l, err := cmd.open(c)
-	if err != nil {
-		return err
-	}
-	tenant, err := cmd.pick(l)
+	l, tenant, err := cmd.one(c)
 	if err != nil {
 		return err
 	}

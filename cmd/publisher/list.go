@@ -10,9 +10,8 @@ import (
 )
 
 type listCommand struct {
-	lakeFlags  `embed:""`
-	tenantFlag `embed:""`
-	JSON       bool `name:"json" help:"Print as JSON."`
+	tenantFlags `embed:""`
+	JSON        bool `name:"json" help:"Print as JSON."`
 }
 
 // listed is one line of the list.
@@ -32,11 +31,7 @@ type listed struct {
 
 // Run lists the releases.
 func (cmd *listCommand) Run(c *cli.Context) error {
-	l, err := cmd.open(c)
-	if err != nil {
-		return err
-	}
-	tenant, err := cmd.pick(l)
+	l, tenant, err := cmd.one(c)
 	if err != nil {
 		return err
 	}

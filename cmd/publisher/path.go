@@ -10,20 +10,15 @@ import (
 )
 
 type pathCommand struct {
-	lakeFlags  `embed:""`
-	tenantFlag `embed:""`
-	Release    int  `help:"The release; default the newest." placeholder:"N"`
-	DuckDB     bool `name:"duckdb" help:"Print CREATE VIEW lines for DuckDB instead."`
-	JSON       bool `name:"json" help:"Print as JSON." xor:"form"`
+	tenantFlags `embed:""`
+	Release     int  `help:"The release; default the newest." placeholder:"N"`
+	DuckDB      bool `name:"duckdb" help:"Print CREATE VIEW lines for DuckDB instead."`
+	JSON        bool `name:"json" help:"Print as JSON." xor:"form"`
 }
 
 // Run prints where a release lies.
 func (cmd *pathCommand) Run(c *cli.Context) error {
-	l, err := cmd.open(c)
-	if err != nil {
-		return err
-	}
-	tenant, err := cmd.pick(l)
+	l, tenant, err := cmd.one(c)
 	if err != nil {
 		return err
 	}

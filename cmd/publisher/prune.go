@@ -11,13 +11,12 @@ import (
 )
 
 type pruneCommand struct {
-	lakeFlags  `embed:""`
-	tenantFlag `embed:""`
-	Keep       int           `help:"Releases to keep: the newest so many." default:"30" env:"DAYBOOK_KEEP_RELEASES"`
-	Age        time.Duration `help:"Keep also what is younger than this, by as-of." default:"0s" env:"DAYBOOK_KEEP_AGE"`
-	Grace      time.Duration `help:"How long a pruned release stays where it is for readers that have resolved it; more than their longest job takes." default:"24h" env:"DAYBOOK_PRUNE_GRACE"`
-	DryRun     bool          `help:"Only print what would be pruned."`
-	JSON       bool          `name:"json" help:"Print as JSON."`
+	tenantFlags `embed:""`
+	Keep        int           `help:"Releases to keep: the newest so many." default:"30" env:"DAYBOOK_KEEP_RELEASES"`
+	Age         time.Duration `help:"Keep also what is younger than this, by as-of." default:"0s" env:"DAYBOOK_KEEP_AGE"`
+	Grace       time.Duration `help:"How long a pruned release stays where it is for readers that have resolved it; more than their longest job takes." default:"24h" env:"DAYBOOK_PRUNE_GRACE"`
+	DryRun      bool          `help:"Only print what would be pruned."`
+	JSON        bool          `name:"json" help:"Print as JSON."`
 }
 
 // pruned is a tenant's releases that were pruned.
@@ -47,7 +46,7 @@ func (cmd *pruneCommand) Run(c *cli.Context) error {
 		return fmt.Errorf("list tenants: %w", err)
 	}
 	if cmd.Tenant != "" {
-		if _, err := cmd.pick(l); err != nil {
+		if _, err := cmd.of(l); err != nil {
 			return err
 		}
 		tenants = []billing.TenantID{cmd.Tenant}

@@ -7,21 +7,12 @@ import (
 )
 
 type resumeCommand struct {
-	lakeFlags  `embed:""`
-	tenantFlag `embed:""`
+	tenantFlags `embed:""`
 }
 
 // Run lifts the hold.
 func (cmd *resumeCommand) Run(c *cli.Context) error {
-	l, err := cmd.open(c)
-	if err != nil {
-		return err
-	}
-	tenant, err := cmd.pick(l)
-	if err != nil {
-		return err
-	}
-	p, err := cmd.publisher(c)
+	p, tenant, err := cmd.publisher(c)
 	if err != nil {
 		return err
 	}

@@ -8,23 +8,14 @@ import (
 )
 
 type rollbackCommand struct {
-	lakeFlags  `embed:""`
-	tenantFlag `embed:""`
-	Release    int  `arg:"" help:"The release whose content is to be current again."`
-	JSON       bool `name:"json" help:"Print as JSON."`
+	tenantFlags `embed:""`
+	Release     int  `arg:"" help:"The release whose content is to be current again."`
+	JSON        bool `name:"json" help:"Print as JSON."`
 }
 
 // Run rolls a tenant back and leaves it on hold.
 func (cmd *rollbackCommand) Run(c *cli.Context) error {
-	l, err := cmd.open(c)
-	if err != nil {
-		return err
-	}
-	tenant, err := cmd.pick(l)
-	if err != nil {
-		return err
-	}
-	p, err := cmd.publisher(c)
+	p, tenant, err := cmd.publisher(c)
 	if err != nil {
 		return err
 	}

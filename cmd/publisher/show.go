@@ -10,10 +10,9 @@ import (
 )
 
 type showCommand struct {
-	lakeFlags  `embed:""`
-	tenantFlag `embed:""`
-	Release    int  `arg:"" help:"The release's number."`
-	JSON       bool `name:"json" help:"Print manifest and changes as JSON."`
+	tenantFlags `embed:""`
+	Release     int  `arg:"" help:"The release's number."`
+	JSON        bool `name:"json" help:"Print manifest and changes as JSON."`
 }
 
 // change is one row of a release's ledger.
@@ -29,11 +28,7 @@ type change struct {
 
 // Run shows what changed in a release.
 func (cmd *showCommand) Run(c *cli.Context) error {
-	l, err := cmd.open(c)
-	if err != nil {
-		return err
-	}
-	tenant, err := cmd.pick(l)
+	l, tenant, err := cmd.one(c)
 	if err != nil {
 		return err
 	}

@@ -15,11 +15,10 @@ import (
 )
 
 type statusCommand struct {
-	lakeFlags  `embed:""`
-	tenantFlag `embed:""`
-	Complete   *day              `help:"Exit 0 if this usage date is released and complete, 3 if not." placeholder:"YYYY-MM-DD"`
-	Account    billing.AccountID `help:"With --complete: this account's row instead of the whole day." placeholder:"ACCOUNT"`
-	JSON       bool              `name:"json" help:"Print as JSON."`
+	tenantFlags `embed:""`
+	Complete    *day              `help:"Exit 0 if this usage date is released and complete, 3 if not." placeholder:"YYYY-MM-DD"`
+	Account     billing.AccountID `help:"With --complete: this account's row instead of the whole day." placeholder:"ACCOUNT"`
+	JSON        bool              `name:"json" help:"Print as JSON."`
 }
 
 // Run says what is released.
@@ -27,11 +26,7 @@ func (cmd *statusCommand) Run(c *cli.Context) error {
 	if cmd.Account != "" && cmd.Complete == nil {
 		return cli.Usagef("--account needs --complete DAY")
 	}
-	l, err := cmd.open(c)
-	if err != nil {
-		return err
-	}
-	tenant, err := cmd.pick(l)
+	l, tenant, err := cmd.one(c)
 	if err != nil {
 		if cmd.Complete != nil && cli.ExitCode(err) == cli.ExitError {
 			return cli.Exit(cli.ExitIncomplete, err)
