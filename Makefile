@@ -33,6 +33,7 @@ race: ## the short tests under the race detector
 .PHONY: lint
 lint: ## format, floors and the other rules of .golangci.yml
 	@test/lint $(GOLANGCI_VERSION) run ./...
+	@cd test/deploy && ../lint $(GOLANGCI_VERSION) run ./...
 
 .PHONY: bench
 bench: ## the table of docs/performance.md, measured anew on this machine: about 15 minutes, 20 GB (BENCH_EVENTS, BENCH_STATE)
@@ -80,6 +81,10 @@ recipes: ## the README's recipes (DuckDB, pyarrow, pandas, polars, Spark) on the
 sbom: ## the bill of materials (CycloneDX), into bin/sbom.cdx.json
 	@mkdir -p bin
 	go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION) mod -json -licenses -std -type application -noserial -notimestamp -output bin/sbom.cdx.json .
+
+.PHONY: reproducible
+reproducible: ## the programs of the last commit built twice, elsewhere and from nothing: the same bytes, and their SHA-256
+	@test/reproducible
 
 .PHONY: deploy-check
 deploy-check: ## the commands of deploy/ (systemd, Airflow, Dagster) with the real programs, and its manifests against their schemas (needs Python 3)

@@ -15,17 +15,14 @@ type followCommand struct {
 	stateFlags     `embed:""`
 	lakeFlags      `embed:""`
 	publish.Config `embed:""`
-	Monitor        string `help:"Address for /metrics, /healthz and /readyz, host:port; empty serves none. Not ready: the last run failed." default:"127.0.0.1:9465" env:"DAYBOOK_PUBLISHER_MONITOR" placeholder:"HOST:PORT"`
+	// Kong reads the one tag, and looks for Validate by the other. Not ready: the last run failed.
+	Serve monitor.Config `embed:"" kong:"embed,set='monitor=127.0.0.1:9465',set='monitor_env=DAYBOOK_PUBLISHER_MONITOR'"`
 }
 
 // Run publishes at every cutoff until SIGTERM.
 func (f *followCommand) Run(c *cli.Context) error {
 	if !f.AsOf.IsZero() || f.DryRun {
 		return cli.Usagef("follow publishes as of now: leave --as-of and --dry-run to run")
-	}
-	serve := monitor.Config{Monitor: f.Monitor}
-	if err := serve.Validate(); err != nil {
-		return cli.Usagef("%s", err)
 	}
 	source, err := f.source(c)
 	if err != nil {
@@ -39,7 +36,7 @@ func (f *followCommand) Run(c *cli.Context) error {
 	p := publish.New(f.Config, publish.Deps{Source: source, Lake: lake, Now: c.Now, Log: c.Log, Metrics: registry})
 	var problem atomic.Value
 	problem.Store("no run has ended yet")
-	server, err := monitor.Listen(serve, registry, func() string { return problem.Load().(string) }, c.Log)
+	server, err := monitor.Listen(f.Serve, registry, func() string { return problem.Load().(string) }, c.Log)
 	if err != nil {
 		return err
 	}

@@ -31,9 +31,10 @@ const (
 	maxHeaderBytes  = 16 << 10
 )
 
-// Config says where to listen.
+// Config says where to listen. A program that has another port and variable embeds it with both set
+// as kong's variables monitor and monitor_env.
 type Config struct {
-	Monitor        string `help:"Address for /metrics, /healthz and /readyz, host:port; empty serves none." default:"127.0.0.1:9464" env:"DAYBOOK_MONITOR" placeholder:"HOST:PORT"`
+	Monitor        string `help:"Address for /metrics, /healthz and /readyz, host:port; empty serves none." default:"${monitor=127.0.0.1:9464}" env:"${monitor_env=DAYBOOK_MONITOR}" placeholder:"HOST:PORT"`
 	MonitorTLSCert string `name:"monitor-tls-cert" help:"PEM file with the certificate (chain) to serve them by TLS; read again when it changes." env:"DAYBOOK_MONITOR_TLS_CERT" placeholder:"FILE"`
 	MonitorTLSKey  string `name:"monitor-tls-key" help:"PEM file with the key of --monitor-tls-cert." env:"DAYBOOK_MONITOR_TLS_KEY" placeholder:"FILE"`
 	Pprof          bool   `help:"Serve Go's profiler at /debug/pprof/ too. It shows memory: for a while, and on loopback." env:"DAYBOOK_PPROF"`
