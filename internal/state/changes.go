@@ -9,10 +9,11 @@ import (
 // changes collects the rows of one atomic write. Each key comes at most once.
 // A row is begun, its key and value appended to b, and put.
 type changes struct {
-	b    []byte
-	rows []rowChange
-	at   int // where the row in the making begins
-	val  int // where its value begins
+	b     []byte
+	rows  []rowChange
+	words []keyWord // memory of split
+	at    int       // where the row in the making begins
+	val   int       // where its value begins
 }
 
 // rowChange is small, because the rows of a big write are visited in the order of their keys.

@@ -7,18 +7,9 @@ import (
 	"slices"
 )
 
-// sorted is the rows' order by key. Keys share long beginnings, and comparing
-// them whole costs more than all else that a table takes; so each group of rows
-// is sorted by the eight bytes after what its keys have in common, and only what is
-// then still equal goes on to the next eight.
-func (c *changes) sorted() []keyWord {
-	words := make([]keyWord, len(c.rows))
-	for i := range words {
-		words[i].row = int32(i)
-	}
-	c.sortFrom(words, 0)
-	return words
-}
+// Keys share long beginnings, and comparing them whole costs more than all else that a
+// table takes; so each group of rows is sorted by the eight bytes after what its keys have
+// in common, and only what is then still equal goes on to the next eight.
 
 // keyWord is eight bytes of a row's key.
 type keyWord struct {
@@ -26,11 +17,47 @@ type keyWord struct {
 	row  int32
 }
 
-// sortFrom sorts rows whose keys agree in their first depth bytes.
-func (c *changes) sortFrom(words []keyWord, depth int) {
+// split divides the rows among tables, each of which ends before a keyspace of tableEnds,
+// in the order they came in. The slices are valid until the next write.
+func (c *changes) split() (parts [len(tableEnds)][]keyWord) {
+	var counts [len(tableEnds)]int
+	for i := range c.rows {
+		counts[tableOf(c.b[c.rows[i].at])]++
+	}
+	c.words = slices.Grow(c.words[:0], len(c.rows))[:len(c.rows)]
+	at := 0
+	for i, n := range counts {
+		parts[i] = c.words[at : at : at+n]
+		at += n
+	}
+	for i := range c.rows {
+		t := tableOf(c.b[c.rows[i].at])
+		parts[t] = append(parts[t], keyWord{row: int32(i)})
+	}
+	return parts
+}
+
+// tableOf is the table of a keyspace.
+func tableOf(space byte) int {
+	i := 0
+	for space >= tableEnds[i] {
+		i++
+	}
+	return i
+}
+
+// keySorter sorts rows by their keys. It is for one goroutine.
+type keySorter struct {
+	c       *changes
+	scratch []keyWord
+}
+
+// sort sorts rows whose keys agree in their first depth bytes.
+func (s *keySorter) sort(words []keyWord, depth int) {
 	const few = 16
+	c := s.c
 	if len(words) <= few {
-		slices.SortFunc(words, func(a, b keyWord) int { return bytes.Compare(c.key(a.row)[depth:], c.key(b.row)[depth:]) })
+		s.compare(words, depth)
 		return
 	}
 	first := c.key(words[0].row)[depth:]
@@ -46,35 +73,81 @@ func (c *changes) sortFrom(words []keyWord, depth int) {
 	}
 	depth += common
 	if common == shortest { // one of the keys ends here
-		slices.SortFunc(words, func(a, b keyWord) int { return bytes.Compare(c.key(a.row)[depth:], c.key(b.row)[depth:]) })
+		s.compare(words, depth)
 		return
 	}
 	for i := range words {
 		words[i].word = wordAt(c.key(words[i].row)[depth:])
 	}
-	slices.SortFunc(words, func(a, b keyWord) int { return cmp.Compare(a.word, b.word) })
+	s.sortWords(words)
 	for len(words) > 0 {
 		n := 1
 		for n < len(words) && words[n].word == words[0].word {
 			n++
 		}
 		if n > 1 {
-			c.sortEqual(words[:n], depth)
+			s.sortEqual(words[:n], depth)
 		}
 		words = words[n:]
 	}
 }
 
+// compare sorts rows by all of their keys from depth on.
+func (s *keySorter) compare(words []keyWord, depth int) {
+	slices.SortFunc(words, func(a, b keyWord) int { return bytes.Compare(s.c.key(a.row)[depth:], s.c.key(b.row)[depth:]) })
+}
+
 // sortEqual sorts rows whose next eight bytes, padded with zeros, agree. A key that
 // ends within them differs from the others only in length.
-func (c *changes) sortEqual(words []keyWord, depth int) {
+func (s *keySorter) sortEqual(words []keyWord, depth int) {
 	for _, w := range words {
-		if len(c.key(w.row)) < depth+8 {
-			slices.SortFunc(words, func(a, b keyWord) int { return bytes.Compare(c.key(a.row)[depth:], c.key(b.row)[depth:]) })
+		if len(s.c.key(w.row)) < depth+8 {
+			s.compare(words, depth)
 			return
 		}
 	}
-	c.sortFrom(words, depth+8)
+	s.sort(words, depth+8)
+}
+
+// sortWords sorts by word: many by counting, byte by byte from the least, and bytes in which
+// all agree are passed over.
+func (s *keySorter) sortWords(words []keyWord) {
+	const many = 1 << 10
+	if len(words) < many {
+		slices.SortFunc(words, func(a, b keyWord) int { return cmp.Compare(a.word, b.word) })
+		return
+	}
+	var counts [8][256]uint32
+	for _, w := range words {
+		for i := range counts {
+			counts[i][byte(w.word>>(8*i))]++
+		}
+	}
+	if len(s.scratch) < len(words) {
+		s.scratch = make([]keyWord, len(words))
+	}
+	from, to := words, s.scratch[:len(words)]
+	for i := range counts {
+		shift := 8 * i
+		places := &counts[i]
+		if places[byte(from[0].word>>shift)] == uint32(len(from)) {
+			continue
+		}
+		sum := uint32(0)
+		for b, n := range places {
+			places[b] = sum
+			sum += n
+		}
+		for _, w := range from {
+			b := byte(w.word >> shift)
+			to[places[b]] = w
+			places[b]++
+		}
+		from, to = to, from
+	}
+	if &from[0] != &words[0] {
+		copy(words, from)
+	}
 }
 
 func wordAt(key []byte) uint64 {

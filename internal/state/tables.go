@@ -73,21 +73,18 @@ func (s *Store) writeTables(c *changes) (paths []string, err error) {
 	if err := s.o.FS.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	rows := c.sorted()
 	var g errgroup.Group
-	for i, end := range tableEnds {
-		n := 0
-		for n < len(rows) && c.key(rows[n].row)[0] < end {
-			n++
-		}
-		if n == 0 {
+	for i, rows := range c.split() {
+		if len(rows) == 0 {
 			continue
 		}
 		path := filepath.Join(dir, fmt.Sprintf("%d.sst", i))
 		paths = append(paths, path)
-		part := rows[:n]
-		g.Go(func() error { return s.writeTable(path, c, part) })
-		rows = rows[n:]
+		g.Go(func() error {
+			sorter := keySorter{c: c}
+			sorter.sort(rows, 0)
+			return s.writeTable(path, c, rows)
+		})
 	}
 	return paths, g.Wait()
 }
