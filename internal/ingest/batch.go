@@ -26,10 +26,11 @@ type batch struct {
 	records  []state.Record
 	advances []state.Advance
 	index    map[state.PartitionID]int // into advances
-	last     []*kgo.Record             // beside advances: the last delivered record
 	holes    []hole                    // not explained yet
 	bytes    int64
 	since    time.Time // when the first record came
+
+	delivered []*kgo.Record // scratch of add
 }
 
 // hole is a range of offsets [From, Next) that the broker did not deliver.
@@ -48,9 +49,8 @@ func (b *batch) empty() bool { return len(b.advances) == 0 }
 // reset empties b and keeps its memory.
 func (b *batch) reset() {
 	clear(b.records)
-	clear(b.last)
 	clear(b.index)
-	b.records, b.advances, b.last, b.holes = b.records[:0], b.advances[:0], b.last[:0], b.holes[:0]
+	b.records, b.advances, b.holes = b.records[:0], b.advances[:0], b.holes[:0]
 	b.bytes = 0
 }
 
@@ -68,6 +68,7 @@ func newDecoders(rules billing.Rules) decoders {
 
 // add takes what was fetched of one partition, which goes on at offset next, and
 // returns the next offset afterwards. compacted says that holes are to be expected.
+// The records' memory goes back to the client.
 func (b *batch) add(ds decoders, t state.Topic, p *kgo.FetchPartition, next int64, compacted bool, now time.Time) int64 {
 	if len(p.Records) == 0 {
 		return next
@@ -81,11 +82,10 @@ func (b *batch) add(ds decoders, t state.Topic, p *kgo.FetchPartition, next int6
 		i = len(b.advances)
 		b.index[id] = i
 		b.advances = append(b.advances, state.Advance{Partition: id, From: next, Next: next, LeaderEpoch: -1, LastOffset: -1, HolesExplained: compacted})
-		b.last = append(b.last, nil)
 	}
 	a := &b.advances[i]
 	start := len(b.records)
-	delivered := p.Records[:0:0]
+	delivered := b.delivered[:0]
 	for _, r := range p.Records {
 		if r.Offset < a.Next {
 			continue // a broker may send what precedes the offset asked for
@@ -107,10 +107,14 @@ func (b *batch) add(ds decoders, t state.Topic, p *kgo.FetchPartition, next int6
 		delivered = append(delivered, r)
 		b.bytes += int64(len(r.Value) + len(r.Key))
 	}
-	if len(delivered) > 0 {
-		b.last[i] = delivered[len(delivered)-1]
-		b.grow(start + len(delivered))
+	if n := len(delivered); n > 0 {
+		a.LastOffset, a.LastDigest = delivered[n-1].Offset, recordDigest(delivered[n-1])
+		b.grow(start + n)
 		ds.judge(t, delivered, b.records[start:])
+	}
+	b.delivered = delivered
+	for _, r := range p.Records {
+		r.Recycle()
 	}
 	return a.Next
 }
@@ -132,15 +136,7 @@ func (b *batch) grow(n int) {
 }
 
 // write is the batch as a state takes it.
-func (b *batch) write() *state.Batch {
-	for i, r := range b.last {
-		if r != nil {
-			b.advances[i].LastOffset = r.Offset
-			b.advances[i].LastDigest = recordDigest(r)
-		}
-	}
-	return &state.Batch{Records: b.records, Advances: b.advances}
-}
+func (b *batch) write() *state.Batch { return &state.Batch{Records: b.records, Advances: b.advances} }
 
 // judge fills out with the verdicts on records, which are of one partition.
 func (ds decoders) judge(t state.Topic, records []*kgo.Record, out []state.Record) {

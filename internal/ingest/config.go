@@ -24,7 +24,7 @@ type Tuning struct {
 	BatchRecords     int           `help:"Most records in one write." default:"250000" env:"DAYBOOK_BATCH_RECORDS" group:"Tuning"`
 	BatchBytes       int64         `help:"Most bytes of records in one write." default:"67108864" env:"DAYBOOK_BATCH_BYTES" group:"Tuning"`
 	Linger           time.Duration `help:"How long a write may wait for more records when caught up." default:"250ms" env:"DAYBOOK_LINGER" group:"Tuning"`
-	FetchBytes       int32         `help:"Most bytes that one fetch asks a broker for." default:"33554432" env:"DAYBOOK_FETCH_BYTES" group:"Tuning"`
+	FetchBytes       int32         `help:"Most bytes that one fetch asks a broker for." default:"4194304" env:"DAYBOOK_FETCH_BYTES" group:"Tuning"`
 	DecompressBytes  int           `help:"Most bytes that one batch of the topic may decompress to." default:"67108864" env:"DAYBOOK_DECOMPRESS_BYTES" group:"Tuning"`
 	EvidenceInterval time.Duration `help:"How often the ends of the partitions are listed, which is the evidence of being caught up." default:"5s" env:"DAYBOOK_EVIDENCE_INTERVAL" group:"Tuning"`
 	Group            string        `help:"Consumer group under which positions are mirrored for lag tools; it is never read. Empty: none." default:"daybook-ingest" env:"DAYBOOK_GROUP" group:"Tuning"`
@@ -34,7 +34,7 @@ type Tuning struct {
 // DefaultTuning is what the tags of Tuning say, for callers without flags.
 func DefaultTuning() Tuning {
 	return Tuning{
-		BatchRecords: 250_000, BatchBytes: 64 << 20, Linger: 250 * time.Millisecond, FetchBytes: 32 << 20,
+		BatchRecords: 250_000, BatchBytes: 64 << 20, Linger: 250 * time.Millisecond, FetchBytes: 4 << 20,
 		DecompressBytes: 64 << 20, EvidenceInterval: 5 * time.Second, Group: "daybook-ingest", CheckpointMaxAge: 6 * time.Hour,
 	}
 }

@@ -84,6 +84,7 @@ func (g *Ingester) fetchOptions(at map[string]map[int32]kgo.Offset) []kgo.Opt {
 		kgo.MaxConcurrentFetches(2),
 		kgo.MaxDecompressBatchBytes(g.cfg.DecompressBytes),
 		kgo.MetadataMaxAge(time.Minute),
+		kgo.WithPools(&recycler{}),
 	}
 }
 
