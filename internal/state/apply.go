@@ -122,18 +122,3 @@ func (w *write) advance(a *Advance) error {
 	w.spans = append(w.spans, span{a.Partition, a.From, a.Next})
 	return nil
 }
-
-// cost reads the money of a slot's stored winner.
-func (v view) cost(sl *slot) (m billing.Money, err error) {
-	a := billing.AccountDay{Tenant: sl.tenant, Account: sl.cur.Account, Day: sl.cur.Day}
-	found, err := v.get(appendRecordKey(nil, a, sl.id), func(value []byte) error {
-		var e billing.Event
-		err := parseContent(value, &e, &texts{})
-		m = e.Cost
-		return err
-	})
-	if err == nil && !found {
-		err = fmt.Errorf("%w: an event has no record where its locator says", ErrDamaged)
-	}
-	return m, err
-}

@@ -51,6 +51,9 @@ func (c *changes) put() {
 	c.rows = append(c.rows, rowChange{c.at, uint32(c.val - c.at), uint32(len(c.b) - c.val)})
 }
 
+// cancel gives the row in the making up.
+func (c *changes) cancel() { c.b = c.b[:c.at] }
+
 // remove ends a row, of which only the key was appended, that is deleted.
 func (c *changes) remove() {
 	c.rows = append(c.rows, rowChange{c.at, uint32(len(c.b) - c.at), removed})

@@ -143,7 +143,7 @@ func FuzzValues(f *testing.F) {
 				t.Errorf("%+v is read back as %+v (%v)", got, twice, err)
 			}
 		}
-		_, _ = parseWinner(value)
+		_, _ = parseLocator(value)
 		_, _ = parsePosition(positionKey(PartitionID{}), value)
 		_, _ = parseQuarantined(quarantineKey(spaceQuarantine, billing.Source{}), value)
 		_, _ = parseEntry(sequenceKey(spaceJournal, 1), value, Head{})

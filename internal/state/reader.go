@@ -172,7 +172,11 @@ func (r *Reader) Events(t billing.TenantID, d billing.Day, from, to billing.Acco
 
 // Winner looks up one event.
 func (r *Reader) Winner(t billing.TenantID, id billing.EventID) (dedup.Winner, bool, error) {
-	return r.winner(appendLocatorKey(nil, t, id))
+	st, err := r.stored(t, id, &texts{})
+	if err != nil || st == nil {
+		return dedup.Winner{}, false, err
+	}
+	return st.winner, true, nil
 }
 
 // Ties are the tied winners of a tenant's day.

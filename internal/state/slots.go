@@ -11,13 +11,15 @@ import (
 
 // slot is one event that a write touches: its winner before and after.
 type slot struct {
-	tenant    billing.TenantID
-	id        billing.EventID
-	hash      uint64 // of the locator key
-	prev, cur dedup.Winner
-	had, has  bool
-	changed   bool
-	event     *billing.Event // the content of cur, if this write brought it
+	tenant     billing.TenantID
+	id         billing.EventID
+	hash       uint64  // of the locator key
+	prev       *stored // nil: the store has none
+	cur        dedup.Winner
+	has        bool
+	changed    bool
+	undigested bool           // the content of cur: the digest is made when another version comes
+	event      *billing.Event // the content of cur, if this write brought it
 }
 
 // slots are the events that a write touches, in the order of their first version, and found by
@@ -72,11 +74,15 @@ func (t *slots) find(hash xxh3.Uint128, tenant billing.TenantID, id billing.Even
 }
 
 // add makes a slot. It is valid until the next add.
-func (t *slots) add(hash xxh3.Uint128, tenant billing.TenantID, id billing.EventID, winner dedup.Winner, had bool) *slot {
+func (t *slots) add(hash xxh3.Uint128, tenant billing.TenantID, id billing.EventID, prev *stored) *slot {
 	if 2*len(t.all) >= len(t.table) {
 		t.rehash(2 * len(t.all))
 	}
 	t.table[t.free(hash.Lo)] = int32(len(t.all)) + 1
-	t.all = append(t.all, slot{tenant: tenant, id: id, hash: hash.Lo, prev: winner, cur: winner, had: had, has: had})
-	return &t.all[len(t.all)-1]
+	t.all = append(t.all, slot{tenant: tenant, id: id, hash: hash.Lo, prev: prev, has: prev != nil})
+	sl := &t.all[len(t.all)-1]
+	if prev != nil {
+		sl.cur = prev.winner
+	}
+	return sl
 }

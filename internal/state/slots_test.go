@@ -8,7 +8,6 @@ import (
 	"pgregory.net/rapid"
 
 	"daybook/internal/billing"
-	"daybook/internal/dedup"
 )
 
 // TestSlots holds the table against a map, with hashes of which many are equal, from write to write.
@@ -33,7 +32,7 @@ func TestSlots(t *testing.T) {
 				}
 				if !there {
 					want[id] = len(s.all)
-					s.add(hash, "t", id, dedup.Winner{}, false)
+					s.add(hash, "t", id, nil)
 				}
 			}
 			if len(s.all) != len(want) {

@@ -51,6 +51,7 @@ type Store struct {
 		tenants   map[billing.TenantID]bool
 		decisions uint64 // number of the last one
 		slots     slots  // of the write in hand
+		words     texts  // of winners looked up
 		changes   changes
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"daybook/internal/billing"
-	"daybook/internal/dedup"
 )
 
 // view reads rows from a database or a snapshot of one.
@@ -69,7 +68,7 @@ func (v view) identity() (id Identity, err error) {
 		err = fmt.Errorf("%w: it has no identity", ErrDamaged)
 	}
 	if err == nil && id.Format != FormatVersion {
-		err = fmt.Errorf("%w: the state has format %d, this program reads %d", ErrFormat, id.Format, FormatVersion)
+		err = fmt.Errorf("%w: the state has format %d, this program reads %d; remedy: the version that wrote it, or a new state by ingest init and ingest run", ErrFormat, id.Format, FormatVersion)
 	}
 	return id, err
 }
@@ -111,14 +110,6 @@ func (v view) positions() (all []Position, err error) {
 		return err
 	})
 	return all, err
-}
-
-func (v view) winner(key []byte) (w dedup.Winner, found bool, err error) {
-	found, err = v.get(key, func(value []byte) (err error) {
-		w, err = parseWinner(value)
-		return err
-	})
-	return w, found, err
 }
 
 func (v view) decisions() (all []Decision, err error) {

@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
@@ -13,34 +14,71 @@ const (
 	winnerTied
 )
 
-// appendWinner appends a locator's value.
-func appendWinner(b []byte, w *dedup.Winner) []byte {
+// A locator says where the winner's record lies, and the record says the rest: its version,
+// and the content that its digest is of. Locators are in the order of random keys, so
+// compactions move them most often; each byte in them is written several times over. A
+// deleted winner has no record, and its version is in the locator.
+
+// appendLocator appends a locator's value.
+func appendLocator(b []byte, w *dedup.Winner) []byte {
 	var flags byte
-	if w.Deleted {
-		flags |= winnerDeleted
-	}
 	if w.Tied {
 		flags |= winnerTied
 	}
-	b = appendVersion(append(b, flags), w.Version)
-	b = append(b, w.Digest[:]...)
 	if w.Deleted {
-		return b
+		return appendVersion(append(b, flags|winnerDeleted), w.Version)
 	}
-	b = binary.AppendVarint(b, int64(w.Day))
+	b = binary.AppendVarint(append(b, flags), int64(w.Day))
 	return append(b, w.Account...)
 }
 
-func parseWinner(value []byte) (w dedup.Winner, err error) {
+// parseLocator reads what a locator says of a winner.
+func parseLocator(value []byte) (w dedup.Winner, err error) {
 	f := fields{b: value}
 	flags := f.byte()
 	w.Deleted, w.Tied = flags&winnerDeleted != 0, flags&winnerTied != 0
-	w.Version = f.version()
-	w.Digest = f.digest()
-	if !w.Deleted {
+	if w.Deleted {
+		w.Version = f.version()
+	} else {
 		w.Day = billing.Day(f.varint())
 		w.Account = billing.AccountID(f.b)
 		f.b = nil
 	}
 	return w, f.done("locator")
+}
+
+// stored is a winner as the state holds it.
+type stored struct {
+	winner dedup.Winner
+	cost   billing.Money
+	row    setDigest // of its record; zero when deleted
+}
+
+// stored reads an event's winner, nil if there is none.
+func (v view) stored(t billing.TenantID, id billing.EventID, words *texts) (*stored, error) {
+	var st stored
+	w := &st.winner
+	found, err := v.get(appendLocatorKey(nil, t, id), func(value []byte) (err error) {
+		*w, err = parseLocator(value)
+		return err
+	})
+	if err != nil || !found {
+		return nil, err
+	}
+	e := billing.Event{Tenant: t, ID: id, Account: w.Account, Day: w.Day}
+	if w.Deleted {
+		e.Op = billing.Delete
+		w.Digest = e.Digest()
+		return &st, nil
+	}
+	key := appendRecordKey(nil, e.AccountDay(), id)
+	found, err = v.get(key, func(value []byte) error {
+		st.row = hashRow(append(key, value...))
+		return parseContent(value, &e, words)
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("%w: an event has no record where its locator says", ErrDamaged)
+	}
+	w.Version, w.Digest, st.cost = e.Version, e.Digest(), e.Cost
+	return &st, err
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"math/bits"
@@ -100,16 +101,14 @@ func (w *write) slotAt(at sight, t billing.TenantID, id billing.EventID) (*slot,
 	if sl := w.slots.find(at.hash, t, id); sl != nil {
 		return sl, nil
 	}
-	var winner dedup.Winner
-	var had bool
+	var prev *stored
 	if at.maybe {
 		var err error
-		w.key = appendLocatorKey(w.key[:0], t, id)
-		if winner, had, err = w.s.view.winner(w.key); err != nil {
+		if prev, err = w.s.view.stored(t, id, &w.s.mu.words); err != nil {
 			return nil, err
 		}
 	}
-	return w.slots.add(at.hash, t, id, winner, had), nil
+	return w.slots.add(at.hash, t, id, prev), nil
 }
 
 // lookahead is of how many records the filter is asked at once: its answers lie far apart in
@@ -157,10 +156,20 @@ func (w *write) event(e *billing.Event, at sight) (billing.Outcome, error) {
 		case sl.event != nil:
 			return sl.event.Cost, nil
 		}
-		return w.s.view.cost(sl)
+		return sl.prev.cost, nil
 	}
 	tied := sl.cur.Tied
-	res, err := dedup.Resolve(sl.cur, sl.has, e, e.Digest(), cost)
+	// Most events have one version, and nothing to compare its content with.
+	var digest billing.Digest
+	alone := !sl.has && e.Op != billing.Delete
+	if !alone {
+		digest = e.Digest()
+		if sl.undigested {
+			sl.cur.Digest = sl.event.Digest()
+		}
+	}
+	sl.undigested = alone
+	res, err := dedup.Resolve(sl.cur, sl.has, e, digest, cost)
 	if err != nil {
 		return 0, fmt.Errorf("resolve event: %w", err)
 	}
@@ -359,25 +368,32 @@ func (w *write) finish() (Applied, error) {
 
 // encodeEvent writes the rows of one event whose winner changed.
 func (w *write) encodeEvent(c *changes, sl *slot) {
-	t := &w.totals
-	if sl.had {
-		w.key = appendWinner(appendLocatorKey(w.key[:0], sl.tenant, sl.id), &sl.prev)
-		t.locatorDigest.sub(hashRow(w.key))
-	} else {
-		t.locators++
-	}
+	t, prev := &w.totals, sl.prev
 	c.begin()
 	c.b = appendLocatorKey(c.b, sl.tenant, sl.id)
 	c.value()
-	c.b = appendWinner(c.b, &sl.cur)
-	t.locatorDigest.add(hashRow(c.b[c.at:]))
-	c.put()
+	c.b = appendLocator(c.b, &sl.cur)
+	if row := c.b[c.at:]; prev == nil {
+		t.locators++
+		t.locatorDigest.add(hashRow(row))
+		c.put()
+	} else if w.key = appendLocator(append(w.key[:0], c.b[c.at:c.val]...), &prev.winner); bytes.Equal(row, w.key) {
+		c.cancel() // it lies where it lay
+	} else {
+		t.locatorDigest.sub(hashRow(w.key))
+		t.locatorDigest.add(hashRow(row))
+		c.put()
+	}
 
-	was, is := sl.had && !sl.prev.Deleted, !sl.cur.Deleted
-	from := billing.AccountDay{Tenant: sl.tenant, Account: sl.prev.Account, Day: sl.prev.Day}
+	if prev == nil {
+		prev = &stored{winner: dedup.Winner{Deleted: true}}
+	}
+	was, is := !prev.winner.Deleted, !sl.cur.Deleted
+	from := billing.AccountDay{Tenant: sl.tenant, Account: prev.winner.Account, Day: prev.winner.Day}
 	to := billing.AccountDay{Tenant: sl.tenant, Account: sl.cur.Account, Day: sl.cur.Day}
-	if was {
-		t.recordDigest.sub(w.hashRecord(from, sl.id, &sl.prev))
+	// An event that only came to tie keeps its record.
+	if kept := is && sl.event == nil; was && !kept {
+		t.recordDigest.sub(prev.row)
 		t.records--
 		if !is || from != to {
 			c.begin()
@@ -385,19 +401,16 @@ func (w *write) encodeEvent(c *changes, sl *slot) {
 			c.remove()
 		}
 	}
-	if is {
-		t.recordDigest.add(w.hashRecord(to, sl.id, &sl.cur))
+	if is && sl.event != nil {
+		c.begin()
+		c.b = appendRecordKey(c.b, to, sl.id)
+		c.value()
+		c.b = appendContent(c.b, sl.event)
+		t.recordDigest.add(hashRow(c.b[c.at:]))
 		t.records++
-		// An event that only came to tie keeps its stored content.
-		if sl.event != nil {
-			c.begin()
-			c.b = appendRecordKey(c.b, to, sl.id)
-			c.value()
-			c.b = appendContent(c.b, sl.event)
-			c.put()
-		}
+		c.put()
 	}
-	wasTied, isTied := was && sl.prev.Tied, is && sl.cur.Tied
+	wasTied, isTied := was && prev.winner.Tied, is && sl.cur.Tied
 	if wasTied && (!isTied || from.Day != to.Day) {
 		c.begin()
 		c.b = appendTieKey(c.b, sl.tenant, from.Day, sl.id)
@@ -409,17 +422,6 @@ func (w *write) encodeEvent(c *changes, sl *slot) {
 		c.value()
 		c.put()
 	}
-}
-
-func (w *write) hashRecord(a billing.AccountDay, id billing.EventID, win *dedup.Winner) setDigest {
-	w.key = appendRecordIdentity(appendRecordKey(w.key[:0], a, id), win.Version, win.Digest)
-	return hashRow(w.key)
-}
-
-// appendRecordIdentity appends to a record's key what its digest is made of
-// beside: with it, the digest of a record that goes is known without reading it.
-func appendRecordIdentity(b []byte, v billing.Version, d billing.Digest) []byte {
-	return append(appendVersion(b, v), d[:]...)
 }
 
 // encodeQuarantine writes the rows of one quarantined record, and marks its
