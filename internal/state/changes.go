@@ -11,7 +11,7 @@ import (
 type changes struct {
 	b     []byte
 	rows  []rowChange
-	words []keyWord // memory of split
+	words []keyWord // memory of split, from write to write
 	at    int       // where the row in the making begins
 	val   int       // where its value begins
 }

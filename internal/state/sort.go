@@ -17,22 +17,23 @@ type keyWord struct {
 	row  int32
 }
 
-// split divides the rows among tables, each of which ends before a keyspace of tableEnds,
-// in the order they came in. The slices are valid until the next write.
-func (c *changes) split() (parts [len(tableEnds)][]keyWord) {
+// split divides the rows among tables, each of which ends before a keyspace of tableEnds. A
+// sorter has one table's rows in the order they came in; it is valid until the next write.
+func (c *changes) split() (parts [len(tableEnds)]keySorter) {
 	var counts [len(tableEnds)]int
 	for i := range c.rows {
 		counts[tableOf(c.b[c.rows[i].at])]++
 	}
-	c.words = slices.Grow(c.words[:0], len(c.rows))[:len(c.rows)]
+	n := len(c.rows)
+	c.words = slices.Grow(c.words[:0], 2*n)[:2*n]
 	at := 0
-	for i, n := range counts {
-		parts[i] = c.words[at : at : at+n]
-		at += n
+	for i, count := range counts {
+		parts[i] = keySorter{c, c.words[at : at : at+count], c.words[n+at : n+at+count]}
+		at += count
 	}
 	for i := range c.rows {
-		t := tableOf(c.b[c.rows[i].at])
-		parts[t] = append(parts[t], keyWord{row: int32(i)})
+		t := &parts[tableOf(c.b[c.rows[i].at])]
+		t.rows = append(t.rows, keyWord{row: int32(i)})
 	}
 	return parts
 }
@@ -49,7 +50,14 @@ func tableOf(space byte) int {
 // keySorter sorts rows by their keys. It is for one goroutine.
 type keySorter struct {
 	c       *changes
-	scratch []keyWord
+	rows    []keyWord
+	scratch []keyWord // as many
+}
+
+// sorted is the rows in the order of their keys.
+func (s *keySorter) sorted() []keyWord {
+	s.sort(s.rows, 0)
+	return s.rows
 }
 
 // sort sorts rows whose keys agree in their first depth bytes.
@@ -122,9 +130,6 @@ func (s *keySorter) sortWords(words []keyWord) {
 		for i := range counts {
 			counts[i][byte(w.word>>(8*i))]++
 		}
-	}
-	if len(s.scratch) < len(words) {
-		s.scratch = make([]keyWord, len(words))
 	}
 	from, to := words, s.scratch[:len(words)]
 	for i := range counts {

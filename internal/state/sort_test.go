@@ -39,10 +39,8 @@ func TestSplitRowsAreSorted(t *testing.T) {
 		}
 		got := 0
 		var last []byte
-		for i, rows := range c.split() {
-			sorter := keySorter{c: &c}
-			sorter.sort(rows, 0)
-			for _, k := range rows {
+		for i, part := range c.split() {
+			for _, k := range part.sorted() {
 				key := c.key(k.row)
 				if bytes.Compare(key, last) <= 0 {
 					t.Fatalf("%d rows: %x follows %x", n, key, last)

@@ -74,17 +74,13 @@ func (s *Store) writeTables(c *changes) (paths []string, err error) {
 		return nil, err
 	}
 	var g errgroup.Group
-	for i, rows := range c.split() {
-		if len(rows) == 0 {
+	for i, part := range c.split() {
+		if len(part.rows) == 0 {
 			continue
 		}
 		path := filepath.Join(dir, fmt.Sprintf("%d.sst", i))
 		paths = append(paths, path)
-		g.Go(func() error {
-			sorter := keySorter{c: c}
-			sorter.sort(rows, 0)
-			return s.writeTable(path, c, rows)
-		})
+		g.Go(func() error { return s.writeTable(path, c, part.sorted()) })
 	}
 	return paths, g.Wait()
 }
