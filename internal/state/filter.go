@@ -14,6 +14,7 @@ import (
 type filter struct {
 	mu     sync.Mutex // held to add until filled
 	filled atomic.Bool
+	used   bool // something was added
 	blocks [][8]uint64
 }
 
@@ -35,6 +36,9 @@ func (f *filter) add(h xxh3.Uint128) (maybe bool) {
 	return true
 }
 
+// empty reports that no key is there, to whoever may add.
+func (f *filter) empty() bool { return f.filled.Load() && !f.used }
+
 // has reports whether a key may be there.
 func (f *filter) has(h xxh3.Uint128) bool {
 	if !f.filled.Load() {
@@ -51,6 +55,7 @@ func (f *filter) has(h xxh3.Uint128) bool {
 
 // set sets a key's bits and reports whether all were set.
 func (f *filter) set(h xxh3.Uint128) bool {
+	f.used = true
 	// The upper half picks the block, nine bits a probe of the lower the bits.
 	block := &f.blocks[h.Hi%uint64(len(f.blocks))]
 	all := true

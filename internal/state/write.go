@@ -227,7 +227,7 @@ func (w *write) held(src billing.Source) (*held, error) {
 func (w *write) supersede() error {
 	for i := range w.slots.all {
 		sl := &w.slots.all[i]
-		if !sl.changed {
+		if !sl.changed || w.s.held.empty() {
 			continue
 		}
 		w.key = appendByEventKey(w.key[:0], sl.tenant, sl.id)
