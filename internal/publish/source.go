@@ -93,11 +93,18 @@ func (s StateDir) Covered(ctx context.Context, t billing.TenantID, seq state.Seq
 	if !errors.Is(err, control.ErrNotRunning) {
 		return err
 	}
-	store, err := state.Open(s.Dir, s.Options)
+	store, err := s.open()
 	if err != nil {
 		return err
 	}
 	return errors.Join(store.Covered(t, seq), store.Close())
+}
+
+// open locks the state for a moment.
+func (s StateDir) open() (*state.Store, error) {
+	o := s.Options
+	o.Brief = true
+	return state.Open(s.Dir, o)
 }
 
 // ask has a running ingest make the copy; control.ErrNotRunning.
@@ -147,7 +154,7 @@ func (c *Checkpoint) note(live control.Live) {
 
 // lockAndCopy makes the copy itself.
 func (s StateDir) lockAndCopy() (*Checkpoint, error) {
-	store, err := state.Open(s.Dir, s.Options)
+	store, err := s.open()
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}

@@ -27,6 +27,9 @@ type Options struct {
 	// Sub is the database's directory inside the state directory: LiveDir by
 	// default, RebuildDir while a rebuild makes another beside it.
 	Sub string
+	// Brief opens for a checkpoint or a note: nothing is compacted, and no membership filter is filled,
+	// so that a look-up costs a read.
+	Brief bool
 
 	CacheBytes      int64  // default 256 MiB; the memtables are part of it
 	MemTableBytes   uint64 // default 32 MiB
@@ -101,6 +104,7 @@ func (o *Options) pebble(readOnly bool) *pebble.Options {
 		Comparer:              pebble.DefaultComparer,
 		Logger:                logger{log: o.Logger, fatal: o.Fatal},
 	}
+	p.DisableAutomaticCompactions = o.Brief
 	if readOnly {
 		p.ErrorIfNotExists = true
 		// What is damaged is said by the read that meets it.

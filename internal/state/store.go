@@ -221,8 +221,12 @@ func Open(dir string, o Options) (_ *Store, err error) {
 }
 
 // startFilters makes the filters and fills them in the background. What is
-// written meanwhile is added by its writer.
+// written meanwhile is added by its writer. Of a brief store they stay unfilled.
 func (s *Store) startFilters() {
+	if s.o.Brief {
+		s.filter, s.held = newFilter(0), newFilter(0)
+		return
+	}
 	s.filter, s.held = newFilter(s.o.FilterBytes), newFilter(s.o.FilterBytes/16)
 	snapshot := s.db.NewSnapshot()
 	s.filling.Go(func() {

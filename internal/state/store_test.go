@@ -1,6 +1,7 @@
 package state
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -125,5 +126,44 @@ func TestApplyAndReopen(t *testing.T) {
 	faults, err := r.Check(nil)
 	if err != nil || len(faults) != 0 {
 		t.Errorf("check of the copy: %v %v", faults, err)
+	}
+}
+
+// TestBriefStoreCompactsNothing: a store opened for a moment leaves what ingest's compactions left to do,
+// takes checkpoints, and still knows every event.
+func TestBriefStoreCompactsNothing(t *testing.T) {
+	o := testOptions(vfs.NewMem())
+	s := openTest(t, o)
+	const layers = 3
+	for i := range int64(layers) { // one fewer than are compacted
+		apply(t, s, i, event("e", "a", 1, uint64(i), i, i))
+		if err := s.db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o.Brief = true
+	for i := range 2 * layers {
+		brief, err := Open("state", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := brief.Checkpoint(fmt.Sprint("copy", i)); err != nil {
+			t.Fatal(err)
+		}
+		if m := brief.db.Metrics(); m.Compact.Count != 0 {
+			t.Fatalf("%d compactions", m.Compact.Count)
+		}
+		if i == 0 {
+			if got := apply(t, brief, layers, event("e", "a", 1, layers-1, layers-1, layers)); got.Outcomes[billing.Duplicate] != 1 {
+				t.Fatalf("outcomes %v of an event that is there", got.Outcomes)
+			}
+		}
+		checkClean(t, brief)
+		if err := brief.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
