@@ -3,6 +3,7 @@ package billing
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math/bits"
 )
 
 // Op says what a version does to its event.
@@ -56,6 +57,16 @@ func (e *Event) Digest() Digest {
 	var stack [512]byte
 	sum := sha256.Sum256(e.appendContent(stack[:0]))
 	return Digest(sum[:len(Digest{})])
+}
+
+// Plus is the sum modulo 2^128 of two digests as big-endian integers: the digest of both their contents,
+// in whatever order they are added.
+func (d Digest) Plus(e Digest) (sum Digest) {
+	lo, carry := bits.Add64(binary.BigEndian.Uint64(d[8:]), binary.BigEndian.Uint64(e[8:]), 0)
+	hi, _ := bits.Add64(binary.BigEndian.Uint64(d[:8]), binary.BigEndian.Uint64(e[:8]), carry)
+	binary.BigEndian.PutUint64(sum[:8], hi)
+	binary.BigEndian.PutUint64(sum[8:], lo)
+	return sum
 }
 
 // contentFormat is the first byte of the encoding that is digested. Stored

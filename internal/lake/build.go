@@ -33,9 +33,9 @@ type Build struct {
 
 	mu struct {
 		sync.Mutex
-		dirs    map[string]bool // made, by path in the release
-		files   map[string]File // of the release so far, by path
-		written []string        // those that this build wrote
+		dirs    map[string]bool   // made, by path in the release
+		files   map[string]File   // of the release so far, by path
+		written map[string][]bool // those that this build wrote: the row groups that were taken over
 	}
 }
 
@@ -55,6 +55,7 @@ func (s *Series) Begin(n int, prev *Manifest) (*Build, error) {
 	b.syncs.SetLimit(syncers)
 	b.mu.dirs = map[string]bool{}
 	b.mu.files = map[string]File{}
+	b.mu.written = map[string][]bool{}
 	if err := s.fs.RemoveAll(b.dir); err != nil {
 		return nil, fmt.Errorf("begin release %d: %w", n, err)
 	}
@@ -74,17 +75,6 @@ func (b *Build) Files() []File {
 	}
 	slices.SortFunc(files, func(x, y File) int { return cmp.Compare(x.Path, y.Path) })
 	return files
-}
-
-// Amend replaces the manifest's entry of a file that this build wrote by one with the same bytes.
-func (b *Build) Amend(f File) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if was, ok := b.mu.files[f.Path]; !ok || was.SHA256 != f.SHA256 {
-		return fmt.Errorf("amend %s: release %d has no such file", f.Path, b.n)
-	}
-	b.mu.files[f.Path] = f
-	return nil
 }
 
 // Link takes a file over from the previous release, as a hard link.
@@ -207,7 +197,7 @@ func (b *Build) fillEmpty(d billing.Day) error {
 		var err error
 		switch ds {
 		case Events:
-			_, err = b.WriteEvents(d, 0, func(func(*EventRow, error) bool) {})
+			_, err = b.WriteEvents(d, 0)
 		case ServiceDays:
 			_, err = b.WriteServiceDays(d, nil)
 		case AccountDays:

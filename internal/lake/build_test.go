@@ -3,7 +3,6 @@ package lake
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"testing"
 	"time"
@@ -44,14 +43,14 @@ func event(t testing.TB, d billing.Day, account, id, cost string) EventRow {
 	}}
 }
 
-func events(rows ...EventRow) iter.Seq2[*EventRow, error] {
-	return func(yield func(*EventRow, error) bool) {
+func events(rows ...EventRow) Stretch {
+	return Stretch{Rows: func(yield func(*EventRow, error) bool) {
 		for i := range rows {
 			if !yield(&rows[i], nil) {
 				return
 			}
 		}
-	}
+	}}
 }
 
 var testNow = time.Date(2025, 1, 9, 3, 0, 0, 0, time.UTC)
@@ -219,39 +218,5 @@ func TestDimensionReadsBack(t *testing.T) {
 	}
 	if columns, rows, err = s.ReadDimension(m, DimRegion); err != nil || len(columns) > 0 || len(rows) > 0 {
 		t.Errorf("empty dimension: %q %v %v", columns, rows, err)
-	}
-}
-
-func TestAmendKeepsTheBytes(t *testing.T) {
-	l, _ := memLake()
-	s := l.Tenant("acme")
-	lock(t, s)
-	b, err := s.Begin(1, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := day(t, "2025-01-01")
-	f, err := b.WriteEvents(d, 0, events(event(t, d, "1", "a", "1")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.Regions = []string{"eu-west-1"}
-	if err := b.Amend(f); err != nil {
-		t.Fatal(err)
-	}
-	other := f
-	other.SHA256 = "00"
-	if b.Amend(other) == nil {
-		t.Error("another file's entry was taken")
-	}
-	if err := b.Publish(&Manifest{AsOf: testNow}); err != nil {
-		t.Fatal(err)
-	}
-	m, err := s.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := m.filesOf(Events, "2025-01-01")[0].Regions; !slices.Equal(got, f.Regions) {
-		t.Errorf("regions %v", got)
 	}
 }

@@ -53,52 +53,78 @@ func (c *cells) money(column, row int) billing.Money {
 // that becomes ErrDamaged. After an error nothing follows.
 func decodeCells(file io.ReaderAt, f File, schema *parquet.Schema, columns ...int) iter.Seq2[*cells, error] {
 	return func(yield func(*cells, error) bool) {
-		var opened *parquet.File
-		err := guarded(func() (err error) {
-			opened, err = parquet.OpenFile(file, f.Bytes, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true), parquet.ReadBufferSize(64<<10))
-			if err != nil {
-				return fmt.Errorf("%w: %w", ErrDamaged, err)
-			}
-			if got, want := opened.Schema().Columns(), schema.Columns(); !slices.EqualFunc(got, want, slices.Equal[[]string]) {
-				return fmt.Errorf("%w: its columns are %v", ErrDamaged, got)
-			}
-			if n := opened.NumRows(); n != f.Rows {
-				return fmt.Errorf("%w: %d rows instead of %d", ErrDamaged, n, f.Rows)
-			}
-			return nil
-		})
+		opened, err := openTable(file, f, schema)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		width := len(schema.Columns())
-		batch := &cells{columns: make([][]parquet.Value, width), texts: make([]string, width)}
-		buffers := make([][]parquet.Value, width)
-		for _, c := range columns {
-			buffers[c] = make([]parquet.Value, min(readBatch, f.Rows))
-		}
+		d := newDecoder(schema, columns)
 		for _, group := range opened.RowGroups() {
-			readers := make([]columnReader, width)
-			for _, c := range columns {
-				readers[c].pages = group.ColumnChunks()[c].Pages()
-			}
-			for left := group.NumRows(); left > 0; left -= int64(batch.rows) {
-				batch.rows = int(min(readBatch, left))
-				err := guarded(func() error {
-					for _, c := range columns {
-						batch.columns[c] = buffers[c][:batch.rows]
-						if err := readers[c].fill(batch.columns[c]); err != nil {
-							return fmt.Errorf("column %s: %w", schema.Columns()[c][0], err)
-						}
-					}
-					return nil
-				})
-				if !yield(batch, err) || err != nil {
+			for c, err := range d.decode(group) {
+				if !yield(c, err) || err != nil {
 					return
 				}
 			}
-			for _, c := range columns {
-				_ = readers[c].pages.Close()
+		}
+	}
+}
+
+// openTable reads a file's footer, and checks that it has the schema's columns and the entry's rows.
+func openTable(file io.ReaderAt, f File, schema *parquet.Schema) (opened *parquet.File, err error) {
+	return opened, guarded(func() (err error) {
+		opened, err = parquet.OpenFile(file, f.Bytes, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true), parquet.ReadBufferSize(64<<10))
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		if got, want := opened.Schema().Columns(), schema.Columns(); !slices.EqualFunc(got, want, slices.Equal[[]string]) {
+			return fmt.Errorf("%w: its columns are %v", ErrDamaged, got)
+		}
+		if n := opened.NumRows(); n != f.Rows {
+			return fmt.Errorf("%w: %d rows instead of %d", ErrDamaged, n, f.Rows)
+		}
+		return nil
+	})
+}
+
+// decoder decodes row groups into batches that share their memory.
+type decoder struct {
+	schema  *parquet.Schema
+	asked   []int
+	batch   cells
+	buffers [][]parquet.Value
+}
+
+func newDecoder(schema *parquet.Schema, columns []int) *decoder {
+	width := len(schema.Columns())
+	d := &decoder{schema: schema, asked: columns, buffers: make([][]parquet.Value, width)}
+	d.batch = cells{columns: make([][]parquet.Value, width), texts: make([]string, width)}
+	return d
+}
+
+// decode decodes a row group in batches. After an error nothing follows.
+func (d *decoder) decode(group parquet.RowGroup) iter.Seq2[*cells, error] {
+	return func(yield func(*cells, error) bool) {
+		readers := make([]columnReader, len(d.buffers))
+		for _, c := range d.asked {
+			if n := int(min(readBatch, group.NumRows())); len(d.buffers[c]) < n {
+				d.buffers[c] = make([]parquet.Value, n)
+			}
+			readers[c].pages = group.ColumnChunks()[c].Pages()
+			defer func() { _ = readers[c].pages.Close() }()
+		}
+		for left := group.NumRows(); left > 0; left -= int64(d.batch.rows) {
+			d.batch.rows = int(min(readBatch, left))
+			err := guarded(func() error {
+				for _, c := range d.asked {
+					d.batch.columns[c] = d.buffers[c][:d.batch.rows]
+					if err := readers[c].fill(d.batch.columns[c]); err != nil {
+						return fmt.Errorf("column %s: %w", d.schema.Columns()[c][0], err)
+					}
+				}
+				return nil
+			})
+			if !yield(&d.batch, err) || err != nil {
+				return
 			}
 		}
 	}

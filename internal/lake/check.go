@@ -2,7 +2,9 @@ package lake
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
@@ -26,7 +28,7 @@ func (s *Series) Verify(m *Manifest, progress func(done, total int64)) error {
 		if err != nil {
 			return err
 		}
-		fault, err := s.checkFile(name, f)
+		fault, err := s.checkFile(name, f, nil)
 		if err != nil {
 			return fmt.Errorf("verify %s of release %d: %w", f.Path, m.Release, err)
 		}
@@ -40,17 +42,15 @@ func (s *Series) Verify(m *Manifest, progress func(done, total int64)) error {
 }
 
 // ReadBack reads what this build wrote (not what it linked), from disk, and checks it against the
-// entries: bytes, rows, sums, order, uniqueness of keys, tenant, nulls. Each fault is one line.
+// entries: bytes, rows, sums, order, uniqueness of keys, tenant, nulls. Each fault is one line. Of row groups
+// that were taken over the bytes are checked: they were compared with the released file's, whose hash was that
+// of its manifest, and decoded by the release that wrote them.
 func (b *Build) ReadBack() (faults []string, err error) {
 	b.mu.Lock()
-	written := slices.Clone(b.mu.written)
+	written, files := maps.Clone(b.mu.written), maps.Clone(b.mu.files)
 	b.mu.Unlock()
-	slices.Sort(written)
-	for _, name := range written {
-		b.mu.Lock()
-		f := b.mu.files[name]
-		b.mu.Unlock()
-		fault, err := b.series.checkFile(b.series.fs.PathJoin(b.dir, name), f)
+	for _, name := range slices.Sorted(maps.Keys(written)) {
+		fault, err := b.series.checkFile(b.series.fs.PathJoin(b.dir, name), files[name], written[name])
 		if err != nil {
 			fault = err.Error()
 		}
@@ -61,12 +61,13 @@ func (b *Build) ReadBack() (faults []string, err error) {
 	return faults, nil
 }
 
-// checkFile holds a file against its entry. A fault is in the rows; an error in the bytes or the disk.
-func (s *Series) checkFile(name string, f File) (fault string, err error) {
+// checkFile holds a file against its entry, but for the rows of row groups that were taken over. A fault
+// is in the rows; an error in the bytes or the disk.
+func (s *Series) checkFile(name string, f File, kept []bool) (fault string, err error) {
 	c := &checker{tenant: []byte(s.tenant)}
 	switch f.Dataset {
 	case Events:
-		err = c.table(s.fs, name, f, eventSchema, 0, 8, 2, 1)
+		err = c.events(s.fs, name, f, kept)
 	case ServiceDays:
 		err = c.table(s.fs, name, f, serviceDaySchema, 0, 3, 1, 2)
 	case AccountDays:
@@ -90,7 +91,10 @@ func (s *Series) checkFile(name string, f File) (fault string, err error) {
 // checker folds a file's rows, in order.
 type checker struct {
 	tenant []byte
+	first  []byte   // the first part of a row group's first key
 	last   [][]byte // the key before
+	kept   bool     // it is that of a row group that was taken over
+	parts  [][]byte // of the key in hand
 	rows   int64
 	sum    billing.Money
 	fault  string // the first
@@ -98,30 +102,108 @@ type checker struct {
 
 // table checks a file, given the positions of its tenant, its money and its key.
 func (c *checker) table(fsys FS, name string, f File, schema *parquet.Schema, tenant, money int, key ...int) error {
-	parts := make([][]byte, len(key))
 	for batch, err := range readCells(fsys, name, f, schema, append([]int{tenant, money}, key...)...) {
 		if err != nil {
 			return err
 		}
-		for i := range batch.rows {
-			for k, column := range key {
-				if v := batch.columns[column][i]; v.Kind() == parquet.Int32 {
-					parts[k] = []byte(billing.Day(v.Int32()).String())
-				} else {
-					parts[k] = v.ByteArray()
-				}
-			}
-			c.row(batch.bytes(tenant, i), parts...)
-			c.add(batch.money(money, i))
-		}
+		c.batch(batch, tenant, money, key)
 	}
 	return nil
+}
+
+// events checks a file of events and the notes of its row groups.
+func (c *checker) events(fsys FS, name string, f File, kept []bool) error {
+	file, err := openHashed(fsys, name, f)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	opened, err := openTable(file, f, eventSchema)
+	if err != nil {
+		return err
+	}
+	notes, err := notesOf(opened)
+	if err != nil {
+		return err
+	}
+	tenant, money, key := 0, 8, []int{2, 1}
+	d := newDecoder(eventSchema, append([]int{tenant, money}, key...))
+	facts := newEventFacts()
+	for i, group := range opened.RowGroups() {
+		if i < len(kept) && kept[i] {
+			c.keep(&notes[i])
+		} else {
+			rows, sum := c.rows, c.sum
+			c.first = nil
+			for batch, err := range d.decode(group) {
+				if err != nil {
+					return err
+				}
+				c.batch(batch, tenant, money, key)
+			}
+			if notes == nil {
+				continue
+			}
+			of, _ := c.sum.Sub(sum)
+			c.compare(i, &notes[i], c.rows-rows, of)
+		}
+		if err := facts.addNote(&notes[i]); err != nil {
+			return err
+		}
+	}
+	if got := hex.EncodeToString(facts.digest[:]); len(notes) > 0 && got != f.Digest && c.fault == "" {
+		c.fault = fmt.Sprintf("the digest of its row groups is %s instead of %s", got, f.Digest)
+	}
+	return nil
+}
+
+// compare holds the rows of a row group that were decoded against its note.
+func (c *checker) compare(group int, n *groupNote, rows int64, sum billing.Money) {
+	if c.fault != "" || c.last == nil {
+		return
+	}
+	if first, last := string(c.first), string(c.last[0]); first != string(n.First) || last != string(n.Last) || rows != n.Rows || sum != n.Sum {
+		c.fault = fmt.Sprintf("row group %d has %d rows, accounts %q to %q, sum %s; its note says %d, %q to %q, %s",
+			group, rows, first, last, sum, n.Rows, n.First, n.Last, n.Sum)
+	}
+}
+
+// keep takes a row group that was taken over for what its note says.
+func (c *checker) keep(n *groupNote) {
+	goesOn := c.kept && c.last != nil && string(c.last[0]) == string(n.First)+"\x00"
+	if c.fault == "" && c.last != nil && !goesOn && string(c.last[0]) >= string(n.First) {
+		c.fault = fmt.Sprintf("accounts %q to %q of row %d do not ascend", n.First, n.Last, c.rows+1)
+	}
+	c.rows += n.Rows
+	c.add(n.Sum)
+	c.last, c.kept = [][]byte{[]byte(n.Last + "\x00"), nil}, true
+}
+
+// batch checks rows, given the positions of their tenant, their money and their key.
+func (c *checker) batch(batch *cells, tenant, money int, key []int) {
+	if c.parts == nil {
+		c.parts = make([][]byte, len(key))
+	}
+	for i := range batch.rows {
+		for k, column := range key {
+			if v := batch.columns[column][i]; v.Kind() == parquet.Int32 {
+				c.parts[k] = []byte(billing.Day(v.Int32()).String())
+			} else {
+				c.parts[k] = v.ByteArray()
+			}
+		}
+		c.row(batch.bytes(tenant, i), c.parts...)
+		c.add(batch.money(money, i))
+	}
 }
 
 // row checks a row's key.
 func (c *checker) row(tenant []byte, key ...[]byte) {
 	if c.rows++; c.fault != "" {
 		return
+	}
+	if c.kept = false; c.first == nil {
+		c.first = bytes.Clone(key[0])
 	}
 	if !bytes.Equal(tenant, c.tenant) {
 		c.fault = fmt.Sprintf("row %d (%q) is of tenant %q", c.rows, key, tenant)

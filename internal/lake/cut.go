@@ -32,6 +32,12 @@ func Cuts(accounts []billing.AccountID, rows []int64, limit int64) []Cut {
 	return cuts
 }
 
+// GroupCuts says likewise where a file's accounts are split into row groups. An account with more rows than a
+// row group is one cut of several.
+func GroupCuts(accounts []billing.AccountID, rows []int64) []Cut {
+	return Cuts(accounts, rows, rowGroupRows)
+}
+
 // subtree is the largest subtree that starts with the first account, has at most limit rows or one
 // account, and shares more bits than before: how many accounts and rows it has. When accounts were
 // cut off, they must hold more than limit rows.

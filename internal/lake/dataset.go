@@ -25,6 +25,9 @@ const (
 type EventRow struct {
 	Event billing.Event // Tenant, and all that is published; Op and Digest are not
 	Topic string        // the source topic's name
+	// Digest is that of the event as the state has it, which may hold attributes that are not published.
+	// It is no column: the digest of a file is made of it.
+	Digest billing.Digest
 }
 
 // ServiceDayRow is a row of account_service_day_cost.

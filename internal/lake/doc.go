@@ -10,6 +10,8 @@
 // Writing ones need the lock that Series.Lock takes. Methods of a Build that
 // write different files may run concurrently.
 //
+// Bytes: the same rows give the same file, also where row groups of an earlier one are taken over.
+//
 // Durability: a release is visible once `current` names it, and everything it
 // consists of was synced before. A crash at any moment leaves the previous
 // release current and whole; Series.Recover finishes or sets aside what was

@@ -29,7 +29,7 @@ type File struct {
 	First billing.AccountID `json:"first_account,omitempty"`
 	Last  billing.AccountID `json:"last_account,omitempty"`
 	// Regions and Pricing are the distinct values of a file of events, Digest the
-	// order-independent digest of its events. Whoever writes the rows fills them in; see Build.Amend.
+	// order-independent digest of its events.
 	Regions []string `json:"regions,omitempty"`
 	Pricing []string `json:"pricing_models,omitempty"`
 	Digest  string   `json:"digest,omitempty"`

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/parquet-go/parquet-go"
 
 	"daybook/internal/billing"
@@ -227,30 +228,38 @@ func readHashed(fsys FS, name string, f File) ([]byte, error) {
 // readCells checks a file's hash, then decodes columns of it, in memory bounded by a few pages.
 func readCells(fsys FS, name string, f File, schema *parquet.Schema, columns ...int) iter.Seq2[*cells, error] {
 	return func(yield func(*cells, error) bool) {
-		file, err := fsys.Open(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w: it is gone", ErrDamaged)
-		}
+		file, err := openHashed(fsys, name, f)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer func() { _ = file.Close() }()
-		hash := sha256.New()
-		size, err := io.CopyBuffer(hash, struct{ io.Reader }{file}, make([]byte, min(f.Bytes+1, 256<<10)))
-		if err == nil {
-			err = sameBytes(size, hash.Sum(nil), f)
-		}
-		if err != nil {
-			yield(nil, err)
-			return
-		}
 		for c, err := range decodeCells(file, f, schema, columns...) {
 			if !yield(c, err) {
 				return
 			}
 		}
 	}
+}
+
+// openHashed opens a file whose bytes are those that the manifest names; else ErrDamaged.
+func openHashed(fsys FS, name string, f File) (vfs.File, error) {
+	file, err := fsys.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: it is gone", ErrDamaged)
+	}
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.New()
+	size, err := io.CopyBuffer(hash, struct{ io.Reader }{file}, make([]byte, min(f.Bytes+1, 256<<10)))
+	if err == nil {
+		err = sameBytes(size, hash.Sum(nil), f)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 func sameBytes(size int64, sum []byte, f File) error {

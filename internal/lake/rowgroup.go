@@ -46,6 +46,25 @@ func (g *rowGroups) finish() error {
 	return nil
 }
 
+// finishBefore writes what is left, where the next group is known to begin with account next.
+func (g *rowGroups) finishBefore(next billing.AccountID) error {
+	if len(g.accounts) == 0 {
+		return nil
+	}
+	if g.cutOff {
+		return g.emit(1)
+	}
+	// No group goes beyond next. That is so, too, where next alone is more than a group.
+	g.accounts, g.rows = append(g.accounts, next), append(g.rows, int64(g.limit)+1)
+	for len(g.accounts) > 1 {
+		if err := g.cut(); err != nil {
+			return err
+		}
+	}
+	g.accounts, g.rows = g.accounts[:0], g.rows[:0]
+	return nil
+}
+
 // cut writes the first group of what is pending: more than a group, or the end.
 func (g *rowGroups) cut() error {
 	if len(g.accounts) == 1 && g.rows[0] > int64(g.limit) {

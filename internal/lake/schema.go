@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
+
+	"daybook/internal/billing"
 )
 
 // createdBy is in every file's footer. Readers in the Java world trust the statistics of a file
@@ -36,6 +38,8 @@ type eventRecord struct {
 	// values, where as many values as nulls come before them.
 	region, pricing, category, period, attributes string
 	recordTime                                    int64
+
+	digest billing.Digest // no column: see groupNote
 }
 
 type serviceDayRecord struct {
@@ -149,7 +153,7 @@ func (r *eventRecord) set(row *EventRow) {
 		region: string(e.Region), pricing: string(e.PricingModel), category: string(e.Category), period: string(e.Period),
 		Cost: decimalOf(e.Cost), IngestedAt: int64(e.Version.IngestedAt) / 1000, Topic: row.Topic,
 		Partition: e.Version.Source.Partition, Offset: e.Version.Source.Offset,
-		attributes: e.Attributes, recordTime: e.Version.Source.RecordTime,
+		attributes: e.Attributes, recordTime: e.Version.Source.RecordTime, digest: row.Digest,
 	}
 }
 

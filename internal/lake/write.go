@@ -12,46 +12,50 @@ import (
 	"daybook/internal/billing"
 )
 
+// Stretch is a part of a file of events: rows, or row groups of a released file in their place.
+type Stretch struct {
+	Rows iter.Seq2[*EventRow, error]
+	Kept *KeptGroups // instead of Rows
+}
+
 // WriteEvents writes one file of a day's events, part numbers from 0, and returns its manifest entry.
-// rows must be ascending by account and event id. Memory is bounded by a row group.
-func (b *Build) WriteEvents(d billing.Day, part int, rows iter.Seq2[*EventRow, error]) (File, error) {
+// Rows must be ascending by account and event id, and an account may not go on from one stretch to the
+// next. The bytes are the same whether row groups are taken over or written. Memory is bounded by a row group.
+func (b *Build) WriteEvents(d billing.Day, part int, stretches ...Stretch) (File, error) {
 	f := File{Dataset: Events, Day: d.String(), Path: b.dayPath(Events, d, part)}
-	return write(b, f, eventSchema, func(t *table[eventRecord], f *File) error {
-		group := rowGroups{limit: rowGroupRows, write: func(rows []eventRecord) error {
-			if err := t.write(rows); err != nil {
+	var kept []bool
+	f, err := write(b, f, eventSchema, func(t *table[eventRecord], f *File) error {
+		w := eventWriter{build: b, day: d, table: t}
+		w.groups = rowGroups{limit: rowGroupRows, write: w.group}
+		for i, s := range stretches {
+			if s.Kept != nil {
+				if err := w.keep(s.Kept); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := w.rows(s.Rows); err != nil {
 				return err
 			}
-			return t.cut()
-		}}
-		var last [2]string
-		for row, err := range rows {
-			if err != nil {
-				return err
-			}
-			e := &row.Event
-			if err := b.checkKey(e.Tenant, string(e.Account), string(e.ID)); err != nil {
-				return err
-			}
-			if e.Day != d {
-				return fmt.Errorf("event %q is of %s", e.ID, e.Day)
-			}
-			key := [2]string{string(e.Account), string(e.ID)}
-			if !ascends(last, key) {
-				return fmt.Errorf("event %q of account %q follows event %q of account %q", e.ID, e.Account, last[1], last[0])
-			}
-			if f.First == "" {
-				f.First = e.Account
-			}
-			last, f.Last = key, e.Account
-			if err := t.add(e.Cost); err != nil {
-				return err
-			}
-			if err := group.add(row); err != nil {
-				return err
+			if next := i + 1; next == len(stretches) {
+				if err := w.groups.finish(); err != nil {
+					return err
+				}
+			} else if k := stretches[next].Kept; k != nil {
+				if err := w.groups.finishBefore(k.cut.First); err != nil {
+					return err
+				}
 			}
 		}
-		return group.finish()
+		kept = w.kept
+		return w.close(f)
 	})
+	if err == nil {
+		b.mu.Lock()
+		b.mu.written[f.Path] = kept
+		b.mu.Unlock()
+	}
+	return f, err
 }
 
 // WriteServiceDays writes a day's service-days, ascending by account and service.
@@ -198,7 +202,7 @@ func write[T any](b *Build, f File, schema *parquet.Schema, fill func(*table[T],
 	}
 	b.record(f)
 	b.mu.Lock()
-	b.mu.written = append(b.mu.written, f.Path)
+	b.mu.written[f.Path] = nil
 	b.mu.Unlock()
 	return f, nil
 }

@@ -88,7 +88,7 @@ func certifyAccounts(s *lake.Series, m *lake.Manifest, day billing.Day, c *Certi
 	end := func() {
 		if totals := fold.Totals(); totals.Events > 0 {
 			c.Accounts = append(c.Accounts, CertifiedAccount{account, totals.Events, totals.Total, hexDigest(totals.Digest)})
-			all = plus(all, totals.Digest)
+			all = all.Plus(totals.Digest)
 			fold.Reset()
 		}
 	}

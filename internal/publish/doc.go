@@ -13,5 +13,6 @@
 // does not stop the others. A run that ends anywhere before the switch of
 // `current` leaves the newest release untouched, and the next run does the work
 // again: with the same as-of, input, rules and previous release it writes the
-// same bytes.
+// same bytes. In a day's file of events it writes the row groups in which something changed, and takes over
+// the others.
 package publish

@@ -40,7 +40,7 @@ func (f *Fold) Add(e *billing.Event) error {
 	f.events++
 	row.Events++
 	if !f.NoDigest {
-		f.digest = addDigests(f.digest, e.Digest())
+		f.digest = f.digest.Plus(e.Digest())
 	}
 	return nil
 }

@@ -6,9 +6,7 @@
 package rollup
 
 import (
-	"encoding/binary"
 	"errors"
-	"math/bits"
 
 	"daybook/internal/billing"
 )
@@ -42,7 +40,7 @@ func Merge(a, b Totals) (Totals, error) {
 	if !ok {
 		return Totals{}, ErrOverflow
 	}
-	m := Totals{Total: total, Events: a.Events + b.Events, Digest: addDigests(a.Digest, b.Digest)}
+	m := Totals{Total: total, Events: a.Events + b.Events, Digest: a.Digest.Plus(b.Digest)}
 	for x, y := a.Services, b.Services; len(x) > 0 || len(y) > 0; {
 		switch {
 		case len(y) == 0 || len(x) > 0 && x[0].Service < y[0].Service:
@@ -59,13 +57,4 @@ func Merge(a, b Totals) (Totals, error) {
 		}
 	}
 	return m, nil
-}
-
-// addDigests is the sum modulo 2^128 of two digests as big-endian integers.
-func addDigests(a, b billing.Digest) (sum billing.Digest) {
-	lo, carry := bits.Add64(binary.BigEndian.Uint64(a[8:]), binary.BigEndian.Uint64(b[8:]), 0)
-	hi, _ := bits.Add64(binary.BigEndian.Uint64(a[:8]), binary.BigEndian.Uint64(b[:8]), carry)
-	binary.BigEndian.PutUint64(sum[:8], hi)
-	binary.BigEndian.PutUint64(sum[8:], lo)
-	return sum
 }

@@ -1,0 +1,103 @@
+package lake
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"daybook/internal/billing"
+)
+
+// eventWriter writes a file of events group by group, and notes what is in each.
+type eventWriter struct {
+	build  *Build
+	day    billing.Day
+	table  *table[eventRecord]
+	groups rowGroups
+	last   [2]string // account and event id of the row before
+	notes  []groupNote
+	kept   []bool // the groups that were taken over
+}
+
+// rows takes rows that follow those before.
+func (w *eventWriter) rows(rows iter.Seq2[*EventRow, error]) error {
+	for row, err := range rows {
+		if err != nil {
+			return err
+		}
+		e := &row.Event
+		if err := w.build.checkKey(e.Tenant, string(e.Account), string(e.ID)); err != nil {
+			return err
+		}
+		if e.Day != w.day {
+			return fmt.Errorf("event %q is of %s", e.ID, e.Day)
+		}
+		key := [2]string{string(e.Account), string(e.ID)}
+		if !ascends(w.last, key) {
+			return fmt.Errorf("event %q of account %q follows event %q of account %q", e.ID, e.Account, w.last[1], w.last[0])
+		}
+		w.last = key
+		if err := w.groups.add(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// group writes a row group.
+func (w *eventWriter) group(rows []eventRecord) error {
+	facts := newEventFacts()
+	for i := range rows {
+		if err := facts.add(&rows[i]); err != nil {
+			return err
+		}
+	}
+	n := groupNote{First: billing.AccountID(rows[0].Account), Last: billing.AccountID(rows[len(rows)-1].Account), Rows: int64(len(rows))}
+	w.notes, w.kept = append(w.notes, facts.note(n)), append(w.kept, false)
+	if err := w.table.write(rows); err != nil {
+		return err
+	}
+	return w.table.cut()
+}
+
+// keep takes over row groups.
+func (w *eventWriter) keep(k *KeptGroups) error {
+	if first := string(k.cut.First); first <= w.last[0] {
+		return fmt.Errorf("row groups from account %q follow account %q", first, w.last[0])
+	}
+	for i := k.at; i < k.upTo; i++ {
+		if err := w.table.keep(k.from, i); err != nil {
+			return err
+		}
+		w.notes, w.kept = append(w.notes, k.from.notes[i]), append(w.kept, true)
+	}
+	w.last = [2]string{string(k.cut.Last) + "\x00"}
+	w.groups.previous = k.cut.Last
+	return nil
+}
+
+// close puts the notes into the footer, and what they come to into the manifest's entry.
+func (w *eventWriter) close(f *File) error {
+	facts := newEventFacts()
+	for i := range w.notes {
+		if err := facts.addNote(&w.notes[i]); err != nil {
+			return err
+		}
+	}
+	w.table.sum = facts.sum
+	if len(w.notes) == 0 {
+		return nil
+	}
+	f.First, f.Last = w.notes[0].First, w.notes[len(w.notes)-1].Last
+	f.Digest = hex.EncodeToString(facts.digest[:])
+	f.Regions, f.Pricing = slices.Sorted(maps.Keys(facts.regions)), slices.Sorted(maps.Keys(facts.pricing))
+	text, err := json.Marshal(w.notes)
+	if err != nil {
+		return fmt.Errorf("note row groups: %w", err)
+	}
+	w.table.writer.SetKeyValueMetadata(groupsKey, string(text))
+	return nil
+}
