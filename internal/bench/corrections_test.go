@@ -101,10 +101,14 @@ func (b *books) scattered(n, round int) [][]byte {
 func (b *books) clustered(n, accounts, round int) [][]byte {
 	c := b.loads[0]
 	g := produce.NewGenerator(c)
+	first := time.Date(2025, time.January, 1+days-3, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
 	seen := map[string]bool{}
 	var events [][]byte
 	for i := c.Count * (days - 3) / days; i < c.Count && len(events) < n; i++ {
 		_, event := g.Record(i)
+		if textBetween(event, `"usage_date":"`, `"`) < first {
+			continue // a repeat of an older event
+		}
 		account := textBetween(event, `"account_id":"`, `"`)
 		if len(seen) < accounts {
 			seen[account] = true

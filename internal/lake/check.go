@@ -5,9 +5,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
 )
@@ -49,16 +51,24 @@ func (b *Build) ReadBack() (faults []string, err error) {
 	b.mu.Lock()
 	written, files := maps.Clone(b.mu.written), maps.Clone(b.mu.files)
 	b.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(written)) {
-		fault, err := b.series.checkFile(b.series.fs.PathJoin(b.dir, name), files[name], written[name])
-		if err != nil {
-			fault = err.Error()
-		}
-		if fault != "" {
-			faults = append(faults, name+": "+fault)
-		}
+	names := slices.Sorted(maps.Keys(written))
+	lines := make([]string, len(names))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, name := range names {
+		group.Go(func() error {
+			fault, err := b.series.checkFile(b.series.fs.PathJoin(b.dir, name), files[name], written[name])
+			if err != nil {
+				fault = err.Error()
+			}
+			if fault != "" {
+				lines[i] = name + ": " + fault
+			}
+			return nil
+		})
 	}
-	return faults, nil
+	err = group.Wait()
+	return slices.DeleteFunc(lines, func(line string) bool { return line == "" }), err
 }
 
 // checkFile holds a file against its entry, but for the rows of row groups that were taken over. A fault

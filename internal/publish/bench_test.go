@@ -10,7 +10,6 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
-	"daybook/internal/rollup"
 	"daybook/internal/state"
 )
 
@@ -153,8 +152,13 @@ func BenchmarkFoldDay(b *testing.B) {
 	c, err := Copy(w.store, filepath.Join(w.dir, "copy"), state.Options{})
 	w.check(err)
 	defer func() { w.check(c.Close()) }()
+	work := &dayWork{day: d, all: true, dirty: map[billing.AccountID][]string{}}
+	for m, err := range c.Markers(billing.DefaultTenant, d, d) {
+		w.check(err)
+		work.dirty[m.AccountDay.Account] = nil
+	}
 	for b.Loop() {
-		folds, err := foldRange(b.Context(), nil, &rollup.Fold{NoDigest: true}, c.Reader, billing.DefaultTenant, d, "", "")
+		folds, err := foldDay(b.Context(), c.Reader, billing.DefaultTenant, work)
 		w.check(err)
 		var events int64
 		for i := range folds {

@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
 	"daybook/internal/rollup"
@@ -48,7 +52,7 @@ func after(a billing.AccountID) billing.AccountID { return a + "\x00" }
 func foldDay(ctx context.Context, r *state.Reader, t billing.TenantID, w *dayWork) ([]folded, error) {
 	fold := rollup.Fold{NoDigest: w.prev == nil || w.known}
 	if w.all {
-		return foldRange(ctx, nil, &fold, r, t, w.day, "", "")
+		return foldAll(ctx, fold.NoDigest, r, t, w)
 	}
 	var out []folded
 	var err error
@@ -58,6 +62,37 @@ func foldDay(ctx context.Context, r *state.Reader, t billing.TenantID, w *dayWor
 		}
 	}
 	return out, nil
+}
+
+// rangesPerCore is into how many ranges of accounts a day is split for each core: a few, because
+// accounts differ in size.
+const rangesPerCore = 4
+
+// foldAll adds up all of a day, ranges of accounts at the same time. Where they are split says what is known
+// of the day's accounts; a day of which nothing is known is one range.
+func foldAll(ctx context.Context, noDigest bool, r *state.Reader, t billing.TenantID, w *dayWork) ([]folded, error) {
+	cores := runtime.GOMAXPROCS(0)
+	known := w.accounts()
+	bounds := []billing.AccountID{""} // of the ranges; an empty one is the end
+	if n := min(cores*rangesPerCore, len(known)); cores > 1 {
+		for i := 1; i < n; i++ {
+			bounds = append(bounds, known[i*len(known)/n])
+		}
+	}
+	bounds = append(bounds, "")
+	parts := make([][]folded, len(bounds)-1)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(cores)
+	for i := range parts {
+		g.Go(func() (err error) {
+			parts[i], err = foldRange(ctx, nil, &rollup.Fold{NoDigest: noDigest}, r, t, w.day, bounds[i], bounds[i+1])
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.Concat(parts...), nil
 }
 
 // foldRange appends the account-days of a range of accounts to out.
