@@ -3,8 +3,13 @@ package publish
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"math"
+	"runtime"
 	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
@@ -94,24 +99,8 @@ func (p *planner) plan() (*work, error) {
 			at(d).files = append(at(d).files, f)
 		}
 	}
-	for m, err := range p.in.reader.Markers(p.tenant, math.MinInt32, math.MaxInt32) {
-		if err != nil {
-			return nil, fmt.Errorf("read markers: %w", err)
-		}
-		day := days[m.AccountDay.Day]
-		if day == nil {
-			if m.AccountDay.Day > p.in.lastDue {
-				continue // not due yet
-			}
-			day = at(m.AccountDay.Day)
-		}
-		covered := state.Sequence(0)
-		if day.prev != nil && known {
-			covered = state.Sequence(day.prev.CoveredSequence)
-		}
-		if m.Sequence > covered {
-			day.dirty[m.AccountDay.Account] = changesSince(&m, covered)
-		}
+	if err := p.readMarkers(days, known, at); err != nil {
+		return nil, err
 	}
 	w := &work{}
 	if w.expected, err = p.expect(days); err != nil {
@@ -136,6 +125,46 @@ func (p *planner) plan() (*work, error) {
 	}
 	slices.SortFunc(w.days, func(a, b *dayWork) int { return int(a.day) - int(b.day) })
 	return w, nil
+}
+
+// readMarkers notes in days what changed since they were released. Ranges of days are read at the same
+// time: one marker stays for every account-day that ever was.
+func (p *planner) readMarkers(days map[billing.Day]*dayWork, known bool, at func(billing.Day) *dayWork) error {
+	covered := make(map[billing.Day]state.Sequence, len(days)) // of the released days
+	for d, day := range days {
+		if covered[d] = 0; known && day.prev != nil {
+			covered[d] = state.Sequence(day.prev.CoveredSequence)
+		}
+	}
+	released := slices.Sorted(maps.Keys(covered))
+	bounds := []billing.Day{math.MinInt32}
+	for i, cores := 1, runtime.GOMAXPROCS(0); i < cores && cores <= len(released); i++ {
+		bounds = append(bounds, released[i*len(released)/cores])
+	}
+	var mu sync.Mutex // of days
+	var g errgroup.Group
+	for i, from := range bounds {
+		upTo := billing.Day(math.MaxInt32)
+		if i+1 < len(bounds) {
+			upTo = bounds[i+1] - 1
+		}
+		g.Go(func() error {
+			for m, err := range p.in.reader.Markers(p.tenant, from, upTo) {
+				if err != nil {
+					return fmt.Errorf("read markers: %w", err)
+				}
+				before, known := covered[m.AccountDay.Day]
+				if m.Sequence <= before || !known && m.AccountDay.Day > p.in.lastDue {
+					continue // as released, or not due yet
+				}
+				mu.Lock()
+				at(m.AccountDay.Day).dirty[m.AccountDay.Account] = changesSince(&m, before)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // judge decides what of a day is computed.

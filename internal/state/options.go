@@ -104,7 +104,7 @@ func (o *Options) pebble(readOnly bool) *pebble.Options {
 		Comparer:              pebble.DefaultComparer,
 		Logger:                logger{log: o.Logger, fatal: o.Fatal},
 	}
-	p.DisableAutomaticCompactions = o.Brief
+	p.DisableAutomaticCompactions, p.DisableTableStats = o.Brief, o.Brief
 	if readOnly {
 		p.ErrorIfNotExists = true
 		// What is damaged is said by the read that meets it.
