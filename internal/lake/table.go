@@ -18,9 +18,12 @@ import (
 // The same rows give the same bytes only with the same number of rows a Write, so it is fixed.
 const writeBatch = 1024
 
-// rowGroupRows is the most rows of a row group: few, so that most of a file is taken over as it is where a few
-// of its accounts changed.
-const rowGroupRows = 4 << 10
+// rowGroupRows is the most rows of a row group of events: few, so that most of a file is taken over as it is
+// where a few of its accounts changed. Other files are written whole, with as many as totalsGroupRows.
+const (
+	rowGroupRows    = 8 << 10
+	totalsGroupRows = 128 << 10
+)
 
 // fileBuffer is how many bytes are handed to the file at once.
 const fileBuffer = 64 << 10

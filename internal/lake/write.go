@@ -209,7 +209,7 @@ func write[T any](b *Build, f File, schema *parquet.Schema, fill func(*table[T],
 
 // writeGroups writes rows in row groups of a fixed size.
 func writeGroups[T any](t *table[T], records []T) error {
-	for group := range slices.Chunk(records, rowGroupRows) {
+	for group := range slices.Chunk(records, totalsGroupRows) {
 		if err := t.write(group); err != nil {
 			return err
 		}

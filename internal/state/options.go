@@ -87,12 +87,19 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// readerCacheBytes bounds the cache of what is only read: scans come by each block once.
+const readerCacheBytes = 64 << 20
+
 // pebble are Pebble's options. The caller must Unref the cache.
 func (o *Options) pebble(readOnly bool) *pebble.Options {
+	cache := o.CacheBytes
+	if readOnly {
+		cache = min(cache, readerCacheBytes)
+	}
 	p := &pebble.Options{
 		FS:                          &disk{o.FS, o.Fatal},
 		ReadOnly:                    readOnly,
-		Cache:                       pebble.NewCache(o.CacheBytes),
+		Cache:                       pebble.NewCache(cache),
 		MemTableSize:                o.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
 		// Not more: with 8, twelve layers of small tables were seen that Pebble saw no need to compact.

@@ -34,15 +34,26 @@ func appendContent(b []byte, e *billing.Event) []byte {
 // texts makes strings of bytes that will be overwritten. Values that repeat
 // are made once.
 type texts struct {
-	seen  map[string]string
-	arena []byte
+	recent [64]string // by a few of their bytes: most values are among them, and found without hashing
+	seen   map[string]string
+	arena  []byte
 }
 
 // word is for values that repeat from event to event.
 func (t *texts) word(b []byte) string {
-	if len(b) == 0 {
+	n := len(b)
+	if n == 0 {
 		return ""
 	}
+	at := &t.recent[(n+int(b[n/2])*3+int(b[n-1])*7)%len(t.recent)]
+	if *at != string(b) {
+		*at = t.find(b)
+	}
+	return *at
+}
+
+// find is the one string of a value.
+func (t *texts) find(b []byte) string {
 	if s, ok := t.seen[string(b)]; ok {
 		return s
 	}

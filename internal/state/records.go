@@ -36,12 +36,18 @@ func (v view) records(low, high []byte, f func(key, value []byte) error) (err er
 	return nil
 }
 
+// aheadBytes is how much of an account-day is read ahead to see whether its ids are of both kinds: a
+// seek for the first of the other kind costs as much as a hundred rows.
+const aheadBytes = 256 << 10
+
 // recordScan walks account-days. main is where the scan is; other is used
 // within an account-day that has ids of both kinds.
 type recordScan struct {
 	main, other *pebble.Iterator
 	f           func(key, value []byte) error
 	prefix      []byte
+	ahead       []byte   // keys and values that were read ahead
+	ends        [][2]int // of each key and value in it
 }
 
 // accountDay passes on the account-day that main is at, and leaves main after it.
@@ -51,6 +57,13 @@ func (s *recordScan) accountDay() error {
 		return err
 	}
 	s.prefix = append(s.prefix[:0], s.main.Key()[:n]...)
+	if s.isUUID() {
+		whole, err := s.readAhead()
+		if err != nil || whole {
+			return err
+		}
+		s.main.SeekGE(s.prefix)
+	}
 	if !s.mixed() {
 		for ok := true; ok && bytes.HasPrefix(s.main.Key(), s.prefix); ok = s.main.Next() {
 			if err := s.pass(s.main); err != nil {
@@ -90,10 +103,43 @@ func (s *recordScan) accountDay() error {
 	}
 }
 
+// readAhead passes on an account-day that begins with a UUID and is small, unless it has ids of both kinds:
+// then it passes on nothing, and main is somewhere in the account-day.
+func (s *recordScan) readAhead() (whole bool, err error) {
+	s.ahead, s.ends = s.ahead[:0], s.ends[:0]
+	for ok := true; ok && bytes.HasPrefix(s.main.Key(), s.prefix); ok = s.main.Next() {
+		if !s.isUUID() || len(s.ahead) > aheadBytes {
+			return false, nil
+		}
+		value, err := s.main.ValueAndErr()
+		if err != nil {
+			return false, err
+		}
+		s.ahead = append(s.ahead, s.main.Key()...)
+		key := len(s.ahead)
+		s.ahead = append(s.ahead, value...)
+		s.ends = append(s.ends, [2]int{key, len(s.ahead)})
+	}
+	at := 0
+	for _, end := range s.ends {
+		if err := s.f(s.ahead[at:end[0]], s.ahead[end[0]:end[1]]); err != nil {
+			return true, err
+		}
+		at = end[1]
+	}
+	return true, nil
+}
+
+// isUUID reports whether main is at an event whose id is a UUID.
+func (s *recordScan) isUUID() bool {
+	n := len(s.prefix)
+	return len(s.main.Key()) > n && s.main.Key()[n] <= keyUUID
+}
+
 // mixed reports whether the account-day has UUIDs and, after them, other ids;
 // then other is at the first of these.
 func (s *recordScan) mixed() bool {
-	if n := len(s.prefix); len(s.main.Key()) <= n || s.main.Key()[n] > keyUUID {
+	if !s.isUUID() {
 		return false
 	}
 	at := append(s.prefix, keyUUID+1)
