@@ -21,8 +21,8 @@ import (
 // "BROKERS TOPIC RECORDS".
 const ceilingEnv = "DAYBOOK_BENCH_CEILING"
 
-// ceiling measures consuming and strict decoding of the whole topic, with
-// ingest's fetches and ingest's way to share decoding out.
+// ceiling measures consuming and strict decoding of the whole topic, with larger fetches than
+// ingest's and its way to share decoding out.
 func (s *site) ceiling() usage {
 	s.t.Helper()
 	c := exec.CommandContext(s.t.Context(), os.Args[0])
