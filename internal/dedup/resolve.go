@@ -71,7 +71,7 @@ func Resolve(prev Winner, ok bool, next *billing.Event, digest billing.Digest, c
 
 // first is the resolution of the first version of an event.
 func first(next *billing.Event, digest billing.Digest) Resolution {
-	r := Resolution{Outcome: billing.Deleted, Winner: winnerOf(next, digest), Changed: true}
+	r := Resolution{Outcome: billing.Deleted, Winner: WinnerOf(next, digest), Changed: true}
 	if next.Op != billing.Delete {
 		r.Outcome, r.Put = billing.New, true
 		r.touch(next.AccountDay(), Added)
@@ -81,7 +81,7 @@ func first(next *billing.Event, digest billing.Digest) Resolution {
 
 // replace is the resolution of a greater version with other content.
 func replace(prev *Winner, next *billing.Event, digest billing.Digest, tied bool) Resolution {
-	r := Resolution{Outcome: billing.Replaced, Winner: winnerOf(next, digest), Changed: true}
+	r := Resolution{Outcome: billing.Replaced, Winner: WinnerOf(next, digest), Changed: true}
 	r.Winner.Tied = tied
 	from, to := prev.accountDay(next.Tenant), next.AccountDay()
 	switch {
@@ -126,7 +126,8 @@ func ties(prev *Winner, next *billing.Event, same bool, cost func() (billing.Mon
 	return err == nil && was != next.Cost, err
 }
 
-func winnerOf(e *billing.Event, digest billing.Digest) Winner {
+// WinnerOf is what the winner is if e, whose content digest is digest, wins: of one that comes alone, too.
+func WinnerOf(e *billing.Event, digest billing.Digest) Winner {
 	w := Winner{Version: e.Version, Digest: digest, Deleted: e.Op == billing.Delete}
 	if !w.Deleted {
 		w.Account, w.Day = e.Account, e.Day

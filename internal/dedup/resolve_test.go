@@ -222,7 +222,7 @@ func TestWinnerDoesNotDependOnTheOrder(t *testing.T) {
 				greatest = e
 			}
 		}
-		want := winnerOf(&greatest, greatest.Digest())
+		want := WinnerOf(&greatest, greatest.Digest())
 		for _, e := range log {
 			want.Tied = want.Tied || e.Version.Ties(greatest.Version) && (e.Cost != greatest.Cost || e.Op != greatest.Op)
 		}
@@ -294,7 +294,7 @@ func contents(records map[billing.AccountDay]billing.Event) map[billing.AccountD
 func BenchmarkResolve(b *testing.B) {
 	old, newer := upsert(version(1, 0, 0), "a", 5), upsert(version(2, 0, 1), "a", 6)
 	digest := newer.Digest()
-	prev := winnerOf(&old, old.Digest())
+	prev := WinnerOf(&old, old.Digest())
 	for _, known := range []bool{false, true} {
 		b.Run(fmt.Sprintf("known=%t", known), func(b *testing.B) {
 			b.ReportAllocs()

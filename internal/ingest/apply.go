@@ -51,20 +51,22 @@ func (s *stream) write(b *batch, e *evidence) error {
 		}
 		w = b.write()
 	}
-	next := s.board.nexts()
-	for _, a := range w.Advances {
-		next[a.Partition] = a.Next
-	}
-	for id, n := range next {
-		if c, ok := e.kept(id, n); ok {
-			w.CaughtUp = append(w.CaughtUp, c)
+	if s.bulk == nil {
+		next := s.board.nexts()
+		for _, a := range w.Advances {
+			next[a.Partition] = a.Next
+		}
+		for id, n := range next {
+			if c, ok := e.kept(id, n); ok {
+				w.CaughtUp = append(w.CaughtUp, c)
+			}
 		}
 	}
 	if len(w.Advances) == 0 && len(w.CaughtUp) == 0 {
 		return s.done()
 	}
 	start := s.deps.Now()
-	applied, err := s.store.Apply(w)
+	applied, err := s.put(w)
 	if err != nil {
 		return err
 	}
@@ -77,6 +79,14 @@ func (s *stream) write(b *batch, e *evidence) error {
 		s.progressed.Store(s.deps.Now().UnixNano())
 	}
 	return s.done()
+}
+
+// put writes w to the state, or adds it to what is loaded, of which nothing is durable before the end.
+func (s *stream) put(w *state.Batch) (state.Applied, error) {
+	if s.bulk != nil {
+		return state.Applied{}, s.bulk.Add(w)
+	}
+	return s.store.Apply(w)
 }
 
 // done is errDone once the run has read what it was to read.

@@ -79,6 +79,7 @@ type Ingester struct {
 	copies   *copies
 	rare     *rareLog
 	until    map[state.PartitionID]int64 // nil: no end; read these far and no farther
+	bulk     *state.Load                 // nil: batches are written one by one
 
 	started    time.Time                   // set by Run
 	outcomes   [billing.OutcomeCount]int64 // of this run; apply's until it has ended

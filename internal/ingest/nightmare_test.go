@@ -261,7 +261,7 @@ func oneEventInTwoPartitions(w *world) {
 	w.push(1, newer("e1", "20"), event("e2", "a", "2025-01-01", "99"))
 	w.mustCatchUp()
 	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "50"})
-	w.positions()
+	w.mustRebuild()
 }
 
 // transact writes values to partition 0 in a transaction, and returns what ends it.
@@ -294,6 +294,7 @@ func transactions(w *world) {
 	if p.Delivered != 4 || p.Control != 3 || p.Holes != 5 || p.NextOffset != 12 || !p.HolesExplained {
 		w.t.Errorf("position %+v, want 4 delivered, 3 control records, 5 holes explained, next 12", p)
 	}
+	w.mustRebuild()
 }
 
 func transactionLeftOpen(w *world) {
@@ -380,6 +381,7 @@ func compactedTopic(w *world) {
 	if !w.log.has("endangers the books", "cleanup.policy") {
 		w.t.Error("compaction is not warned of")
 	}
+	w.mustRebuild()
 }
 
 func settingsThatEndangerTheBooks(w *world) {

@@ -17,6 +17,9 @@ import (
 // remedyKeep is what to do when a log does not hold all of the books any more.
 const remedyKeep = "a rebuild would lose them, so the state stays as it is; restore the topic, or a backup of the state"
 
+// bulkRecords is how many records at most go into a bulk load at once. A larger batch brings it nothing.
+const bulkRecords = 50_000
+
 // RebuildOptions say how a rebuild goes.
 type RebuildOptions struct {
 	Verify   bool          `help:"Compare the new state with the old one at the old one's positions, before they are exchanged; exit 4 and keep the old one if they differ."`
@@ -24,6 +27,25 @@ type RebuildOptions struct {
 	KeepOld  bool          `help:"Keep the old state as db.rebuild in the state directory."`
 	Fresh    bool          `help:"Do not read the old state, which is damaged: topics and rules are those of the flags, and its decisions are lost."`
 	Patience time.Duration `help:"Exit 3 after this time without progress." default:"5m"`
+
+	MemoryBytes int64 `help:"Memory for sorting, in bytes; what does not fit goes to temporary files in the state directory." default:"134217728" env:"DAYBOOK_REBUILD_MEMORY_BYTES"`
+}
+
+// DefaultRebuildOptions is what the tags of RebuildOptions say, for callers without flags.
+func DefaultRebuildOptions() RebuildOptions {
+	return RebuildOptions{Patience: 5 * time.Minute, MemoryBytes: 128 << 20}
+}
+
+// Validate reports every fault in one error.
+func (o *RebuildOptions) Validate() error {
+	var faults []error
+	if o.Patience <= 0 {
+		faults = append(faults, errors.New("--patience must be greater than 0"))
+	}
+	if o.MemoryBytes < state.MinLoadMemory {
+		faults = append(faults, fmt.Errorf("--memory-bytes must be at least %d", state.MinLoadMemory))
+	}
+	return errors.Join(faults...)
 }
 
 // RebuildReport says what a rebuild came to.
@@ -36,12 +58,13 @@ type RebuildReport struct {
 }
 
 // Rebuild consumes the topics from their beginning into a new state beside the old one in cfg.State and
-// exchanges the two in one step. A crash leaves one whole state. It is refused when the
+// exchanges the two in one step. What was in the topics when it began is sorted and written at once;
+// only what came since goes the ordinary way. A crash leaves one whole state. It is refused when the
 // logs do not begin at offset 0 any more.
 func Rebuild(ctx context.Context, cfg Config, rules RulesConfig, opts RebuildOptions, deps Deps) (report RebuildReport, err error) {
 	deps.Metrics = nil // a rebuild opens two states and reads twice
 	deps = deps.withDefaults()
-	if err := cfg.Validate(); err != nil {
+	if err := errors.Join(cfg.Validate(), opts.Validate()); err != nil {
 		return report, err
 	}
 	old, id, err := openOld(cfg, rules, opts, deps)
@@ -138,24 +161,35 @@ func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reade
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	cfg.Group = "" // the old state's positions are mirrored; nothing changes for lag tools
-	read := func(until map[state.PartitionID]int64) error {
+	read := func(until map[state.PartitionID]int64, load *state.Load) error {
 		g := &Ingester{
 			cfg: cfg, opts: RunOptions{UntilCaughtUp: true, Patience: opts.Patience}, deps: deps,
-			store: store, rare: newRareLog(deps.Log, deps.Now), until: until,
+			store: store, rare: newRareLog(deps.Log, deps.Now), until: until, bulk: load,
+		}
+		if load != nil {
+			g.cfg.BatchRecords = min(cfg.BatchRecords, bulkRecords)
 		}
 		if err := g.remember(); err != nil {
 			return err
 		}
 		return g.replay(ctx)
 	}
+	until, err := bulkEnds(ctx, cfg, opts, old, store, deps)
+	if err != nil {
+		return err
+	}
+	load, err := store.NewLoad(opts.MemoryBytes)
+	if err != nil {
+		return err
+	}
+	err = read(until, load)
+	if err == nil {
+		_, err = load.Commit(ctx)
+	}
+	if err := errors.Join(err, load.Close()); err != nil {
+		return err
+	}
 	if opts.Verify {
-		until, err := oldPositions(old)
-		if err != nil {
-			return err
-		}
-		if err := read(until); err != nil {
-			return err
-		}
 		if report.Differences, err = compare(old, store); err != nil {
 			return err
 		}
@@ -163,7 +197,7 @@ func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reade
 			return nil
 		}
 	}
-	if err := read(nil); err != nil {
+	if err := read(nil, nil); err != nil {
 		return err
 	}
 	if err := carry(old, store, deps, report); err != nil {
@@ -178,6 +212,29 @@ func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reade
 		report.Delivered += p.Delivered
 	}
 	return errors.Join(err, r.Close())
+}
+
+// bulkEnds are how far the topics are loaded in bulk: to where the old state stopped if the two are to be
+// compared, else to what may be read of them now.
+func bulkEnds(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reader, store *state.Store, deps Deps) (map[state.PartitionID]int64, error) {
+	if opts.Verify {
+		return oldPositions(old)
+	}
+	g := &Ingester{cfg: cfg, deps: deps, identity: store.Identity()}
+	admin, err := g.connect(adminOption)
+	if err != nil {
+		return nil, err
+	}
+	defer admin.Close()
+	l, err := g.listNew(ctx, admin)
+	if err != nil {
+		return nil, err
+	}
+	until := make(map[state.PartitionID]int64, len(l.Partitions))
+	for id, b := range l.Partitions {
+		until[id] = b.Stable
+	}
+	return until, nil
 }
 
 // oldPositions are where the old state stopped.

@@ -36,6 +36,7 @@ type Store struct {
 	held    *filter // of the quarantine's index by event
 
 	tableOptions sstable.WriterOptions
+	loadOptions  sstable.WriterOptions // of tables that stay as they are
 	closing      atomic.Bool
 	filling      sync.WaitGroup
 
@@ -209,6 +210,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 		return nil, openError(err)
 	}
 	s.tableOptions = p.MakeWriterOptions(0, s.db.TableFormat())
+	s.loadOptions = p.MakeWriterOptions(len(p.Levels)-1, s.db.TableFormat())
 	s.view = view{s.db}
 	if err := s.load(); err != nil {
 		return nil, err

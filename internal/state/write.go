@@ -24,7 +24,8 @@ type write struct {
 	outcomes  [billing.OutcomeCount]int64
 	ties      int64
 	totals    totals
-	bulk      bool // written as tables
+	bulk      bool  // written as tables
+	load      *Load // what the write belongs to, if it is a load's
 	spans     []span
 	positions map[PartitionID]*Position // changed ones
 	tenants   map[billing.TenantID]bool // first seen
@@ -344,12 +345,17 @@ func (w *write) finish() (Applied, error) {
 		return Applied{}, err
 	}
 
-	if w.bulk {
-		if err := s.commitTables(c); err != nil {
-			return Applied{}, err
-		}
-	} else {
+	var err error
+	switch {
+	case w.load != nil:
+		err = w.load.commit(c)
+	case w.bulk:
+		err = s.commitTables(c)
+	default:
 		s.commit(c)
+	}
+	if err != nil {
+		return Applied{}, err
 	}
 	s.mu.journal = next
 	s.mu.unfolded++
