@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 	"time"
 
 	"daybook/internal/billing"
@@ -133,7 +134,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body, v any) (err
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return fmt.Errorf("read answer of ingest: %w", err)
+		return wrapDial(err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return refusal(resp.StatusCode, answer)
@@ -159,11 +160,16 @@ func refusal(code int, answer []byte) error {
 	return fmt.Errorf("ingest: %s", e.Error)
 }
 
-// wrapDial leaves the sentinels as they are and names the act for the rest.
+// wrapDial leaves the sentinels as they are, tells when the other end is gone, and names the act for the rest.
 func wrapDial(err error) error {
 	for _, sentinel := range []error{ErrNotRunning, ErrForbidden} {
 		if errors.Is(err, sentinel) {
 			return sentinel
+		}
+	}
+	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, broken) {
+			return fmt.Errorf("%w: %w", ErrEnded, err)
 		}
 	}
 	return fmt.Errorf("talk to ingest: %w", err)

@@ -236,3 +236,22 @@ func (s *slow) Checkpoint(ctx context.Context) (CheckpointReply, error) {
 	<-s.leave
 	return s.recorder.Checkpoint(ctx)
 }
+
+// TestIngestThatEnds: whoever asked an ingest that ended meanwhile is told so.
+func TestIngestThatEnds(t *testing.T) {
+	c, err := Connect(t.Context(), func(context.Context) (net.Conn, error) {
+		near, far := net.Pipe()
+		go func() {
+			_, _ = far.Read(make([]byte, 4096)) // the request; or the end of the probe
+			far.Close()
+		}()
+		return near, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Checkpoint(t.Context()); !errors.Is(err, ErrEnded) {
+		t.Errorf("Checkpoint: %v, want ErrEnded", err)
+	}
+}

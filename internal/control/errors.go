@@ -12,6 +12,8 @@ var (
 	// ErrSilent is returned when an ingest holds the socket and does not answer: it is stopped (SIGSTOP, a frozen
 	// machine), or has no processor.
 	ErrSilent = errors.New("the ingest that runs on this state does not answer")
+	// ErrEnded is returned when an ingest ended before it answered: whether it did what it was asked is not known.
+	ErrEnded = errors.New("ingest ended before it answered")
 	// ErrForbidden is returned when the socket belongs to another user.
 	ErrForbidden = errors.New("the control socket belongs to another user")
 )

@@ -66,11 +66,11 @@ func (s StateDir) Checkpoint(ctx context.Context) (*Checkpoint, error) {
 	const attempts = 10
 	for attempt := 1; ; attempt++ {
 		c, err := s.ask(ctx)
-		if !errors.Is(err, control.ErrNotRunning) {
+		if !errors.Is(err, control.ErrNotRunning) && !errors.Is(err, control.ErrEnded) {
 			return c, err
 		}
 		c, err = s.lockAndCopy()
-		// An ingest may have started in between and not listen yet.
+		// An ingest may have started in between and not listen yet, or have ended and not be gone yet.
 		if !errors.Is(err, state.ErrLocked) || attempt == attempts {
 			return c, err
 		}
@@ -107,7 +107,7 @@ func (s StateDir) open() (*state.Store, error) {
 	return state.Open(s.Dir, o)
 }
 
-// ask has a running ingest make the copy; control.ErrNotRunning.
+// ask has a running ingest make the copy; control.ErrNotRunning, control.ErrEnded.
 func (s StateDir) ask(ctx context.Context) (*Checkpoint, error) {
 	client, err := s.dial(ctx)
 	if err != nil {
