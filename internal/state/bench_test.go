@@ -61,21 +61,28 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// diskStore makes a state on disk, which is closed when the benchmark ends.
+func diskStore(b *testing.B, dir string, bulk int) *Store {
+	b.Helper()
+	o := Options{FS: vfs.Default, BulkRecords: bulk, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))}
+	if err := Create(dir, testIdentity(), o); err != nil {
+		b.Fatal(err)
+	}
+	s, err := Open(dir, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
 // BenchmarkApply fills a new state on disk. events/s is the figure; B/event is
 // what the state takes on disk in the end, compactions not waited for; B/event-compacted is after all of them.
 func BenchmarkApply(b *testing.B) {
 	for _, bench := range []struct{ batch, bulk int }{{2_000, 1 << 30}, {100_000, 1 << 30}, {100_000, 1}, {250_000, 1}} {
 		b.Run(fmt.Sprintf("batch=%d/tables=%t", bench.batch, bench.bulk == 1), func(b *testing.B) {
 			dir := b.TempDir() + "/state"
-			o := Options{FS: vfs.Default, BulkRecords: bench.bulk, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))}
-			if err := Create(dir, testIdentity(), o); err != nil {
-				b.Fatal(err)
-			}
-			s, err := Open(dir, o)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer func() { _ = s.Close() }()
+			s := diskStore(b, dir, bench.bulk)
 			g := &generator{rng: rand.New(rand.NewPCG(1, 2))}
 			b.ResetTimer()
 			var making, cpu time.Duration

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -386,17 +385,10 @@ func BenchmarkLoad(b *testing.B) {
 	for _, bulk := range []bool{false, true} {
 		b.Run(fmt.Sprintf("bulk=%t", bulk), func(b *testing.B) {
 			dir := b.TempDir() + "/state"
-			o := Options{FS: vfs.Default, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))}
-			if err := Create(dir, testIdentity(), o); err != nil {
-				b.Fatal(err)
-			}
-			s, err := Open(dir, o)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer func() { _ = s.Close() }()
+			s := diskStore(b, dir, 0)
 			g := &generator{rng: rand.New(rand.NewPCG(1, 2))}
 			var l *Load
+			var err error
 			if bulk {
 				if l, err = s.NewLoad(128 << 20); err != nil {
 					b.Fatal(err)

@@ -367,17 +367,8 @@ func (k *loadWorker) outcomes(id PartitionID) *[billing.OutcomeCount]int64 {
 
 // spillDirty moves the dirty account-days to the rows to be stored.
 func (k *loadWorker) spillDirty() {
-	w, c := k.w, &k.rest.changes
-	for a, change := range w.dirty {
-		for ; change != 0; change &= change - 1 {
-			c.begin()
-			c.b = appendMarkerKey(c.b, a, bits.TrailingZeros8(uint8(change)))
-			c.value()
-			c.b = appendMarkerValue(c.b, w.sequence, w.at)
-			c.put()
-		}
-	}
-	clear(w.dirty)
+	k.w.encodeDirty(&k.rest.changes)
+	clear(k.w.dirty)
 }
 
 // merged adds what the worker folded to the whole write.

@@ -376,15 +376,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		fill := func(bulk int, batches []*Batch) *Store {
 			o := testOptions(vfs.NewMem())
 			o.BulkRecords = bulk
-			id := testIdentity()
-			id.Topics = append(id.Topics, Topic{Name: "more", Ordinal: 1})
-			if err := Create("state", id, o); err != nil {
-				t.Fatal(err)
-			}
-			s, err := Open("state", o)
-			if err != nil {
-				t.Fatal(err)
-			}
+			s := newStore(t, o)
 			for _, b := range batches {
 				if _, err := s.Apply(b); err != nil {
 					t.Fatal(err)

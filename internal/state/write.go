@@ -296,15 +296,7 @@ func (w *write) finish() (Applied, error) {
 	for _, h := range w.quarantine {
 		w.encodeQuarantine(c, h)
 	}
-	for a, change := range w.dirty {
-		for ; change != 0; change &= change - 1 {
-			c.begin()
-			c.b = appendMarkerKey(c.b, a, bits.TrailingZeros8(uint8(change)))
-			c.value()
-			c.b = appendMarkerValue(c.b, w.sequence, w.at)
-			c.put()
-		}
-	}
+	w.encodeDirty(c)
 	for t := range w.tenants {
 		c.set(tenantKey(spaceTenant, t), nil)
 	}
@@ -370,6 +362,19 @@ func (w *write) finish() (Applied, error) {
 	s.noteLocked()
 	applied := Applied{Sequence: w.sequence, Outcomes: w.outcomes, Ties: w.ties, Dirty: len(w.dirty)}
 	return applied, s.foldLocked()
+}
+
+// encodeDirty writes the markers of the account-days that are dirty.
+func (w *write) encodeDirty(c *changes) {
+	for a, change := range w.dirty {
+		for ; change != 0; change &= change - 1 {
+			c.begin()
+			c.b = appendMarkerKey(c.b, a, bits.TrailingZeros8(uint8(change)))
+			c.value()
+			c.b = appendMarkerValue(c.b, w.sequence, w.at)
+			c.put()
+		}
+	}
 }
 
 // encodeEvent writes the rows of one event whose winner changed.
