@@ -305,6 +305,7 @@ func TestSweepLoad(t *testing.T) {
 			fatals++
 		}
 		if what.Load() == nil {
+			armed.Store(false)
 			if err := errors.Join(err, s.Close()); err != nil {
 				t.Fatalf("without a failure: %v", err)
 			}
@@ -325,10 +326,17 @@ func TestSweepLoad(t *testing.T) {
 			wholeOrNothing(t, fmt.Sprintf("%s, %d %% survive", where, percent), clone)
 		}
 		if !ended.Load() {
-			if err := s.Close(); err != nil {
-				t.Errorf("%s: close: %v", where, err)
+			closed := make(chan error, 1)
+			go func() { closed <- s.Close() }()
+			select {
+			case err := <-closed:
+				if err != nil {
+					t.Errorf("%s: close: %v", where, err)
+				}
+				wholeOrNothing(t, where, mem)
+			case <-fatal: // it came from a goroutine of the database, after the load had returned
+				fatals++
 			}
-			wholeOrNothing(t, where, mem)
 		}
 		if t.Failed() {
 			return
