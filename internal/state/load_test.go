@@ -334,7 +334,8 @@ func TestSweepLoad(t *testing.T) {
 					t.Errorf("%s: close: %v", where, err)
 				}
 				wholeOrNothing(t, where, mem)
-			case <-fatal: // it came from a goroutine of the database, after the load had returned
+			case err := <-fatal: // it came from a goroutine of the database, after the load had returned
+				t.Logf("%s: after the load: %v", where, err)
 				fatals++
 			}
 		}
