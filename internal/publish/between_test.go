@@ -2,8 +2,10 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"testing"
 
+	"daybook/internal/lake"
 	"daybook/internal/state"
 )
 
@@ -50,5 +52,33 @@ func TestEventBetweenCheckpointAndRelease(t *testing.T) {
 	w.publish()
 	if got := w.row("2025-01-06", "a").Total.String(); got != "2" {
 		t.Errorf("the next release says %s", got)
+	}
+}
+
+// TestReleaseBetweenCheckpointAndLock: another run publishes newer input after this one has taken its copy. That
+// is no fault of the state: the run is told apart from one of a state that lost something.
+func TestReleaseBetweenCheckpointAndLock(t *testing.T) {
+	w := newWorld(t)
+	w.week()
+	w.publish()
+	w.push(event("e1", "a", "compute", "2025-01-06", "1", 1))
+	w.caughtUp()
+	slow := New(w.cfg, Deps{
+		Source: meanwhile{
+			Store: Store{Store: w.store, Dir: w.stateDir + "/slow", Options: w.options()},
+			happens: func() {
+				w.push(event("e1", "a", "compute", "2025-01-06", "2", 2))
+				w.caughtUp()
+				w.publish()
+			},
+		},
+		Lake: w.lake, Now: w.clock,
+	})
+	before := w.current().Release
+	if _, err := slow.Run(context.Background()); !errors.Is(err, lake.ErrTaken) || errors.Is(err, ErrBehind) {
+		t.Errorf("the slower run says %v, want %v", err, lake.ErrTaken)
+	}
+	if got := w.current().Release; got != before+1 {
+		t.Errorf("release %d after release %d and one run that was faster", got, before)
 	}
 }

@@ -26,6 +26,8 @@ type input struct {
 	positions []state.Position
 	decisions []state.Decision
 	behind    []Behind
+	// before is each tenant's newest release before the checkpoint was taken.
+	before map[billing.TenantID]int
 	// expected are the accounts that should send something; nil: not said.
 	expected map[billing.TenantID]expectations
 	// quarantine counts what is held back, per tenant; read when first asked for.
@@ -73,11 +75,18 @@ func (b Behind) String() string {
 func (p *Publisher) input(ctx context.Context) (*Checkpoint, *input, error) {
 	deadline := p.deps.Now().Add(p.cfg.Wait)
 	for {
+		before, err := p.newest()
+		if err != nil {
+			return nil, &input{}, err
+		}
 		c, err := p.deps.Source.Checkpoint(ctx)
 		if err != nil {
 			return nil, &input{}, err
 		}
 		in, err := p.readInput(c)
+		if err == nil {
+			in.before = before
+		}
 		if err == nil && (len(in.behind) == 0 || p.cfg.AllowIncomplete) {
 			return c, in, nil
 		}
@@ -101,6 +110,21 @@ func (p *Publisher) input(ctx context.Context) (*Checkpoint, *input, error) {
 		case <-time.After(p.cfg.Poll):
 		}
 	}
+}
+
+// newest is the newest release of each tenant of the lake. A link that cannot be read is said by the tenant's own run.
+func (p *Publisher) newest() (map[billing.TenantID]int, error) {
+	tenants, err := p.deps.Lake.Tenants()
+	if err != nil {
+		return nil, fmt.Errorf("list tenants of the lake: %w", err)
+	}
+	newest := make(map[billing.TenantID]int, len(tenants))
+	for _, t := range tenants {
+		if n, _, err := p.deps.Lake.Tenant(t).Resolve(); err == nil {
+			newest[t] = n
+		}
+	}
+	return newest, nil
 }
 
 // incomplete is the error of partitions that are behind.

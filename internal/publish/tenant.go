@@ -134,11 +134,21 @@ func (t *tenantRun) open() error {
 	if hold != nil {
 		return fmt.Errorf("%w since %s (%s): `publisher resume` lifts it", ErrHold, hold.Since.UTC().Format(time.RFC3339), hold.Why)
 	}
+	if err := t.checkInput(); errors.Is(err, ErrAsOf) || errors.Is(err, ErrBehind) {
+		if t.prev.Release > t.in.before[t.tenant] {
+			return fmt.Errorf("%w: another run published release %d from newer input while this one read its own: nothing to do, or run again", lake.ErrTaken, t.prev.Release)
+		}
+		return err
+	} else if err != nil {
+		return err
+	}
+	return t.checkAttributes()
+}
+
+// checkInput refuses input that is older than that of the newest release.
+func (t *tenantRun) checkInput() error {
 	if t.in.asOf.Before(t.prev.AsOf) {
 		return fmt.Errorf("%w: %s, release %d is as of %s", ErrAsOf, t.in.asOf.Format(time.RFC3339), t.prev.Release, t.prev.AsOf.UTC().Format(time.RFC3339))
-	}
-	if err := t.checkAttributes(); err != nil {
-		return err
 	}
 	highest, err := t.highestInput()
 	if err != nil {
