@@ -79,13 +79,24 @@ func (g *Ingester) fetchOptions(at map[string]map[int32]kgo.Offset) []kgo.Opt {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),
 		kgo.FetchMaxBytes(g.cfg.FetchBytes),
-		kgo.FetchMaxPartitionBytes(min(g.cfg.FetchBytes, 8<<20)),
+		kgo.FetchMaxPartitionBytes(partitionBytes(g.cfg.FetchBytes, at)),
 		kgo.FetchMaxWait(500 * time.Millisecond),
 		kgo.MaxConcurrentFetches(2),
 		kgo.MaxDecompressBatchBytes(g.cfg.DecompressBytes),
 		kgo.MetadataMaxAge(time.Minute),
 		kgo.WithPools(&recycler{}),
 	}
+}
+
+// partitionBytes is each partition's share of a fetch. Were one allowed to fill it, a broker might send one partition to its
+// end before it begins with the next, and a state that catches up would go through the same days once for each of them.
+func partitionBytes(fetch int32, at map[string]map[int32]kgo.Offset) int32 {
+	const least = 256 << 10
+	partitions := 0
+	for _, of := range at {
+		partitions += len(of)
+	}
+	return min(fetch, max(fetch/int32(max(partitions, 1)), least))
 }
 
 // stream is one run's way from the brokers to the state.
