@@ -171,7 +171,7 @@ func (p *pipeline) run(ctx context.Context, chance *rand.Rand, opts ingest.RunOp
 	cfg := p.kafka
 	cfg.BatchRecords = 1 + chance.IntN(40)
 	// Some writes go through the WAL, some are handed over as tables.
-	deps := ingest.Deps{State: state.Options{BulkRecords: 1 + chance.IntN(30), CacheBytes: 8 << 20, MemTableBytes: 1 << 20, FilterBytes: 1 << 20}}
+	deps := ingest.Deps{State: state.Options{BulkRecords: 1 + chance.IntN(30), CacheBytes: 8 << 20, MemTableBytes: 1 << 20, FilterBytes: 1 << 20, GenerationEvents: 10}}
 	g, err := ingest.New(cfg, ingest.RulesConfig{}, opts, deps)
 	if err != nil {
 		return err

@@ -15,11 +15,11 @@ import (
 )
 
 // generator makes batches like those of a busy topic: random UUIDs, 2 % of
-// them seen before, 2,000 accounts over 90 days.
+// them sent again, 2,000 accounts, three days at a time.
 type generator struct {
 	rng    *rand.Rand
 	offset int64
-	old    []billing.EventID
+	old    []billing.Event
 }
 
 func (g *generator) batch(n int) *Batch {
@@ -29,27 +29,35 @@ func (g *generator) batch(n int) *Batch {
 		e := &b.Records[i].Event
 		id := billing.EventID(fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", g.rng.Uint32(), g.rng.Uint32()&0xffff, g.rng.Uint32()&0xfff,
 			0x8000|g.rng.Uint32()&0x3fff, g.rng.Uint64()&0xffffffffffff))
+		source := billing.Source{Partition: 0, Offset: g.offset, RecordTime: 1735000000000 + g.offset}
 		if len(g.old) > 0 && g.rng.IntN(50) == 0 {
-			id = g.old[g.rng.IntN(len(g.old))]
-		} else if i%16 == 0 {
-			g.old = append(g.old, id)
+			*e = g.old[g.rng.IntN(len(g.old))]
+			e.Version.Source = source
+			g.offset++
+			continue
 		}
 		*e = billing.Event{
 			Tenant: "default", ID: id,
 			Account:    billing.AccountID(fmt.Sprintf("%012d", 100000000000+g.rng.IntN(2000))),
 			Service:    billing.ServiceName([...]string{"AmazonEC2", "AmazonS3", "AmazonRDS", "AWSLambda"}[g.rng.IntN(4)]),
-			Day:        billing.Day(20000 + g.rng.IntN(90)),
+			Day:        billing.Day(20000 + g.offset/dayEvents - g.rng.Int64N(3)),
 			Cost:       billing.MoneyFromParts(0, uint64(g.rng.IntN(1e8))*1e12),
 			Region:     billing.Region([...]string{"us-east-1", "eu-west-1"}[g.rng.IntN(2)]),
 			Attributes: `{"resource":"i-0123456789abcdef0"}`,
 			Version: billing.Version{IngestedAt: 1735000000e9 + billing.Instant(g.offset)*1e6,
-				Source: billing.Source{Partition: 0, Offset: g.offset, RecordTime: 1735000000000 + g.offset}},
+				Source: source},
+		}
+		if i%16 == 0 {
+			g.old = append(g.old, *e)
 		}
 		g.offset++
 	}
 	b.Advances = []Advance{advance(from, g.offset)}
 	return b
 }
+
+// dayEvents is how many of them a day has.
+const dayEvents = 50_000
 
 // cpuTime is what the process has used: unlike the time that passes, it hardly
 // depends on who else runs.

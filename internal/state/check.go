@@ -140,19 +140,19 @@ func (c *check) checkTenants() error {
 // deletion lies within what was consumed.
 func (c *check) checkLocators() error {
 	var all tally
+	newest := c.journal.totals.generation
 	err := c.scanPrefix([]byte{spaceLocator}, func(key, value []byte) error {
 		c.step()
 		c.scratch = append(append(c.scratch[:0], key...), value...)
-		all.add(c.scratch)
-		tenant, rest, err := keyString(key[1:])
-		if err != nil {
-			return err
-		}
+		all.add(c.scratch[min(locatorHead, len(key)):])
 		var uuid [36]byte
-		id, rest, err := keyEvent(rest, &uuid)
-		if err != nil || len(rest) != 0 {
-			c.fault(key, "a locator key with a tail")
-			return err
+		tenant, id, err := locatorEvent(key, &uuid)
+		if err != nil {
+			c.fault(key, "%s", err)
+			return nil
+		}
+		if g := keyGeneration(key); g > newest {
+			c.fault(key, "a locator of generation %d, the journal knows %d", g, newest)
 		}
 		w, err := parseLocator(value)
 		if err != nil {
@@ -201,14 +201,14 @@ func (c *check) checkRecords() (err error) {
 	var e billing.Event
 	var words texts
 	var accountDay, next []byte
-	err = c.scanPrefix([]byte{spaceRecord}, func(key, value []byte) error {
+	err = c.scanRecords([]byte{spaceRecord}, []byte{spaceRecord + 1}, func(key, value []byte) error {
 		c.step()
 		if err := parseRecord(key, value, &e, &words); err != nil {
 			c.fault(key, "%s", err)
 			return nil
 		}
 		c.scratch = append(append(c.scratch[:0], key...), value...)
-		all.add(c.scratch)
+		all.add(c.scratch[1:])
 		places.add(key)
 		c.consumed(key, e.Version)
 		next = appendAccountDayKey(next[:0], spaceMarker, e.AccountDay())
@@ -238,12 +238,12 @@ func (c *check) checkRecords() (err error) {
 func (c *check) nameRecords() error {
 	var e billing.Event
 	var words texts
-	err := c.scanPrefix([]byte{spaceRecord}, func(key, value []byte) error {
+	err := c.scanRecords([]byte{spaceRecord}, []byte{spaceRecord + 1}, func(key, value []byte) error {
 		if err := parseRecord(key, value, &e, &words); err != nil {
 			return nil // named already
 		}
 		var w dedup.Winner
-		found, err := c.get(appendLocatorKey(nil, e.Tenant, e.ID), func(value []byte) (err error) {
+		_, found, err := c.locator(c.journal.totals.generation, e.Tenant, e.ID, func(value []byte) (err error) {
 			w, err = parseLocator(value)
 			return err
 		})
@@ -279,12 +279,8 @@ func (c *check) nameRecords() error {
 
 // locatorParts is where a locator points.
 func locatorParts(key []byte, w *dedup.Winner) (a billing.AccountDay, id billing.EventID, err error) {
-	tenant, rest, err := keyString(key[1:])
-	if err != nil {
-		return a, "", err
-	}
 	var uuid [36]byte
-	event, _, err := keyEvent(rest, &uuid)
+	tenant, event, err := locatorEvent(key, &uuid)
 	return billing.AccountDay{Tenant: billing.TenantID(tenant), Account: w.Account, Day: w.Day}, billing.EventID(event), err
 }
 
@@ -399,7 +395,7 @@ func (c *check) checkQuarantine() error {
 // checkSpaces: there are no rows but those of the known keyspaces.
 func (c *check) checkSpaces() error {
 	known := []byte{spaceIdentity, spaceBase, spaceJournal, spaceKept, spacePosition, spaceDecision, spaceCovered, spaceTenant,
-		spaceLocator, spaceRecord, spaceMarker, spaceTie, spaceQuarantine, spacePayload, spaceByEvent, spaceByDay}
+		spaceLocator, spaceRecord, spaceMarker, spaceTie, spaceAmended, spaceQuarantine, spacePayload, spaceByEvent, spaceByDay}
 	var low []byte // nil: the iterator takes no empty bound
 	for _, space := range append(known, 0) {
 		high := []byte{space}

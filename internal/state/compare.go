@@ -2,10 +2,9 @@ package state
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"github.com/cockroachdb/pebble/v2"
 )
 
 // Compare says in what two states of the same log differ: locators, records,
@@ -17,8 +16,8 @@ func Compare(a, b *Reader, progress func(done, total int64)) ([]Fault, error) {
 	c := &comparison{a: a, b: b, progress: progress}
 	for _, step := range []func() error{
 		c.comparePositions,
-		func() error { return c.compareRows(spaceLocator, "locator", sameBytes) },
-		func() error { return c.compareRows(spaceRecord, "record", sameBytes) },
+		c.compareLocators,
+		c.compareRecords,
 		func() error { return c.compareRows(spaceQuarantine, "quarantined record", sameVerdict) },
 		func() error { return c.compareRows(spacePayload, "quarantined record's bytes", sameBytes) },
 	} {
@@ -66,19 +65,39 @@ func (c *comparison) comparePositions() error {
 }
 
 // compareRows walks one keyspace of both states side by side.
-func (c *comparison) compareRows(space byte, name string, same func(key, a, b []byte) (bool, error)) (err error) {
-	o := &pebble.IterOptions{LowerBound: []byte{space}, UpperBound: []byte{space + 1}}
-	ia, err := c.a.r.NewIter(o)
-	if err != nil {
+func (c *comparison) compareRows(space byte, name string, same func(key, a, b []byte) (bool, error)) error {
+	return c.compareCursors(&cursor{}, &cursor{}, name, same, func(cur *cursor, r *Reader) error {
+		return cur.add(r.view, []byte{space}, []byte{space + 1})
+	})
+}
+
+// compareRecords walks all records of both states side by side, amended or not.
+func (c *comparison) compareRecords() error {
+	return c.compareCursors(&cursor{head: 1}, &cursor{head: 1}, "record", sameBytes, func(cur *cursor, r *Reader) error {
+		return cur.addRecords(r.view, []byte{spaceRecord}, []byte{spaceRecord + 1})
+	})
+}
+
+// compareLocators walks all locators of both states side by side, in the order of their events: the
+// generation depends on the order of arrival.
+func (c *comparison) compareLocators() error {
+	return c.compareCursors(&cursor{head: locatorHead}, &cursor{head: locatorHead}, "locator", sameBytes, func(cur *cursor, r *Reader) error {
+		for g := 0; g <= int(r.journal.totals.generation); g++ {
+			low := binary.BigEndian.AppendUint16([]byte{spaceLocator}, uint16(g))
+			if err := cur.add(r.view, low, after(low)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (c *comparison) compareCursors(a, b *cursor, name string, same func(key, a, b []byte) (bool, error), open func(*cursor, *Reader) error) (err error) {
+	defer func() { err = errors.Join(err, a.close(), b.close()) }()
+	if err := errors.Join(open(a, c.a), open(b, c.b)); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ia.Close()) }()
-	ib, err := c.b.r.NewIter(o)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, ib.Close()) }()
-	for inA, inB := ia.First(), ib.First(); inA || inB; {
+	for inA, inB := a.first(), b.first(); inA || inB; {
 		order := 0
 		switch {
 		case !inB:
@@ -86,33 +105,33 @@ func (c *comparison) compareRows(space byte, name string, same func(key, a, b []
 		case !inA:
 			order = 1
 		default:
-			order = bytes.Compare(ia.Key(), ib.Key())
+			order = bytes.Compare(a.tail(), b.tail())
 		}
 		switch order {
 		case -1:
-			c.differ(ia.Key(), "%s only in the first state", name)
-			inA = ia.Next()
+			c.differ(a.tail(), "%s only in the first state", name)
+			inA = a.next()
 		case 1:
-			c.differ(ib.Key(), "%s only in the second state", name)
-			inB = ib.Next()
+			c.differ(b.tail(), "%s only in the second state", name)
+			inB = b.next()
 		default:
-			va, errA := ia.ValueAndErr()
-			vb, errB := ib.ValueAndErr()
+			va, errA := a.value()
+			vb, errB := b.value()
 			if err := errors.Join(errA, errB); err != nil {
 				return err
 			}
-			ok, err := same(ia.Key(), va, vb)
+			ok, err := same(a.tail(), va, vb)
 			if err != nil {
 				return err
 			}
 			if !ok {
-				c.differ(ia.Key(), "%s differs", name)
+				c.differ(a.tail(), "%s differs", name)
 			}
-			inA, inB = ia.Next(), ib.Next()
+			inA, inB = a.next(), b.next()
 		}
 		c.step()
 	}
-	return errors.Join(ia.Error(), ib.Error())
+	return errors.Join(a.error(), b.error())
 }
 
 func (c *comparison) step() {

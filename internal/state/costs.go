@@ -17,7 +17,7 @@ func (r *Reader) Costs(t billing.TenantID, d billing.Day, from, to billing.Accou
 		e := billing.Event{Tenant: t, Day: d}
 		var words texts
 		var prefix []byte // of the account's keys
-		err := r.scan(low, high, func(key, value []byte) error {
+		err := r.scanRecords(low, high, func(key, value []byte) error {
 			if prefix == nil || !bytes.HasPrefix(key, prefix) {
 				account, rest, err := keyString(key[day:])
 				if err != nil {

@@ -85,7 +85,7 @@ func (s *Store) fillFilters(v view) error {
 		key    func(key []byte) []byte
 	}{
 		{spaceByEvent, s.held, func(key []byte) []byte { return key[:max(1, len(key)-14)] }},
-		{spaceLocator, s.filter, func(key []byte) []byte { return key }},
+		{spaceLocator, s.filter, func(key []byte) []byte { return key[min(locatorHead, len(key)):] }},
 	} {
 		hashes := make([]xxh3.Uint128, 0, 4096)
 		err := v.scanPrefix([]byte{part.space}, func(key, _ []byte) error {

@@ -40,7 +40,7 @@ func TestFormat(t *testing.T) {
 	names := map[byte]string{
 		spaceIdentity: "identity", spaceBase: "base", spaceJournal: "journal", spaceKept: "kept", spacePosition: "position",
 		spaceDecision: "decision", spaceCovered: "covered", spaceTenant: "tenant", spaceLocator: "locator", spaceRecord: "record",
-		spaceMarker: "marker", spaceTie: "tie", spaceQuarantine: "quarantine", spacePayload: "payload",
+		spaceMarker: "marker", spaceTie: "tie", spaceAmended: "amended", spaceQuarantine: "quarantine", spacePayload: "payload",
 		spaceByEvent: "by event", spaceByDay: "by day",
 	}
 	seen := map[byte]bool{}
@@ -93,6 +93,7 @@ func writeOneOfEach(t *testing.T, s *Store) {
 		}}
 	}
 	apply(t, s, 6, bad(6, "x"), bad(7, "y"))
+	apply(t, s, 8, event("wide\x00\x01\x02", "acct-2", 20_000, 7, 1_736_000_009, 8))
 	_, err := s.Decide(Decision{Kind: QuarantineSettled, Who: "clerk", When: testTime, Why: "known", Records: []billing.Source{{Offset: 6, RecordTime: -1}}})
 	if err != nil {
 		t.Fatal(err)

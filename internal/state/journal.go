@@ -34,10 +34,12 @@ type span struct {
 }
 
 // totals count the state's rows after a write. The digests are over all
-// locators, and over all records.
+// locators but for their generation, and over all records.
 type totals struct {
 	locators, records, quarantined, decisions int64
 	locatorDigest, recordDigest               setDigest
+	generation                                generation // the newest
+	older                                     int64      // locators of those before it
 }
 
 func appendTotals(b []byte, t *totals) []byte {
@@ -48,7 +50,7 @@ func appendTotals(b []byte, t *totals) []byte {
 		b = binary.BigEndian.AppendUint64(b, d.hi)
 		b = binary.BigEndian.AppendUint64(b, d.lo)
 	}
-	return b
+	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(t.generation)), uint64(t.older))
 }
 
 func (f *fields) totals() (t totals) {
@@ -60,6 +62,9 @@ func (f *fields) totals() (t totals) {
 			d.hi, d.lo = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])
 		}
 	}
+	g := f.uvarint()
+	f.bad = f.bad || g > maxGeneration
+	t.generation, t.older = generation(g), int64(f.uvarint())
 	return t
 }
 

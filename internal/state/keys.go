@@ -19,10 +19,11 @@ const (
 	spaceDecision   byte = 0x06 // number → decision
 	spaceCovered    byte = 0x07 // tenant → sequence
 	spaceTenant     byte = 0x08 // tenant → nothing
-	spaceLocator    byte = 0x10 // tenant, event → winner
+	spaceLocator    byte = 0x10 // generation, tenant, event → winner
 	spaceRecord     byte = 0x11 // tenant, day, account, event → the winner's content
 	spaceMarker     byte = 0x12 // tenant, day, account, kind of change → sequence, wall time
 	spaceTie        byte = 0x13 // tenant, day, event → nothing
+	spaceAmended    byte = 0x14 // as record → what stands in place of the record there
 	spaceQuarantine byte = 0x20 // topic, partition, offset → verdict and status
 	spacePayload    byte = 0x21 // topic, partition, offset → Kafka key and value
 	spaceByEvent    byte = 0x22 // tenant, event, topic, partition, offset → nothing
@@ -130,8 +131,31 @@ func positionKey(p PartitionID) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(p.Partition))
 }
 
-func appendLocatorKey(b []byte, t billing.TenantID, id billing.EventID) []byte {
-	return appendKeyEvent(appendKeyString(append(b, spaceLocator), string(t)), id)
+// appendEventKey appends a tenant's event: what a locator's key ends in, and what filters know.
+func appendEventKey(b []byte, t billing.TenantID, id billing.EventID) []byte {
+	return appendKeyEvent(appendKeyString(b, string(t)), id)
+}
+
+// locatorHead is how long the part of a locator's key is that does not name the event.
+const locatorHead = 3
+
+func appendLocatorKey(b []byte, g generation, t billing.TenantID, id billing.EventID) []byte {
+	return appendEventKey(binary.BigEndian.AppendUint16(append(b, spaceLocator), uint16(g)), t, id)
+}
+
+// locatorEvent is the event that a locator's key names. buf is scratch that id may refer to.
+func locatorEvent(key []byte, buf *[36]byte) (t, id []byte, err error) {
+	if len(key) < locatorHead {
+		return nil, nil, fmt.Errorf("%w: locator key without generation", ErrDamaged)
+	}
+	t, rest, err := keyString(key[locatorHead:])
+	if err != nil {
+		return nil, nil, err
+	}
+	if id, rest, err = keyEvent(rest, buf); err == nil && len(rest) != 0 {
+		err = fmt.Errorf("%w: a locator key with a tail", ErrDamaged)
+	}
+	return t, id, err
 }
 
 // appendDayKey appends the prefix of all keys of one tenant's day.

@@ -113,7 +113,7 @@ func (k *loadWorker) event(e *billing.Event) {
 	win := dedup.WinnerOf(e, e.Digest())
 	c := &k.versions.changes
 	c.begin()
-	c.b = appendLocatorKey(c.b, e.Tenant, e.ID)
+	c.b = appendLocatorKey(c.b, 0, e.Tenant, e.ID)
 	c.value()
 	c.b = appendCandidate(append(c.b, rowVersion), &version{win, e.Cost})
 	c.put()
@@ -138,7 +138,7 @@ func (k *loadWorker) reject(r *Record, now time.Time) {
 	}
 	c := &k.versions.changes
 	c.begin()
-	c.b = appendLocatorKey(c.b, r.Rejection.Tenant, r.Rejection.Event)
+	c.b = appendLocatorKey(c.b, 0, r.Rejection.Tenant, r.Rejection.Event)
 	c.value()
 	c.b = appendKeySource(append(c.b, rowHeld), partitionOf(src), src.Offset)
 	c.b = appendString(c.b, string(appendQuarantined(nil, h.q)))
@@ -228,12 +228,11 @@ func (k *loadWorker) begin() {
 func (g *group) begin(key []byte, words *texts) error {
 	g.key = append(g.key[:0], key...)
 	g.versions, g.held = g.versions[:0], g.held[:0]
-	tenant, rest, err := keyString(key[1:])
+	var uuid [36]byte
+	tenant, id, err := locatorEvent(key, &uuid)
 	if err != nil {
 		return err
 	}
-	var uuid [36]byte
-	id, _, err := keyEvent(rest, &uuid)
 	g.tenant, g.id = billing.TenantID(words.word(tenant)), billing.EventID(words.text(id))
 	return err
 }
@@ -430,7 +429,7 @@ func (k *loadWorker) choose(ctx context.Context, m *merge, out *loadTables) erro
 func (k *loadWorker) record(key, value []byte, marked bool, out *loadTables) error {
 	k.kept++
 	k.row = append(append(k.row[:0], key...), value...)
-	k.digest.add(hashRow(k.row))
+	k.digest.add(hashRecord(k.row))
 	if !marked && (len(k.marked) == 0 || !bytes.HasPrefix(key, k.marked)) {
 		n, err := accountPrefix(key)
 		if err != nil {

@@ -31,11 +31,12 @@ type Options struct {
 	// so that a look-up costs a read.
 	Brief bool
 
-	CacheBytes      int64  // default 256 MiB; the memtables are part of it
-	MemTableBytes   uint64 // default 32 MiB
-	FilterBytes     int64  // bound of the membership filter in front of look-ups; default 128 MiB
-	BulkRecords     int    // a batch of at least this many records is written as tables; default 50,000
-	JournalFoldKeep int    // entries kept unfolded; default 10,000
+	CacheBytes       int64  // default 256 MiB; the memtables are part of it
+	MemTableBytes    uint64 // default 32 MiB
+	FilterBytes      int64  // bound of the membership filter in front of look-ups; default 128 MiB
+	GenerationEvents int64  // least size of a generation of locators; default 900,000
+	BulkRecords      int    // a batch of at least this many records is written as tables; default 50,000
+	JournalFoldKeep  int    // entries kept unfolded; default 10,000
 }
 
 // The database's directories inside a state directory.
@@ -77,6 +78,9 @@ func (o Options) withDefaults() Options {
 	o.CacheBytes = max(o.CacheBytes, int64(4*o.MemTableBytes)+32<<20)
 	if o.FilterBytes == 0 {
 		o.FilterBytes = 128 << 20
+	}
+	if o.GenerationEvents == 0 {
+		o.GenerationEvents = generationEvents
 	}
 	if o.BulkRecords == 0 {
 		o.BulkRecords = 50_000

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/cockroachdb/pebble/v2"
 )
 
 // records scans records from low up to high like view.scan, but ascending by
@@ -14,23 +12,18 @@ import (
 // an account-day's UUIDs come before its other ids. Where there are both, two
 // iterators are merged.
 func (v view) records(low, high []byte, f func(key, value []byte) error) (err error) {
-	o := &pebble.IterOptions{LowerBound: low, UpperBound: high}
 	s := recordScan{f: f}
-	if s.main, err = v.r.NewIter(o); err != nil {
+	defer func() { err = errors.Join(err, s.main.close(), s.other.close()) }()
+	if err := errors.Join(s.main.addRecords(v, low, high), s.other.addRecords(v, low, high)); err != nil {
 		return fmt.Errorf("read state: %w", err)
 	}
-	defer func() { err = errors.Join(err, s.main.Close()) }()
-	if s.other, err = v.r.NewIter(o); err != nil {
-		return fmt.Errorf("read state: %w", err)
-	}
-	defer func() { err = errors.Join(err, s.other.Close()) }()
-	for ok := s.main.First(); ok && err == nil; ok = s.main.Valid() {
+	for ok := s.main.first(); ok && err == nil; ok = s.main.valid() {
 		err = s.accountDay()
 	}
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
-	if err := errors.Join(err, s.main.Error(), s.other.Error()); err != nil {
+	if err := errors.Join(err, s.main.error(), s.other.error()); err != nil {
 		return fmt.Errorf("read state: %w", err)
 	}
 	return nil
@@ -43,7 +36,7 @@ const aheadBytes = 256 << 10
 // recordScan walks account-days. main is where the scan is; other is used
 // within an account-day that has ids of both kinds.
 type recordScan struct {
-	main, other *pebble.Iterator
+	main, other cursor
 	f           func(key, value []byte) error
 	prefix      []byte
 	ahead       []byte   // keys and values that were read ahead
@@ -52,34 +45,34 @@ type recordScan struct {
 
 // accountDay passes on the account-day that main is at, and leaves main after it.
 func (s *recordScan) accountDay() error {
-	n, err := accountPrefix(s.main.Key())
+	n, err := accountPrefix(s.main.recordKey())
 	if err != nil {
 		return err
 	}
-	s.prefix = append(s.prefix[:0], s.main.Key()[:n]...)
+	s.prefix = append(s.prefix[:0], s.main.recordKey()[:n]...)
 	if s.isUUID() {
 		whole, err := s.readAhead()
 		if err != nil || whole {
 			return err
 		}
-		s.main.SeekGE(s.prefix)
+		s.main.seekRecord(s.prefix)
 	}
 	if !s.mixed() {
-		for ok := true; ok && bytes.HasPrefix(s.main.Key(), s.prefix); ok = s.main.Next() {
-			if err := s.pass(s.main); err != nil {
+		for ok := true; ok && bytes.HasPrefix(s.main.recordKey(), s.prefix); ok = s.main.next() {
+			if err := s.pass(&s.main); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	uuids, others := s.main, s.other
+	uuids, others := &s.main, &s.other
 	var a, b [36]byte
 	for {
-		isUUID := uuids.Valid() && bytes.HasPrefix(uuids.Key(), s.prefix) && uuids.Key()[n] <= keyUUID
-		isOther := others.Valid() && bytes.HasPrefix(others.Key(), s.prefix)
+		isUUID := uuids.valid() && bytes.HasPrefix(uuids.recordKey(), s.prefix) && uuids.recordKey()[n] <= keyUUID
+		isOther := others.valid() && bytes.HasPrefix(others.recordKey(), s.prefix)
 		if isUUID && isOther {
-			x, _, errX := keyEvent(uuids.Key()[n:], &a)
-			y, _, errY := keyEvent(others.Key()[n:], &b)
+			x, _, errX := keyEvent(uuids.recordKey()[n:], &a)
+			y, _, errY := keyEvent(others.recordKey()[n:], &b)
 			if err := errors.Join(errX, errY); err != nil {
 				return err
 			}
@@ -88,13 +81,13 @@ func (s *recordScan) accountDay() error {
 		switch {
 		case isUUID:
 			err = s.pass(uuids)
-			uuids.Next()
+			uuids.next()
 		case isOther:
 			err = s.pass(others)
-			others.Next()
+			others.next()
 		default:
 			// Both are through; what main has not passed, other has.
-			s.main.SeekGE(after(s.prefix))
+			s.main.seekRecord(after(s.prefix))
 			return nil
 		}
 		if err != nil {
@@ -107,15 +100,15 @@ func (s *recordScan) accountDay() error {
 // then it passes on nothing, and main is somewhere in the account-day.
 func (s *recordScan) readAhead() (whole bool, err error) {
 	s.ahead, s.ends = s.ahead[:0], s.ends[:0]
-	for ok := true; ok && bytes.HasPrefix(s.main.Key(), s.prefix); ok = s.main.Next() {
+	for ok := true; ok && bytes.HasPrefix(s.main.recordKey(), s.prefix); ok = s.main.next() {
 		if !s.isUUID() || len(s.ahead) > aheadBytes {
 			return false, nil
 		}
-		value, err := s.main.ValueAndErr()
+		value, err := s.main.value()
 		if err != nil {
 			return false, err
 		}
-		s.ahead = append(s.ahead, s.main.Key()...)
+		s.ahead = append(s.ahead, s.main.recordKey()...)
 		key := len(s.ahead)
 		s.ahead = append(s.ahead, value...)
 		s.ends = append(s.ends, [2]int{key, len(s.ahead)})
@@ -133,7 +126,7 @@ func (s *recordScan) readAhead() (whole bool, err error) {
 // isUUID reports whether main is at an event whose id is a UUID.
 func (s *recordScan) isUUID() bool {
 	n := len(s.prefix)
-	return len(s.main.Key()) > n && s.main.Key()[n] <= keyUUID
+	return len(s.main.recordKey()) > n && s.main.recordKey()[n] <= keyUUID
 }
 
 // mixed reports whether the account-day has UUIDs and, after them, other ids;
@@ -144,13 +137,13 @@ func (s *recordScan) mixed() bool {
 	}
 	at := append(s.prefix, keyUUID+1)
 	s.prefix = at[:len(at)-1]
-	return s.other.SeekGE(at) && bytes.HasPrefix(s.other.Key(), s.prefix)
+	return s.other.seekRecord(at) && bytes.HasPrefix(s.other.recordKey(), s.prefix)
 }
 
-func (s *recordScan) pass(it *pebble.Iterator) error {
-	value, err := it.ValueAndErr()
+func (s *recordScan) pass(c *cursor) error {
+	value, err := c.value()
 	if err != nil {
 		return err
 	}
-	return s.f(it.Key(), value)
+	return s.f(c.recordKey(), value)
 }

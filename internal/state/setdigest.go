@@ -23,6 +23,12 @@ func (d *setDigest) sub(h setDigest) {
 	d.hi, _ = bits.Sub64(d.hi, h.hi, borrow)
 }
 
+// hashLocator is a locator's: the generation depends on the order of arrival and is left out.
+func hashLocator(row []byte) setDigest { return hashRow(row[locatorHead:]) }
+
+// hashRecord is a record's, or an amended record's: which of them it is depends on the order of arrival.
+func hashRecord(row []byte) setDigest { return hashRow(row[1:]) }
+
 func hashRow(b []byte) setDigest {
 	h := xxh3.Hash128(b)
 	return setDigest{h.Hi, h.Lo}

@@ -55,4 +55,4 @@ type Identity struct {
 
 // FormatVersion is the version of all keys and values that this program reads
 // and writes; docs/format-state.md draws them.
-const FormatVersion = 2
+const FormatVersion = 3

@@ -15,7 +15,7 @@ var testTime = time.Date(2025, 1, 10, 0, 0, 0, 0, time.UTC)
 // testOptions work on fs; a storage failure is a panic.
 func testOptions(fs vfs.FS) Options {
 	return Options{FS: fs, Now: func() time.Time { return testTime }, Fatal: func(err error) { panic(err) },
-		CacheBytes: 8 << 20, MemTableBytes: 1 << 20, FilterBytes: 1 << 16}
+		CacheBytes: 8 << 20, MemTableBytes: 1 << 20, FilterBytes: 1 << 16, GenerationEvents: 3}
 }
 
 func testIdentity() Identity {

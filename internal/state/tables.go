@@ -19,7 +19,7 @@ import (
 
 // tableEnds split a write's rows into tables by keyspace, so that a compaction
 // of one keyspace does not have to move the others.
-var tableEnds = [...]byte{spaceLocator, spaceRecord, spaceMarker, 0xff}
+var tableEnds = [...]byte{spaceLocator, spaceRecord, spaceMarker, spaceAmended, spaceQuarantine, 0xff}
 
 // deepL0 is how many sublevels of L0 a write waits for. Pebble itself never
 // holds an Ingest back, and reads would become slower without bound.

@@ -49,33 +49,40 @@ func parseLocator(value []byte) (w dedup.Winner, err error) {
 
 // stored is a winner as the state holds it.
 type stored struct {
-	winner dedup.Winner
-	cost   billing.Money
-	row    setDigest // of its record; zero when deleted
+	generation generation // of its locator
+	winner     dedup.Winner
+	cost       billing.Money
+	row        setDigest // of its record; zero when deleted
+	amended    bool      // its record lies among the amended
 }
 
-// stored reads an event's winner, nil if there is none.
-func (v view) stored(t billing.TenantID, id billing.EventID, words *texts) (*stored, error) {
+// stored reads an event's winner, nil if there is none. No locator is of a generation after newest.
+func (v view) stored(newest generation, t billing.TenantID, id billing.EventID, words *texts) (*stored, error) {
 	var st stored
 	w := &st.winner
-	found, err := v.get(appendLocatorKey(nil, t, id), func(value []byte) (err error) {
+	g, found, err := v.locator(newest, t, id, func(value []byte) (err error) {
 		*w, err = parseLocator(value)
 		return err
 	})
 	if err != nil || !found {
 		return nil, err
 	}
+	st.generation = g
 	e := billing.Event{Tenant: t, ID: id, Account: w.Account, Day: w.Day}
 	if w.Deleted {
 		e.Op = billing.Delete
 		w.Digest = e.Digest()
 		return &st, nil
 	}
-	key := appendRecordKey(nil, e.AccountDay(), id)
-	found, err = v.get(key, func(value []byte) error {
-		st.row = hashRow(append(key, value...))
+	key := appendAmendedKey(nil, e.AccountDay(), id)
+	read := func(value []byte) error {
+		st.row = hashRecord(append(key, value...))
 		return parseContent(value, &e, words)
-	})
+	}
+	if st.amended, err = v.get(key, read); err == nil && !st.amended {
+		key[0] = spaceRecord
+		found, err = v.get(key, read)
+	}
 	if err == nil && !found {
 		err = fmt.Errorf("%w: an event has no record where its locator says", ErrDamaged)
 	}

@@ -57,7 +57,7 @@ type held struct {
 // beginLocked starts a write. The apply lock is held until finish, or until it is dropped.
 func (s *Store) beginLocked(kind entryKind, events int) *write {
 	s.mu.slots.reset(events)
-	return &write{
+	w := &write{
 		s:          s,
 		kind:       kind,
 		sequence:   s.mu.journal.head.Sequence + 1,
@@ -69,6 +69,8 @@ func (s *Store) beginLocked(kind entryKind, events int) *write {
 		dirty:      map[billing.AccountDay]dedup.Change{},
 		quarantine: map[place]*held{},
 	}
+	w.totals.begin(s.o.GenerationEvents)
+	return w
 }
 
 // position is a partition's position to change, nil if there is none.
@@ -105,7 +107,7 @@ func (w *write) slotAt(at sight, t billing.TenantID, id billing.EventID) (*slot,
 	var prev *stored
 	if at.maybe {
 		var err error
-		if prev, err = w.s.view.stored(t, id, &w.s.mu.words); err != nil {
+		if prev, err = w.s.view.stored(w.totals.generation, t, id, &w.s.mu.words); err != nil {
 			return nil, err
 		}
 	}
@@ -124,7 +126,7 @@ type sight struct {
 
 // look is what is known of one event.
 func (w *write) look(t billing.TenantID, id billing.EventID) sight {
-	w.key = appendLocatorKey(w.key[:0], t, id)
+	w.key = appendEventKey(w.key[:0], t, id)
 	hash := xxh3.Hash128(w.key)
 	return sight{hash, w.s.filter.add(hash)}
 }
@@ -133,7 +135,7 @@ func (w *write) look(t billing.TenantID, id billing.EventID) sight {
 func (w *write) lookAhead(records []Record, out *[lookahead]sight) {
 	for i := range records {
 		if e := &records[i].Event; records[i].Rejection == nil {
-			w.key = appendLocatorKey(w.key[:0], e.Tenant, e.ID)
+			w.key = appendEventKey(w.key[:0], e.Tenant, e.ID)
 			out[i].hash = xxh3.Hash128(w.key)
 		}
 	}
@@ -380,19 +382,23 @@ func (w *write) encodeDirty(c *changes) {
 // encodeEvent writes the rows of one event whose winner changed.
 func (w *write) encodeEvent(c *changes, sl *slot) {
 	t, prev := &w.totals, sl.prev
+	g := t.generation
+	if prev != nil {
+		g = prev.generation
+	}
 	c.begin()
-	c.b = appendLocatorKey(c.b, sl.tenant, sl.id)
+	c.b = appendLocatorKey(c.b, g, sl.tenant, sl.id)
 	c.value()
 	c.b = appendLocator(c.b, &sl.cur)
 	if row := c.b[c.at:]; prev == nil {
 		t.locators++
-		t.locatorDigest.add(hashRow(row))
+		t.locatorDigest.add(hashLocator(row))
 		c.put()
 	} else if w.key = appendLocator(append(w.key[:0], c.b[c.at:c.val]...), &prev.winner); bytes.Equal(row, w.key) {
 		c.cancel() // it lies where it lay
 	} else {
-		t.locatorDigest.sub(hashRow(w.key))
-		t.locatorDigest.add(hashRow(row))
+		t.locatorDigest.sub(hashLocator(w.key))
+		t.locatorDigest.add(hashLocator(row))
 		c.put()
 	}
 
@@ -403,21 +409,31 @@ func (w *write) encodeEvent(c *changes, sl *slot) {
 	from := billing.AccountDay{Tenant: sl.tenant, Account: prev.winner.Account, Day: prev.winner.Day}
 	to := billing.AccountDay{Tenant: sl.tenant, Account: sl.cur.Account, Day: sl.cur.Day}
 	// An event that only came to tie keeps its record.
+	stays := was && is && from == to
 	if kept := is && sl.event == nil; was && !kept {
 		t.recordDigest.sub(prev.row)
 		t.records--
-		if !is || from != to {
+		if !stays {
 			c.begin()
 			c.b = appendRecordKey(c.b, from, sl.id)
+			c.remove()
+		}
+		if !stays && prev.amended {
+			c.begin()
+			c.b = appendAmendedKey(c.b, from, sl.id)
 			c.remove()
 		}
 	}
 	if is && sl.event != nil {
 		c.begin()
-		c.b = appendRecordKey(c.b, to, sl.id)
+		if stays {
+			c.b = appendAmendedKey(c.b, to, sl.id)
+		} else {
+			c.b = appendRecordKey(c.b, to, sl.id)
+		}
 		c.value()
 		c.b = appendContent(c.b, sl.event)
-		t.recordDigest.add(hashRow(c.b[c.at:]))
+		t.recordDigest.add(hashRecord(c.b[c.at:]))
 		t.records++
 		c.put()
 	}

@@ -1,0 +1,81 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// cursor walks several ranges of keys as one, ascending by their tails: what follows the first head
+// bytes of a key. Of rows with one tail that of the range added last counts, the others are passed over.
+type cursor struct {
+	head int
+	its  []*pebble.Iterator // each at its next row
+	at   int                // whose row is the cursor's; -1: none
+	buf  []byte             // of recordKey
+}
+
+// add adds a range of keys.
+func (c *cursor) add(v view, low, high []byte) error {
+	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
+	if err == nil {
+		c.its = append(c.its, it)
+	}
+	return err
+}
+
+func (c *cursor) first() bool {
+	for _, it := range c.its {
+		it.First()
+	}
+	return c.settle()
+}
+
+func (c *cursor) next() bool {
+	c.its[c.at].Next()
+	return c.settle()
+}
+
+// settle finds the least tail.
+func (c *cursor) settle() bool {
+	c.at = -1
+	var least []byte
+	for i, it := range c.its {
+		if !it.Valid() {
+			continue
+		}
+		tail := it.Key()[c.head:]
+		if c.at >= 0 {
+			order := bytes.Compare(tail, least)
+			if order > 0 {
+				continue
+			}
+			if order == 0 {
+				c.its[c.at].Next()
+			}
+		}
+		c.at, least = i, tail
+	}
+	return c.at >= 0
+}
+
+func (c *cursor) valid() bool { return c.at >= 0 }
+
+func (c *cursor) tail() []byte { return c.its[c.at].Key()[c.head:] }
+
+func (c *cursor) value() ([]byte, error) { return c.its[c.at].ValueAndErr() }
+
+func (c *cursor) error() (err error) {
+	for _, it := range c.its {
+		err = errors.Join(err, it.Error())
+	}
+	return err
+}
+
+func (c *cursor) close() (err error) {
+	for _, it := range c.its {
+		err = errors.Join(err, it.Close())
+	}
+	return err
+}
