@@ -97,7 +97,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.tuning.Linger, w.tuning.EvidenceInterval = 20*time.Millisecond, 500*time.Millisecond
 	w.tuning.BatchRecords = 1 + w.chance.IntN(40)
 	w.options = state.Options{
-		CacheBytes: 1 << 20, MemTableBytes: 64 << 10, FilterBytes: 1 << 12, GenerationEvents: 7, JournalFoldKeep: 1 + w.chance.IntN(20),
+		CacheBytes: 1 << 20, MemTableBytes: 64 << 10, FilterBytes: 1 << 10, GenerationEvents: 7, JournalFoldKeep: 1 + w.chance.IntN(20),
 		BulkRecords: []int{3, 12, 1000}[w.chance.IntN(3)],
 	}
 	return w

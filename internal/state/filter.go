@@ -1,6 +1,8 @@
 package state
 
 import (
+	"encoding/binary"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -76,35 +78,48 @@ func (f *filter) addAll(hashes []xxh3.Uint128) {
 	}
 }
 
-// fillFilters reads all locators and the quarantine's index by event into the
-// filters, until it is done or the store closes.
-func (s *Store) fillFilters(v view) error {
-	for _, part := range [...]struct {
-		space  byte
-		filter *filter
-		key    func(key []byte) []byte
-	}{
-		{spaceByEvent, s.held, func(key []byte) []byte { return key[:max(1, len(key)-14)] }},
-		{spaceLocator, s.filter, func(key []byte) []byte { return key[min(locatorHead, len(key)):] }},
-	} {
-		hashes := make([]xxh3.Uint128, 0, 4096)
-		err := v.scanPrefix([]byte{part.space}, func(key, _ []byte) error {
-			hashes = append(hashes, xxh3.Hash128(part.key(key)))
-			if len(hashes) < cap(hashes) {
-				return nil
-			}
-			part.filter.addAll(hashes)
-			hashes = hashes[:0]
-			if s.closing.Load() {
-				return errClosed
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		part.filter.addAll(hashes)
-		part.filter.filled.Store(true)
+// fillFilters fills the filters with the quarantine's index by event and with all locators, as far
+// as they were not saved, until it is done or the store closes.
+func (s *Store) fillFilters(v view, head Head, database DatabaseID) error {
+	err := s.fill(v, s.held, []byte{spaceByEvent}, func(key []byte) []byte { return key[:max(1, len(key)-14)] })
+	if err != nil {
+		return err
 	}
+	from, current, err := s.loadFilter(v, head, database)
+	switch {
+	case errors.Is(err, errClosed):
+		return err
+	case err != nil && !errors.Is(err, errNoFilter):
+		s.o.Logger.Warn("saved membership filter is unreadable, all locators are read", "err", err)
+	}
+	if current {
+		s.filterAt = head
+		s.filter.filled.Store(true)
+		return nil
+	}
+	low := binary.BigEndian.AppendUint16([]byte{spaceLocator}, uint16(from))
+	return s.fill(v, s.filter, low, func(key []byte) []byte { return key[min(locatorHead, len(key)):] })
+}
+
+// fill adds to a filter what it knows of the keys from low to the end of its keyspace.
+func (s *Store) fill(v view, f *filter, low []byte, known func(key []byte) []byte) error {
+	hashes := make([]xxh3.Uint128, 0, 4096)
+	err := v.scan(low, []byte{low[0] + 1}, func(key, _ []byte) error {
+		hashes = append(hashes, xxh3.Hash128(known(key)))
+		if len(hashes) < cap(hashes) {
+			return nil
+		}
+		f.addAll(hashes)
+		hashes = hashes[:0]
+		if s.closing.Load() {
+			return errClosed
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	f.addAll(hashes)
+	f.filled.Store(true)
 	return nil
 }

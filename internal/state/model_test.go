@@ -273,6 +273,7 @@ func driveStore(t *rapid.T, bulk int) {
 	o := testOptions(fs)
 	o.JournalFoldKeep = 2
 	o.BulkRecords = bulk
+	o.FilterBytes = 64 // saved from eight events on
 	id := testIdentity()
 	id.Topics = append(id.Topics, Topic{Name: "more", Ordinal: 1})
 	if err := Create("state", id, o); err != nil {

@@ -34,6 +34,8 @@ type Store struct {
 	storage *storage
 	filter  *filter // of locator keys
 	held    *filter // of the quarantine's index by event
+	// filterAt is the journal's head of which filter was saved when it was read; zero: it has grown since, or was not saved.
+	filterAt Head
 
 	tableOptions sstable.WriterOptions
 	loadOptions  sstable.WriterOptions // of tables that stay as they are
@@ -230,9 +232,9 @@ func (s *Store) startFilters() {
 		return
 	}
 	s.filter, s.held = newFilter(s.o.FilterBytes), newFilter(s.o.FilterBytes/16)
-	snapshot := s.db.NewSnapshot()
+	snapshot, head, database := s.db.NewSnapshot(), s.mu.journal.head, s.mu.identity.Database
 	s.filling.Go(func() {
-		err := errors.Join(s.fillFilters(view{snapshot}), snapshot.Close())
+		err := errors.Join(s.fillFilters(view{snapshot}, head, database), snapshot.Close())
 		if err != nil && !errors.Is(err, errClosed) {
 			s.o.Logger.Warn("membership filter not filled, every event is looked up", "err", err)
 		}
@@ -367,6 +369,7 @@ func (s *Store) Close() error {
 	s.mu.closed = true
 	s.closing.Store(true)
 	s.filling.Wait()
+	s.saveFilterLocked()
 	return s.release()
 }
 
