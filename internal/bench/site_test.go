@@ -2,7 +2,10 @@ package bench
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -163,6 +166,51 @@ func (s *site) lines(c produce.GeneratorConfig) string {
 		s.t.Fatal(err)
 	}
 	return path
+}
+
+// firstRecord starts ingest, ends it once it has made a record durable, and returns how long that took.
+func (s *site) firstRecord() time.Duration {
+	s.t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	if err := free.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	c := s.command("ingest", "run", "--monitor="+addr)
+	began := time.Now()
+	if err := c.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	for deadline := began.Add(time.Minute); !applied(addr); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			_ = c.Process.Kill()
+			s.t.Fatal("no record within a minute")
+		}
+	}
+	took := time.Since(began)
+	if err := errors.Join(c.Process.Signal(syscall.SIGTERM), c.Wait()); err != nil {
+		s.t.Fatal(err)
+	}
+	return took
+}
+
+// applied reports whether the ingest that serves its metrics at addr has made a record durable.
+func applied(addr string) bool {
+	r, err := http.Get("http://" + addr + "/metrics")
+	if err != nil {
+		return false
+	}
+	defer func() { _ = r.Body.Close() }()
+	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		if strings.HasPrefix(name, "daybook_ingest_records_total{") && value != "0" {
+			return true
+		}
+	}
+	return false
 }
 
 // kill starts ingest, kills it -9 once it writes, and returns when it is gone.

@@ -27,8 +27,8 @@ func TestTable(t *testing.T) {
 	b.firstRelease()
 	b.grow(2 * *eventCount)
 	b.corrections()
-	b.restart()
 	b.grow(*stateCount)
+	b.restart()
 	b.rebuild("≥ 55 % of the ceiling")
 	b.site.close()
 	b.variants()
@@ -164,8 +164,8 @@ func (b *books) variants() {
 	}
 }
 
-// restart measures a start after kill -9, up to the first record durable: a whole run
-// that catches up with one record.
+// restart measures a start after kill -9 up to the first record that it made durable. A journal has no more entries than
+// these that are not folded, however many there ever were.
 func (b *books) restart() {
 	entries := *journalCount
 	b.site.push(load(2*entries, 1<<20, nil))
@@ -173,9 +173,9 @@ func (b *books) restart() {
 	b.site.push(load(1000, 1<<20+1, nil))
 	b.site.kill()
 	b.site.push(load(1, 1<<20+2, nil))
-	u := b.site.ingest()
+	took := b.site.firstRecord()
 	b.r.add(row{
 		what:     fmt.Sprintf("start after kill -9, %s in the state, %d journal entries not folded", million(b.site.records), entries),
-		measured: seconds(u.wall) + " to exit, caught up", target: "< 2 s to the first record", verdict: judge(u.wall < 2*time.Second),
+		measured: seconds(took) + " to the first record durable", target: "< 2 s to the first record consumed", verdict: judge(took < 2*time.Second),
 	})
 }
