@@ -33,9 +33,10 @@ type Build struct {
 
 	mu struct {
 		sync.Mutex
-		dirs    map[string]bool   // made, by path in the release
-		files   map[string]File   // of the release so far, by path
-		written map[string][]bool // those that this build wrote: the row groups that were taken over
+		dirs    map[string]bool           // made, by path in the release
+		files   map[string]File           // of the release so far, by path
+		written map[string][]bool         // those that this build wrote: the row groups that were taken over
+		days    map[string][]accountTotal // the account-days that this build wrote, by day
 	}
 }
 
@@ -56,6 +57,7 @@ func (s *Series) Begin(n int, prev *Manifest) (*Build, error) {
 	b.mu.dirs = map[string]bool{}
 	b.mu.files = map[string]File{}
 	b.mu.written = map[string][]bool{}
+	b.mu.days = map[string][]accountTotal{}
 	if err := s.fs.RemoveAll(b.dir); err != nil {
 		return nil, fmt.Errorf("begin release %d: %w", n, err)
 	}
@@ -232,6 +234,18 @@ func (b *Build) claim(name string) (string, error) {
 		}
 	}
 	return b.series.fs.PathJoin(b.dir, name), nil
+}
+
+// drop removes a file of the build, written or begun.
+func (b *Build) drop(name string) error {
+	b.mu.Lock()
+	delete(b.mu.files, name)
+	delete(b.mu.written, name)
+	b.mu.Unlock()
+	if err := b.series.fs.Remove(b.series.fs.PathJoin(b.dir, name)); err != nil {
+		return fmt.Errorf("drop %s: %w", name, err)
+	}
+	return nil
 }
 
 // record enters a finished file.

@@ -3,7 +3,9 @@ package lake
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -218,5 +220,76 @@ func TestDimensionReadsBack(t *testing.T) {
 	}
 	if columns, rows, err = s.ReadDimension(m, DimRegion); err != nil || len(columns) > 0 || len(rows) > 0 {
 		t.Errorf("empty dimension: %q %v %v", columns, rows, err)
+	}
+}
+
+// TestEventsAreHeldAgainstAccountDays: a file of events that agrees with its entry, and not with the day's totals.
+func TestEventsAreHeldAgainstAccountDays(t *testing.T) {
+	l, _ := memLake()
+	s := l.Tenant("acme")
+	lock(t, s)
+	b, err := s.Begin(1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := day(t, "2025-01-01")
+	if err := writeDay(t, b, d, "7"); err != nil {
+		t.Fatal(err)
+	}
+	other := d + 1
+	if _, err := b.WriteEvents(other, 0, events(event(t, other, "0001", "a", "1"), event(t, other, "0002", "b", "2"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.WriteAccountDays(other, []AccountDayRow{
+		{Tenant: "acme", Account: "0001", Total: usd(t, "2"), PublishedAt: testNow, Events: 1},
+		{Tenant: "acme", Account: "0002", Total: usd(t, "1"), PublishedAt: testNow, Events: 1},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	faults, err := b.ReadBack()
+	if err != nil || len(faults) != 1 || !strings.Contains(faults[0], `2025-01-02`) || !strings.Contains(faults[0], `the events of account "0001" come to 1 in 1`) {
+		t.Errorf("faults %q, %v", faults, err)
+	}
+}
+
+// TestWholeDay: a day that is one file, one that is too large for it, and one without events.
+func TestWholeDay(t *testing.T) {
+	l, _ := memLake()
+	s := l.Tenant("acme")
+	lock(t, s)
+	d := day(t, "2025-01-01")
+	rows := events(event(t, d, "0001", "a", "1"), event(t, d, "0001", "b", "2"))
+	write := func(limit int64, rows iter.Seq2[*EventRow, error]) (*Build, File, bool) {
+		b, err := s.Begin(1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, whole, err := b.WriteWholeDay(d, limit, rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b, f, whole
+	}
+	b, f, whole := write(1, rows.Rows)
+	if whole || len(b.Files()) > 0 {
+		t.Errorf("two events in a file of one: %+v, %v", f, b.Files())
+	}
+	again, err := b.WriteEvents(d, 0, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, f, whole := write(2, rows.Rows); !whole || f.SHA256 != again.SHA256 {
+		t.Errorf("%v, %+v, want %+v", whole, f, again)
+	}
+	if b, f, whole := write(2, events().Rows); whole || len(b.Files()) > 0 {
+		t.Errorf("no event: %+v, %v", f, b.Files())
+	}
+	fails := errors.New("read fails")
+	b, err = s.Begin(1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, whole, err := b.WriteWholeDay(d, 2, func(yield func(*EventRow, error) bool) { yield(nil, fails) }); whole || !errors.Is(err, fails) {
+		t.Errorf("%v, %v", whole, err)
 	}
 }

@@ -2,6 +2,7 @@ package lake
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -30,7 +31,7 @@ func (s *Series) Verify(m *Manifest, progress func(done, total int64)) error {
 		if err != nil {
 			return err
 		}
-		fault, err := s.checkFile(name, f, nil)
+		fault, err := s.checkFile(name, f, nil, nil)
 		if err != nil {
 			return fmt.Errorf("verify %s of release %d: %w", f.Path, m.Release, err)
 		}
@@ -44,12 +45,13 @@ func (s *Series) Verify(m *Manifest, progress func(done, total int64)) error {
 }
 
 // ReadBack reads what this build wrote (not what it linked), from disk, and checks it against the
-// entries: bytes, rows, sums, order, uniqueness of keys, tenant, nulls. Each fault is one line. Of row groups
+// entries: bytes, rows, sums, order, uniqueness of keys, tenant, nulls; and each account's events against its
+// account-day, where this build wrote that, too. Each fault is one line. Of row groups
 // that were taken over the bytes are checked: they were compared with the released file's, whose hash was that
 // of its manifest, and decoded by the release that wrote them.
 func (b *Build) ReadBack() (faults []string, err error) {
 	b.mu.Lock()
-	written, files := maps.Clone(b.mu.written), maps.Clone(b.mu.files)
+	written, files, days := maps.Clone(b.mu.written), maps.Clone(b.mu.files), maps.Clone(b.mu.days)
 	b.mu.Unlock()
 	names := slices.Sorted(maps.Keys(written))
 	lines := make([]string, len(names))
@@ -57,7 +59,8 @@ func (b *Build) ReadBack() (faults []string, err error) {
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, name := range names {
 		group.Go(func() error {
-			fault, err := b.series.checkFile(b.series.fs.PathJoin(b.dir, name), files[name], written[name])
+			f := files[name]
+			fault, err := b.series.checkFile(b.series.fs.PathJoin(b.dir, name), f, written[name], days[f.Day])
 			if err != nil {
 				fault = err.Error()
 			}
@@ -71,12 +74,13 @@ func (b *Build) ReadBack() (faults []string, err error) {
 	return slices.DeleteFunc(lines, func(line string) bool { return line == "" }), err
 }
 
-// checkFile holds a file against its entry, but for the rows of row groups that were taken over. A fault
-// is in the rows; an error in the bytes or the disk.
-func (s *Series) checkFile(name string, f File, kept []bool) (fault string, err error) {
+// checkFile holds a file against its entry, but for the rows of row groups that were taken over, and the events
+// of a day against its totals (nil: not). A fault is in the rows; an error in the bytes or the disk.
+func (s *Series) checkFile(name string, f File, kept []bool, totals []accountTotal) (fault string, err error) {
 	c := &checker{tenant: []byte(s.tenant)}
 	switch f.Dataset {
 	case Events:
+		c.totals = totals
 		err = c.events(s.fs, name, f, kept)
 	case ServiceDays:
 		err = c.table(s.fs, name, f, serviceDaySchema, 0, 3, 1, 2)
@@ -108,6 +112,16 @@ type checker struct {
 	rows   int64
 	sum    billing.Money
 	fault  string // the first
+
+	totals []accountTotal // of the day, ascending; nil: events are not held against them
+	of     accountTotal   // the account in hand, as its events add up; nothing without events
+}
+
+// accountTotal is what an account's events of a day come to.
+type accountTotal struct {
+	account billing.AccountID
+	total   billing.Money
+	events  int64
 }
 
 // table checks a file, given the positions of its tenant, its money and its key.
@@ -161,6 +175,7 @@ func (c *checker) events(fsys FS, name string, f File, kept []bool) error {
 			return err
 		}
 	}
+	c.endAccount()
 	if got := hex.EncodeToString(facts.digest[:]); len(notes) > 0 && got != f.Digest && c.fault == "" {
 		c.fault = fmt.Sprintf("the digest of its row groups is %s instead of %s", got, f.Digest)
 	}
@@ -184,6 +199,7 @@ func (c *checker) keep(n *groupNote) {
 	if c.fault == "" && c.last != nil && !goesOn && string(c.last[0]) >= string(n.First) {
 		c.fault = fmt.Sprintf("accounts %q to %q of row %d do not ascend", n.First, n.Last, c.rows+1)
 	}
+	c.endAccount()
 	c.rows += n.Rows
 	c.add(n.Sum)
 	c.last, c.kept = [][]byte{[]byte(n.Last + "\x00"), nil}, true
@@ -203,7 +219,32 @@ func (c *checker) batch(batch *cells, tenant, money int, key []int) {
 			}
 		}
 		c.row(batch.bytes(tenant, i), c.parts...)
-		c.add(batch.money(money, i))
+		m := batch.money(money, i)
+		if c.add(m); c.totals != nil {
+			c.ofAccount(c.parts[0], m)
+		}
+	}
+}
+
+// ofAccount adds an event to its account's. A sum that overflows is a fault of the file's, too.
+func (c *checker) ofAccount(account []byte, m billing.Money) {
+	if string(account) != string(c.of.account) {
+		c.endAccount()
+		c.of.account = billing.AccountID(account)
+	}
+	c.of.total, _ = c.of.total.Add(m)
+	c.of.events++
+}
+
+// endAccount holds an account's events against its account-day.
+func (c *checker) endAccount() {
+	of := c.of
+	if c.of = (accountTotal{}); of.events == 0 || c.fault != "" {
+		return
+	}
+	at, found := slices.BinarySearchFunc(c.totals, of.account, func(t accountTotal, a billing.AccountID) int { return cmp.Compare(t.account, a) })
+	if !found || c.totals[at] != of {
+		c.fault = fmt.Sprintf("the events of account %q come to %s in %d, its account-day does not", of.account, of.total, of.events)
 	}
 }
 

@@ -1,6 +1,7 @@
 package lake
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"path"
@@ -58,6 +59,29 @@ func (b *Build) WriteEvents(d billing.Day, part int, stretches ...Stretch) (File
 	return f, err
 }
 
+// errNotWhole ends a file that is not to hold a part of a day.
+var errNotWhole = errors.New("more rows than a file holds")
+
+// WriteWholeDay writes a day's events as one file of at most limit rows. Where there are more, or none, whole is
+// false and the file is as if never begun. Else it is what WriteEvents makes of the same rows.
+func (b *Build) WriteWholeDay(d billing.Day, limit int64, rows iter.Seq2[*EventRow, error]) (f File, whole bool, err error) {
+	n := int64(0)
+	f, err = b.WriteEvents(d, 0, Stretch{Rows: func(yield func(*EventRow, error) bool) {
+		for row, err := range rows {
+			if n++; n > limit && err == nil {
+				row, err = nil, errNotWhole
+			}
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}})
+	if errors.Is(err, errNotWhole) || err == nil && n == 0 {
+		return File{}, false, b.drop(b.dayPath(Events, d, 0))
+	}
+	return f, err == nil, err
+}
+
 // WriteServiceDays writes a day's service-days, ascending by account and service.
 func (b *Build) WriteServiceDays(d billing.Day, rows []ServiceDayRow) (File, error) {
 	f := File{Dataset: ServiceDays, Day: d.String(), Path: b.dayPath(ServiceDays, d, 0)}
@@ -86,7 +110,7 @@ func (b *Build) WriteServiceDays(d billing.Day, rows []ServiceDayRow) (File, err
 func (b *Build) WriteAccountDays(d billing.Day, rows []AccountDayRow) (File, error) {
 	f := File{Dataset: AccountDays, Day: d.String(), Path: b.dayPath(AccountDays, d, 0)}
 	return write(b, f, accountDaySchema, func(t *table[accountDayRecord], f *File) error {
-		records := make([]accountDayRecord, len(rows))
+		records, totals := make([]accountDayRecord, len(rows)), make([]accountTotal, len(rows))
 		for i, r := range rows {
 			if err := b.checkKey(r.Tenant, string(r.Account)); err != nil {
 				return err
@@ -102,7 +126,11 @@ func (b *Build) WriteAccountDays(d billing.Day, rows []AccountDayRow) (File, err
 				PublishedAt: r.PublishedAt.UnixMicro(), Revision: r.Revision, Events: r.Events,
 				Previous: optional(r.Previous, r.HasPrevious),
 			}
+			totals[i] = accountTotal{r.Account, r.Total, r.Events}
 		}
+		b.mu.Lock()
+		b.mu.days[f.Day] = totals
+		b.mu.Unlock()
 		if len(rows) > 0 {
 			f.First, f.Last = rows[0].Account, rows[len(rows)-1].Account
 		}

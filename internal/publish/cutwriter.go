@@ -129,12 +129,7 @@ func (c *cutWriter) events(ctx context.Context, first, last billing.AccountID, s
 				return
 			}
 			count++
-			row.Event, row.Topic, row.Digest = *e, c.topics[e.Version.Source.Topic].Name, e.Digest()
-			if row.Event.Attributes, err = c.attributes.of(e); err != nil {
-				yield(nil, err)
-				return
-			}
-			if !yield(&row, nil) {
+			if err := c.row(e, &row); !yield(&row, err) || err != nil {
 				return
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"daybook/internal/billing"
@@ -42,7 +43,8 @@ type dayBuilder struct {
 	negative   bool // negative totals are allowed
 	topics     map[billing.TopicOrdinal]state.Topic
 	attributes Attributes
-	keep       bool // the covered sequences of days that are linked whole (a backfill)
+	keep       bool        // the covered sequences of days that are linked whole (a backfill)
+	large      atomic.Bool // a day was seen of more events than a file holds
 }
 
 // link takes over a day to which nothing happened.
@@ -66,7 +68,10 @@ func (b *dayBuilder) compute(ctx context.Context, w *dayWork) (*dayResult, error
 	if err != nil {
 		return nil, err
 	}
-	folds, err := foldDay(ctx, b.reader, b.tenant, w)
+	folds, file, whole, err := b.writeOnce(ctx, w)
+	if err == nil && !whole {
+		folds, err = foldDay(ctx, b.reader, b.tenant, w)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -79,9 +84,17 @@ func (b *dayBuilder) compute(ctx context.Context, w *dayWork) (*dayResult, error
 		if err := b.writeTotals(w, old, now, r); err != nil {
 			return nil, err
 		}
-		if err := b.writeEvents(ctx, w, now, folds, r); err != nil {
+		facts := newEventFacts()
+		if whole {
+			err = facts.add(&file)
+		} else {
+			facts, err = b.writeEvents(ctx, w, now, folds, r)
+		}
+		if err != nil {
 			return nil, err
 		}
+		r.entry.Digest = hexDigest(facts.digest)
+		r.entry.Regions, r.entry.Pricing = sortedKeys(facts.regions), sortedKeys(facts.pricing)
 	}
 	b.describe(w, now, r)
 	return r, nil

@@ -1,11 +1,13 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
+	"daybook/internal/rollup"
 )
 
 // eventFacts is what the manifest says of the events of a day.
@@ -13,6 +15,10 @@ type eventFacts struct {
 	digest  billing.Digest
 	regions map[string]struct{}
 	pricing map[string]struct{}
+}
+
+func newEventFacts() eventFacts {
+	return eventFacts{regions: map[string]struct{}{}, pricing: map[string]struct{}{}}
 }
 
 // add takes the facts of a file.
@@ -27,9 +33,45 @@ func (f *eventFacts) add(file *lake.File) error {
 	return nil
 }
 
+// writeOnce writes the file of events of a day that no release has, and adds the events up on their way. One
+// reading does for a day of which a file holds all; for others ok is false, and there is no file.
+func (b *dayBuilder) writeOnce(ctx context.Context, w *dayWork) (folds []folded, f lake.File, ok bool, err error) {
+	if w.prev != nil || b.large.Load() {
+		return nil, f, false, nil
+	}
+	folder := folder{fold: &rollup.Fold{NoDigest: true}}
+	f, ok, err = b.build.WriteWholeDay(w.day, b.cutBy, func(yield func(*lake.EventRow, error) bool) {
+		var row lake.EventRow
+		for e, err := range eventsOf(ctx, b.reader, b.tenant, w.day, "", "") {
+			if err == nil {
+				err = cmp.Or(folder.add(e), b.row(e, &row))
+			}
+			if !yield(&row, err) || err != nil {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return nil, f, false, fmt.Errorf("write events of %s: %w", w.day, err)
+	}
+	folds = folder.end()
+	if !ok && len(folds) > 0 {
+		b.large.Store(true) // other days of the tenant may be so, too: they are counted first
+	}
+	return folds, f, ok, nil
+}
+
+// row is an event as it is published.
+func (b *dayBuilder) row(e *billing.Event, row *lake.EventRow) (err error) {
+	row.Event, row.Topic, row.Digest = *e, b.topics[e.Version.Source.Topic].Name, e.Digest()
+	row.Event.Attributes, err = b.attributes.of(e)
+	return err
+}
+
 // writeEvents links the event files in which nothing changed and writes the
 // others.
-func (b *dayBuilder) writeEvents(ctx context.Context, w *dayWork, now dayRows, folds []folded, r *dayResult) error {
+func (b *dayBuilder) writeEvents(ctx context.Context, w *dayWork, now dayRows, folds []folded, r *dayResult) (eventFacts, error) {
+	facts := newEventFacts()
 	changed := b.changedEvents(w, now, folds, r)
 	var accounts []billing.AccountID
 	var counts []int64
@@ -41,7 +83,6 @@ func (b *dayBuilder) writeEvents(ctx context.Context, w *dayWork, now dayRows, f
 			accounts, counts = append(accounts, row.Account), append(counts, row.Events)
 		}
 	}
-	facts := eventFacts{regions: map[string]struct{}{}, pricing: map[string]struct{}{}}
 	cutter := cutWriter{dayBuilder: b, w: w, rows: rows, changed: changed, released: map[string]*lake.ReleasedEvents{}, r: r}
 	next := 0 // the first account not yet in a cut
 	for part, cut := range lake.Cuts(accounts, counts, b.cutBy) {
@@ -55,16 +96,14 @@ func (b *dayBuilder) writeEvents(ctx context.Context, w *dayWork, now dayRows, f
 		} else {
 			var err error
 			if f, err = cutter.write(ctx, part, accounts[first:next], counts[first:next]); err != nil {
-				return err
+				return facts, err
 			}
 		}
 		if err := facts.add(&f); err != nil {
-			return err
+			return facts, err
 		}
 	}
-	r.entry.Digest = hexDigest(facts.digest)
-	r.entry.Regions, r.entry.Pricing = sortedKeys(facts.regions), sortedKeys(facts.pricing)
-	return nil
+	return facts, nil
 }
 
 // changedEvents says which accounts' events differ from the released files'.

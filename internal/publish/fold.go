@@ -97,30 +97,47 @@ func foldAll(ctx context.Context, noDigest bool, r *state.Reader, t billing.Tena
 
 // foldRange appends the account-days of a range of accounts to out.
 func foldRange(ctx context.Context, out []folded, fold *rollup.Fold, r *state.Reader, t billing.TenantID, d billing.Day, from, to billing.AccountID) ([]folded, error) {
-	var account billing.AccountID
-	any := false
-	end := func() {
-		if any {
-			out = append(out, folded{account: account, totals: fold.Totals()})
-			fold.Reset()
-		}
-	}
 	events := r.Events
 	if fold.NoDigest {
 		events = r.Costs
 	}
+	f := folder{fold: fold, out: out}
 	for e, err := range within(ctx, events(t, d, from, to)) {
 		if err != nil {
 			return nil, fmt.Errorf("read events of %s: %w", d, err)
 		}
-		if !any || e.Account != account {
-			end()
-			account, any = e.Account, true
-		}
-		if err := fold.Add(e); err != nil {
-			return nil, fmt.Errorf("account %q on %s: %w", account, d, err)
+		if err := f.add(e); err != nil {
+			return nil, err
 		}
 	}
-	end()
-	return out, nil
+	return f.end(), nil
+}
+
+// folder adds up events that ascend by account.
+type folder struct {
+	fold    *rollup.Fold
+	account billing.AccountID // in hand
+	any     bool
+	out     []folded
+}
+
+func (f *folder) add(e *billing.Event) error {
+	if !f.any || e.Account != f.account {
+		f.end()
+		f.account, f.any = e.Account, true
+	}
+	if err := f.fold.Add(e); err != nil {
+		return fmt.Errorf("account %q on %s: %w", e.Account, e.Day, err)
+	}
+	return nil
+}
+
+// end closes the account-day in hand, and returns all.
+func (f *folder) end() []folded {
+	if f.any {
+		f.out = append(f.out, folded{account: f.account, totals: f.fold.Totals()})
+		f.fold.Reset()
+		f.any = false
+	}
+	return f.out
 }
