@@ -108,8 +108,8 @@ func TestRowGroupsAreCuts(t *testing.T) {
 			}
 		}
 		var got []string
-		g := rowGroups{limit: limit, write: func(group []eventRecord) error {
-			got = append(got, fmt.Sprintf("%s…%s %d", group[0].Account, group[len(group)-1].Account, len(group)))
+		g := rowGroups{limit: limit, write: func(group []EventRow) error {
+			got = append(got, fmt.Sprintf("%s…%s %d", group[0].Event.Account, group[len(group)-1].Event.Account, len(group)))
 			return nil
 		}}
 		for i, a := range accounts {

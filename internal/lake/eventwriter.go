@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/parquet-go/parquet-go/format"
+
 	"daybook/internal/billing"
 )
 
@@ -15,7 +17,7 @@ import (
 type eventWriter struct {
 	build  *Build
 	day    billing.Day
-	table  *table[eventRecord]
+	table  *table
 	groups rowGroups
 	last   [2]string // account and event id of the row before
 	notes  []groupNote
@@ -48,18 +50,40 @@ func (w *eventWriter) rows(rows iter.Seq2[*EventRow, error]) error {
 }
 
 // group writes a row group.
-func (w *eventWriter) group(rows []eventRecord) error {
+func (w *eventWriter) group(rows []EventRow) error {
 	facts := newEventFacts()
+	c := w.table.columns
 	for i := range rows {
-		if err := facts.add(&rows[i]); err != nil {
+		e, source := &rows[i].Event, &rows[i].Event.Version.Source
+		c[0].text(string(e.Tenant))
+		c[1].text(string(e.ID))
+		c[2].text(string(e.Account))
+		c[3].text(string(e.Service))
+		c[4].textOrNull(string(e.Region))
+		c[5].textOrNull(string(e.PricingModel))
+		c[6].textOrNull(string(e.Category))
+		c[7].textOrNull(string(e.Period))
+		c[8].money(e.Cost)
+		c[9].int64(int64(e.Version.IngestedAt) / 1000)
+		c[10].text(rows[i].Topic)
+		c[11].int32(source.Partition)
+		c[12].int64(source.Offset)
+		if source.RecordTime >= 0 {
+			c[13].int64(source.RecordTime * 1000) // from milliseconds
+		} else {
+			c[13].null()
+		}
+		c[14].textOrNull(e.Attributes)
+		if err := facts.add(e.Cost, rows[i].Digest); err != nil {
+			return err
+		}
+		if err := w.table.endRow(); err != nil {
 			return err
 		}
 	}
-	n := groupNote{First: billing.AccountID(rows[0].Account), Last: billing.AccountID(rows[len(rows)-1].Account), Rows: int64(len(rows))}
+	facts.words(c[4].words.all, c[5].words.all)
+	n := groupNote{First: rows[0].Event.Account, Last: rows[len(rows)-1].Event.Account, Rows: int64(len(rows))}
 	w.notes, w.kept = append(w.notes, facts.note(n)), append(w.kept, false)
-	if err := w.table.write(rows); err != nil {
-		return err
-	}
 	return w.table.cut()
 }
 
@@ -98,6 +122,6 @@ func (w *eventWriter) close(f *File) error {
 	if err != nil {
 		return fmt.Errorf("note row groups: %w", err)
 	}
-	w.table.writer.SetKeyValueMetadata(groupsKey, string(text))
+	w.table.notes = append(w.table.notes, format.KeyValue{Key: groupsKey, Value: string(text)})
 	return nil
 }

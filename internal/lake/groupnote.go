@@ -15,7 +15,7 @@ import (
 
 // groupsKey is the member of a footer's metadata that holds the notes of a file's row groups. Groups
 // are taken over only from files that have it: whoever changes how events are encoded changes its number.
-const groupsKey = "daybook.row_groups.1"
+const groupsKey = "daybook.row_groups.2"
 
 // groupNote is what a file of events says of one of its row groups, so that a later release can take the
 // group over as it is and still knows what is in it.
@@ -64,11 +64,19 @@ func newEventFacts() eventFacts {
 }
 
 // add takes one event. A sum outside DECIMAL(38,18) is an error.
-func (f *eventFacts) add(r *eventRecord) error {
-	f.digest = f.digest.Plus(r.digest)
-	note(f.regions, r.region)
-	note(f.pricing, r.pricing)
-	return f.addSum(moneyOf(r.Cost[:]))
+func (f *eventFacts) add(cost billing.Money, digest billing.Digest) error {
+	f.digest = f.digest.Plus(digest)
+	return f.addSum(cost)
+}
+
+// words takes the regions and the pricing models of events.
+func (f *eventFacts) words(regions, pricing []string) {
+	for _, r := range regions {
+		note(f.regions, r)
+	}
+	for _, p := range pricing {
+		note(f.pricing, p)
+	}
 }
 
 // addNote takes the events of a row group.
@@ -78,12 +86,7 @@ func (f *eventFacts) addNote(n *groupNote) error {
 		return err
 	}
 	f.digest = f.digest.Plus(digest)
-	for _, r := range n.Regions {
-		note(f.regions, r)
-	}
-	for _, p := range n.Pricing {
-		note(f.pricing, p)
-	}
+	f.words(n.Regions, n.Pricing)
 	return f.addSum(n.Sum)
 }
 

@@ -5,14 +5,14 @@ import "daybook/internal/billing"
 // rowGroups gathers rows of events and cuts row groups where Cuts would with the same limit,
 // and within an account larger than that by rows. It holds at most one row group and a row.
 type rowGroups struct {
-	pending  []eventRecord
+	pending  []EventRow
 	accounts []billing.AccountID // of pending
 	rows     []int64             // of each of them
 	cutOff   bool                // the first of them has rows in an earlier group
 	previous billing.AccountID   // the last account of the group before; empty: none
 
 	limit int // rows of a group
-	write func(group []eventRecord) error
+	write func(group []EventRow) error
 }
 
 func (g *rowGroups) add(row *EventRow) error {
@@ -25,8 +25,7 @@ func (g *rowGroups) add(row *EventRow) error {
 		g.accounts = append(g.accounts, row.Event.Account)
 		g.rows = append(g.rows, 0)
 	}
-	g.pending = append(g.pending, eventRecord{})
-	g.pending[len(g.pending)-1].set(row)
+	g.pending = append(g.pending, *row)
 	g.rows[len(g.rows)-1]++
 	for len(g.pending) > g.limit {
 		if err := g.cut(); err != nil {
@@ -94,11 +93,7 @@ func (g *rowGroups) emit(n int) error {
 
 // pass writes the first rows that are pending and lets go of them.
 func (g *rowGroups) pass(rows int) error {
-	group := g.pending[:rows]
-	for i := range group {
-		group[i].point()
-	}
-	if err := g.write(group); err != nil {
+	if err := g.write(g.pending[:rows]); err != nil {
 		return err
 	}
 	n := copy(g.pending, g.pending[rows:])

@@ -6,40 +6,31 @@ import (
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
-
-	"daybook/internal/billing"
 )
 
 // createdBy is in every file's footer. Readers in the Java world trust the statistics of a file
 // only when this has the form "NAME version VERSION (build BUILD)".
 const createdBy = "daybook version 1 (build daybook-format-1)"
 
-// The rows as they lie in Parquet, columns in their published order. A dictionary goes where
-// values repeat. An empty string in an optional column is null.
+// The columns in their published order, as Parquet has them. A dictionary goes where values repeat, zstd where it
+// saves something: numbers in a narrow range take fewer bytes as differences.
 
 type eventRecord struct {
 	Tenant     string  `parquet:"tenant_id,dict"`
 	Event      string  `parquet:"event_id"`
 	Account    string  `parquet:"account_id,dict"`
 	Service    string  `parquet:"service_name,dict"`
-	Region     *string `parquet:"region,optional,dict"`
-	Pricing    *string `parquet:"pricing_model,optional,dict"`
-	Category   *string `parquet:"charge_category,optional,dict"`
-	Period     *string `parquet:"billing_period,optional,dict"`
+	Region     string  `parquet:"region,optional,dict"`
+	Pricing    string  `parquet:"pricing_model,optional,dict"`
+	Category   string  `parquet:"charge_category,optional,dict"`
+	Period     string  `parquet:"billing_period,optional,dict"`
 	Cost       decimal `parquet:"cost_usd,decimal(18:38)"`
-	IngestedAt int64   `parquet:"ingested_at,timestamp(microsecond)"`
+	IngestedAt int64   `parquet:"ingested_at,timestamp(microsecond),delta,uncompressed"`
 	Topic      string  `parquet:"source_topic,dict"`
-	Partition  int32   `parquet:"source_partition"`
-	Offset     int64   `parquet:"source_offset"`
-	RecordTime *int64  `parquet:"record_timestamp,optional,timestamp(microsecond)"`
-	Attributes *string `parquet:"attributes,optional"`
-
-	// Where the pointers point. parquet-go v0.32.0 writes nulls of optional columns that are no pointers as
-	// values, where as many values as nulls come before them.
-	region, pricing, category, period, attributes string
-	recordTime                                    int64
-
-	digest billing.Digest // no column: see groupNote
+	Partition  int32   `parquet:"source_partition,delta,uncompressed"`
+	Offset     int64   `parquet:"source_offset,delta,uncompressed"`
+	RecordTime int64   `parquet:"record_timestamp,optional,timestamp(microsecond),delta,uncompressed"`
+	Attributes string  `parquet:"attributes,optional"`
 }
 
 type serviceDayRecord struct {
@@ -51,32 +42,32 @@ type serviceDayRecord struct {
 }
 
 type accountDayRecord struct {
-	Tenant      string   `parquet:"tenant_id,dict"`
-	Account     string   `parquet:"account_id"`
-	Total       decimal  `parquet:"total_cost_usd,decimal(18:38)"`
-	Complete    bool     `parquet:"data_complete"`
-	PublishedAt int64    `parquet:"published_at,timestamp(microsecond)"`
-	Revision    int64    `parquet:"revision"`
-	Previous    *decimal `parquet:"previous_total_cost_usd,optional,decimal(18:38)"`
-	Events      int64    `parquet:"event_count"`
+	Tenant      string  `parquet:"tenant_id,dict"`
+	Account     string  `parquet:"account_id"`
+	Total       decimal `parquet:"total_cost_usd,decimal(18:38)"`
+	Complete    bool    `parquet:"data_complete"`
+	PublishedAt int64   `parquet:"published_at,timestamp(microsecond)"`
+	Revision    int64   `parquet:"revision"`
+	Previous    decimal `parquet:"previous_total_cost_usd,optional,decimal(18:38)"`
+	Events      int64   `parquet:"event_count"`
 }
 
 type changeRecord struct {
-	Tenant  string   `parquet:"tenant_id,dict"`
-	Account string   `parquet:"account_id,dict"`
-	Day     int32    `parquet:"usage_date,date"`
-	Kind    string   `parquet:"kind,dict"`
-	Reasons *string  `parquet:"reasons,optional,dict"`
-	Old     *decimal `parquet:"old_total_usd,optional,decimal(18:38)"`
-	New     *decimal `parquet:"new_total_usd,optional,decimal(18:38)"`
-	Delta   decimal  `parquet:"delta_usd,decimal(18:38)"`
+	Tenant  string  `parquet:"tenant_id,dict"`
+	Account string  `parquet:"account_id,dict"`
+	Day     int32   `parquet:"usage_date,date"`
+	Kind    string  `parquet:"kind,dict"`
+	Reasons string  `parquet:"reasons,optional,dict"`
+	Old     decimal `parquet:"old_total_usd,optional,decimal(18:38)"`
+	New     decimal `parquet:"new_total_usd,optional,decimal(18:38)"`
+	Delta   decimal `parquet:"delta_usd,decimal(18:38)"`
 }
 
 var (
-	eventSchema      = signedSchema("event", parquet.SchemaOf(eventRecord{}))
-	serviceDaySchema = signedSchema("account_service_day", parquet.SchemaOf(serviceDayRecord{}))
-	accountDaySchema = signedSchema("account_day", parquet.SchemaOf(accountDayRecord{}))
-	changeSchema     = signedSchema("change", parquet.SchemaOf(changeRecord{}))
+	eventSchema      = parquet.NewSchema("event", parquet.SchemaOf(eventRecord{}))
+	serviceDaySchema = parquet.NewSchema("account_service_day", parquet.SchemaOf(serviceDayRecord{}))
+	accountDaySchema = parquet.NewSchema("account_day", parquet.SchemaOf(accountDayRecord{}))
+	changeSchema     = parquet.NewSchema("change", parquet.SchemaOf(changeRecord{}))
 )
 
 // dimensionKeys are the key columns of the dimensions.
@@ -144,33 +135,4 @@ func (f orderedField) Name() string { return f.name }
 
 func (f orderedField) Value(base reflect.Value) reflect.Value {
 	return base.MapIndex(reflect.ValueOf(f.name))
-}
-
-func (r *eventRecord) set(row *EventRow) {
-	e := &row.Event
-	*r = eventRecord{
-		Tenant: string(e.Tenant), Event: string(e.ID), Account: string(e.Account), Service: string(e.Service),
-		region: string(e.Region), pricing: string(e.PricingModel), category: string(e.Category), period: string(e.Period),
-		Cost: decimalOf(e.Cost), IngestedAt: int64(e.Version.IngestedAt) / 1000, Topic: row.Topic,
-		Partition: e.Version.Source.Partition, Offset: e.Version.Source.Offset,
-		attributes: e.Attributes, recordTime: e.Version.Source.RecordTime, digest: row.Digest,
-	}
-}
-
-// point makes the optional columns point to what they hold; the record must not move afterwards.
-func (r *eventRecord) point() {
-	r.Region, r.Pricing, r.Category = optionalText(&r.region), optionalText(&r.pricing), optionalText(&r.category)
-	r.Period, r.Attributes = optionalText(&r.period), optionalText(&r.attributes)
-	if r.recordTime >= 0 {
-		r.recordTime *= 1000 // from milliseconds
-		r.RecordTime = &r.recordTime
-	}
-}
-
-// optionalText is s, nil for an empty one.
-func optionalText(s *string) *string {
-	if *s == "" {
-		return nil
-	}
-	return s
 }

@@ -4,19 +4,26 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"io"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
 
 	"daybook/internal/billing"
 )
 
-// The same rows give the same bytes only with the same number of rows a Write, so it is fixed.
-const writeBatch = 1024
+// pageRows is how many rows a page has, in every column alike.
+const pageRows = 8 << 10
+
+// magic begins and ends a Parquet file.
+const magic = "PAR1"
 
 // rowGroupRows is the most rows of a row group of events: few, so that most of a file is taken over as it is
 // where a few of its accounts changed. Other files are written whole, with as many as totalsGroupRows.
@@ -38,58 +45,99 @@ type hashedFile struct {
 	buffer *bufio.Writer // to file
 	hash   hash.Hash
 	bytes  int64
-	expect []byte // what is to be written next, while a row group is taken over
-	differ bool   // something else was
 }
 
 func (h *hashedFile) Write(p []byte) (int, error) {
-	if len(h.expect) > 0 {
-		h.differ = h.differ || !bytes.HasPrefix(h.expect, p)
-		h.expect = h.expect[min(len(p), len(h.expect)):]
-	}
 	h.hash.Write(p) // before the file, which may change p
 	h.bytes += int64(len(p))
 	return h.buffer.Write(p)
 }
 
-// table writes one Parquet file: create, write and cut, close.
-type table[T any] struct {
-	out    *hashedFile
-	writer *parquet.GenericWriter[T]
-	rows   int64
-	sum    billing.Money
+// table writes one Parquet file: values into its columns and endRow, cut or keep, close.
+type table struct {
+	out     *hashedFile
+	layout  *layout
+	columns []*column
+	notes   []format.KeyValue // for the footer
+	groups  []format.RowGroup
+	indexes []format.ColumnIndex // of all columns of all groups
+	places  []format.OffsetIndex
+	rows    int64 // of the file
+	inGroup int64 // of the row group in hand
+	sum     billing.Money
 }
 
-func newTable[T any](fsys FS, name string, schema *parquet.Schema) (*table[T], error) {
+func newTable(fsys FS, name string, l *layout) (*table, error) {
 	file, err := fsys.Create(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, err
 	}
 	out := &hashedFile{file: file, buffer: bufio.NewWriterSize(file, fileBuffer), hash: sha256.New()}
-	config := parquet.DefaultWriterConfig()
-	config.Schema = schema
-	config.CreatedBy = createdBy
-	config.Compression = &codec
-	config.DataPageStatistics = true
-	config.WriteBufferSize = -1 // none: what is written is compared at once
-	return &table[T]{out: out, writer: parquet.NewGenericWriter[T](out, config)}, nil
+	t := &table{out: out, layout: l, columns: l.take()}
+	if _, err := io.WriteString(out, magic); err != nil {
+		t.abandon()
+		return nil, err
+	}
+	return t, nil
 }
 
-// write appends rows; the caller bounds a row group by cut.
-func (t *table[T]) write(rows []T) error {
-	for len(rows) > 0 {
-		n := min(writeBatch, len(rows))
-		if _, err := t.writer.Write(rows[:n]); err != nil {
+// endRow ends a row: each column has taken a value of it.
+func (t *table) endRow() error {
+	t.rows++
+	if t.inGroup++; t.inGroup%pageRows != 0 {
+		return nil
+	}
+	for _, c := range t.columns {
+		if err := c.endPage(); err != nil {
 			return err
 		}
-		t.rows += int64(n)
-		rows = rows[n:]
+	}
+	if t.inGroup == totalsGroupRows {
+		return t.cut()
 	}
 	return nil
 }
 
+// cut ends the row group.
+func (t *table) cut() error {
+	if t.inGroup == 0 {
+		return nil
+	}
+	g := format.RowGroup{NumRows: t.inGroup, FileOffset: t.out.bytes, Ordinal: int16(len(t.groups))}
+	for _, c := range t.columns {
+		chunk, index, places, err := c.end()
+		if err != nil {
+			return err
+		}
+		if c.words != nil {
+			chunk.MetaData.DictionaryPageOffset = t.out.bytes
+		}
+		shift(&chunk, &places, t.out.bytes)
+		for _, pages := range []*bytes.Buffer{&c.first, &c.pages} {
+			if _, err := t.out.Write(pages.Bytes()); err != nil {
+				return err
+			}
+		}
+		g.Columns = append(g.Columns, chunk)
+		g.TotalByteSize += chunk.MetaData.TotalUncompressedSize
+		g.TotalCompressedSize += chunk.MetaData.TotalCompressedSize
+		t.indexes, t.places = append(t.indexes, index), append(t.places, places)
+		c.reset()
+	}
+	t.groups, t.inGroup = append(t.groups, g), 0
+	return nil
+}
+
+// shift moves a chunk's offsets.
+func shift(c *format.ColumnChunk, places *format.OffsetIndex, by int64) {
+	c.MetaData.DataPageOffset += by
+	for i := range places.PageLocations {
+		places.PageLocations[i].Offset += by
+	}
+}
+
 // add adds to the file's sum.
-func (t *table[T]) add(m billing.Money) error {
+func (t *table) add(m billing.Money) error {
 	sum, ok := t.sum.Add(m)
 	if !ok || !m.InRange() {
 		return fmt.Errorf("the sum of the file leaves DECIMAL(38,18) at %s + %s", t.sum, m)
@@ -98,37 +146,42 @@ func (t *table[T]) add(m billing.Money) error {
 	return nil
 }
 
-// cut ends the row group.
-func (t *table[T]) cut() error { return t.writer.Flush() }
-
-// keep takes over a row group of a released file. parquet-go copies its bytes, or encodes its rows anew without a
-// word, with wrong statistics of decimals (see decimal.go): so they are compared.
-func (t *table[T]) keep(r *ReleasedEvents, group int) error {
-	expect, err := r.bytes(group)
+// keep takes over a row group of a released file, as bytes.
+func (t *table) keep(r *ReleasedEvents, group int) error {
+	data, err := r.bytes(group)
 	if err != nil {
 		return err
 	}
-	if t.out.bytes == 0 {
-		expect = append([]byte("PAR1"), expect...)
+	g := r.file.Metadata().RowGroups[group]
+	by := t.out.bytes - g.FileOffset
+	g.FileOffset, g.Ordinal = t.out.bytes, int16(len(t.groups))
+	g.Columns = slices.Clone(g.Columns)
+	for i := range g.Columns {
+		at := group*len(g.Columns) + i
+		if at >= len(r.file.ColumnIndexes()) || at >= len(r.file.OffsetIndexes()) {
+			return fmt.Errorf("take over row group %d: %w: it has no page index", group, ErrDamaged)
+		}
+		c, places := &g.Columns[i], r.file.OffsetIndexes()[at]
+		places.PageLocations = slices.Clone(places.PageLocations)
+		if c.MetaData.DictionaryPageOffset != 0 {
+			c.MetaData.DictionaryPageOffset += by
+		}
+		shift(c, &places, by)
+		t.indexes, t.places = append(t.indexes, r.file.ColumnIndexes()[at]), append(t.places, places)
 	}
-	t.out.expect, t.out.differ = expect, false
-	var rows int64
-	if err := guarded(func() (err error) {
-		rows, err = t.writer.WriteRowGroup(r.file.RowGroups()[group])
+	if _, err := t.out.Write(bytes.Clone(data)); err != nil { // the file may change what it is given
 		return err
-	}); err != nil {
-		return fmt.Errorf("take over row group %d: %w", group, err)
 	}
-	if t.out.differ || len(t.out.expect) > 0 || rows != r.notes[group].Rows {
-		return fmt.Errorf("take over row group %d: it was encoded anew", group)
-	}
-	t.rows += rows
+	t.groups, t.rows = append(t.groups, g), t.rows+g.NumRows
 	return nil
 }
 
 // close finishes the file, and fills in what the manifest says of its bytes.
-func (t *table[T]) close(b *Build, f *File) error {
-	err := t.writer.Close()
+func (t *table) close(b *Build, f *File) error {
+	err := t.cut()
+	if err == nil {
+		err = t.footer()
+	}
 	if err == nil {
 		err = t.out.buffer.Flush()
 	}
@@ -136,10 +189,42 @@ func (t *table[T]) close(b *Build, f *File) error {
 		t.abandon()
 		return err
 	}
+	t.layout.give(t.columns)
 	b.finish(t.out.file)
 	f.Rows, f.Bytes, f.SHA256 = t.rows, t.out.bytes, hex.EncodeToString(t.out.hash.Sum(nil))
 	return nil
 }
 
+// footer writes the page indexes and the footer.
+func (t *table) footer() error {
+	var b bytes.Buffer
+	encoder := thrift.NewEncoder(compact.NewWriter(&b))
+	at := func() int64 { return t.out.bytes + int64(b.Len()) }
+	chunk := func(i int) *format.ColumnChunk { return &t.groups[i/len(t.columns)].Columns[i%len(t.columns)] }
+	for i := range t.indexes {
+		c, from := chunk(i), at()
+		if err := encoder.Encode(&t.indexes[i]); err != nil {
+			return err
+		}
+		c.ColumnIndexOffset, c.ColumnIndexLength = from, int32(at()-from)
+	}
+	for i := range t.places {
+		c, from := chunk(i), at()
+		if err := encoder.Encode(&t.places[i]); err != nil {
+			return err
+		}
+		c.OffsetIndexOffset, c.OffsetIndexLength = from, int32(at()-from)
+	}
+	meta, from := t.layout.footer, at()
+	meta.NumRows, meta.RowGroups, meta.KeyValueMetadata = t.rows, t.groups, t.notes
+	if err := encoder.Encode(&meta); err != nil {
+		return err
+	}
+	b.Write(binary.LittleEndian.AppendUint32(nil, uint32(at()-from)))
+	b.WriteString(magic)
+	_, err := t.out.Write(b.Bytes())
+	return err
+}
+
 // abandon closes the file after an error.
-func (t *table[T]) abandon() { _ = t.out.file.Close() }
+func (t *table) abandon() { _ = t.out.file.Close() }

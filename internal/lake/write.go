@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/parquet-go/parquet-go"
-
 	"daybook/internal/billing"
 )
 
@@ -25,7 +23,7 @@ type Stretch struct {
 func (b *Build) WriteEvents(d billing.Day, part int, stretches ...Stretch) (File, error) {
 	f := File{Dataset: Events, Day: d.String(), Path: b.dayPath(Events, d, part)}
 	var kept []bool
-	f, err := write(b, f, eventSchema, func(t *table[eventRecord], f *File) error {
+	f, err := write(b, f, eventLayout, func(t *table, f *File) error {
 		w := eventWriter{build: b, day: d, table: t}
 		w.groups = rowGroups{limit: rowGroupRows, write: w.group}
 		for i, s := range stretches {
@@ -85,9 +83,9 @@ func (b *Build) WriteWholeDay(d billing.Day, limit int64, rows iter.Seq2[*EventR
 // WriteServiceDays writes a day's service-days, ascending by account and service.
 func (b *Build) WriteServiceDays(d billing.Day, rows []ServiceDayRow) (File, error) {
 	f := File{Dataset: ServiceDays, Day: d.String(), Path: b.dayPath(ServiceDays, d, 0)}
-	return write(b, f, serviceDaySchema, func(t *table[serviceDayRecord], f *File) error {
-		records := make([]serviceDayRecord, len(rows))
-		for i, r := range rows {
+	return write(b, f, serviceDayLayout, func(t *table, f *File) error {
+		for i := range rows {
+			r := &rows[i]
 			if err := b.checkKey(r.Tenant, string(r.Account), string(r.Service)); err != nil {
 				return err
 			}
@@ -97,21 +95,30 @@ func (b *Build) WriteServiceDays(d billing.Day, rows []ServiceDayRow) (File, err
 			if err := t.add(r.Total); err != nil {
 				return err
 			}
-			records[i] = serviceDayRecord{string(r.Tenant), string(r.Account), string(r.Service), decimalOf(r.Total), r.Events}
+			c := t.columns
+			c[0].text(string(r.Tenant))
+			c[1].text(string(r.Account))
+			c[2].text(string(r.Service))
+			c[3].money(r.Total)
+			c[4].int64(r.Events)
+			if err := t.endRow(); err != nil {
+				return err
+			}
 		}
 		if len(rows) > 0 {
 			f.First, f.Last = rows[0].Account, rows[len(rows)-1].Account
 		}
-		return writeGroups(t, records)
+		return nil
 	})
 }
 
 // WriteAccountDays writes a day's account-days, ascending by account.
 func (b *Build) WriteAccountDays(d billing.Day, rows []AccountDayRow) (File, error) {
 	f := File{Dataset: AccountDays, Day: d.String(), Path: b.dayPath(AccountDays, d, 0)}
-	return write(b, f, accountDaySchema, func(t *table[accountDayRecord], f *File) error {
-		records, totals := make([]accountDayRecord, len(rows)), make([]accountTotal, len(rows))
-		for i, r := range rows {
+	return write(b, f, accountDayLayout, func(t *table, f *File) error {
+		totals := make([]accountTotal, len(rows))
+		for i := range rows {
+			r := &rows[i]
 			if err := b.checkKey(r.Tenant, string(r.Account)); err != nil {
 				return err
 			}
@@ -121,10 +128,17 @@ func (b *Build) WriteAccountDays(d billing.Day, rows []AccountDayRow) (File, err
 			if err := t.add(r.Total); err != nil {
 				return err
 			}
-			records[i] = accountDayRecord{
-				Tenant: string(r.Tenant), Account: string(r.Account), Total: decimalOf(r.Total), Complete: r.Complete,
-				PublishedAt: r.PublishedAt.UnixMicro(), Revision: r.Revision, Events: r.Events,
-				Previous: optional(r.Previous, r.HasPrevious),
+			c := t.columns
+			c[0].text(string(r.Tenant))
+			c[1].text(string(r.Account))
+			c[2].money(r.Total)
+			c[3].bool(r.Complete)
+			c[4].int64(r.PublishedAt.UnixMicro())
+			c[5].int64(r.Revision)
+			c[6].moneyOrNull(r.Previous, r.HasPrevious)
+			c[7].int64(r.Events)
+			if err := t.endRow(); err != nil {
+				return err
 			}
 			totals[i] = accountTotal{r.Account, r.Total, r.Events}
 		}
@@ -134,16 +148,16 @@ func (b *Build) WriteAccountDays(d billing.Day, rows []AccountDayRow) (File, err
 		if len(rows) > 0 {
 			f.First, f.Last = rows[0].Account, rows[len(rows)-1].Account
 		}
-		return writeGroups(t, records)
+		return nil
 	})
 }
 
 // WriteChanges writes this release's ledger, ascending by day and account.
 func (b *Build) WriteChanges(rows []ChangeRow) (File, error) {
 	f := File{Dataset: Changes, Path: path.Join(string(Changes), "release="+number(b.n), b.partName(0))}
-	return write(b, f, changeSchema, func(t *table[changeRecord], _ *File) error {
-		records := make([]changeRecord, len(rows))
-		for i, r := range rows {
+	return write(b, f, changeLayout, func(t *table, _ *File) error {
+		for i := range rows {
+			r := &rows[i]
 			if err := b.checkKey(r.Tenant, string(r.Account), string(r.Kind)); err != nil {
 				return err
 			}
@@ -153,14 +167,20 @@ func (b *Build) WriteChanges(rows []ChangeRow) (File, error) {
 			if err := t.add(r.Delta); err != nil {
 				return err
 			}
-			reasons := strings.Join(r.Reasons, ",")
-			records[i] = changeRecord{
-				Tenant: string(r.Tenant), Account: string(r.Account), Day: int32(r.Day), Kind: string(r.Kind),
-				Reasons: optionalText(&reasons), Old: optional(r.Old, r.HasOld), New: optional(r.New, r.HasNew),
-				Delta: decimalOf(r.Delta),
+			c := t.columns
+			c[0].text(string(r.Tenant))
+			c[1].text(string(r.Account))
+			c[2].int32(int32(r.Day))
+			c[3].text(string(r.Kind))
+			c[4].textOrNull(strings.Join(r.Reasons, ","))
+			c[5].moneyOrNull(r.Old, r.HasOld)
+			c[6].moneyOrNull(r.New, r.HasNew)
+			c[7].money(r.Delta)
+			if err := t.endRow(); err != nil {
+				return err
 			}
 		}
-		return writeGroups(t, records)
+		return nil
 	})
 }
 
@@ -171,9 +191,9 @@ func (b *Build) WriteDimension(ds Dataset, columns []string, rows []DimRow) (Fil
 		return File{}, fmt.Errorf("write dimension: %w", err)
 	}
 	f := File{Dataset: ds, Path: path.Join(string(ds), b.partName(0))}
-	return write(b, f, schema, func(t *table[any], _ *File) error {
-		records := make([]parquet.Row, len(rows))
-		for i, r := range rows {
+	return write(b, f, layoutOf(schema), func(t *table, _ *File) error {
+		for i := range rows {
+			r := &rows[i]
 			if err := b.checkKey(r.Tenant, r.Key); err != nil {
 				return err
 			}
@@ -183,37 +203,35 @@ func (b *Build) WriteDimension(ds Dataset, columns []string, rows []DimRow) (Fil
 			if len(r.Extra) != len(columns) {
 				return fmt.Errorf("row %d (%q) has %d columns instead of %d", i, r.Key, len(r.Extra), len(columns))
 			}
-			row := parquet.Row{
-				parquet.ByteArrayValue([]byte(r.Tenant)).Level(0, 0, 0),
-				parquet.ByteArrayValue([]byte(r.Key)).Level(0, 0, 1),
-			}
+			t.columns[0].text(string(r.Tenant))
+			t.columns[1].text(r.Key)
 			for j, value := range r.Extra {
-				if value == nil {
-					row = append(row, parquet.NullValue().Level(0, 0, 2+j))
+				if c := t.columns[2+j]; value == nil {
+					c.null()
 				} else {
-					row = append(row, parquet.ByteArrayValue([]byte(*value)).Level(0, 1, 2+j))
+					c.text(*value)
 				}
 			}
-			records[i] = row
-		}
-		for batch := range slices.Chunk(records, writeBatch) {
-			if _, err := t.writer.WriteRows(batch); err != nil {
+			if err := t.endRow(); err != nil {
 				return err
 			}
-			t.rows += int64(len(batch))
 		}
 		return nil
 	})
 }
 
 // write makes one file: its table is filled by fill.
-func write[T any](b *Build, f File, schema *parquet.Schema, fill func(*table[T], *File) error) (File, error) {
+func write(b *Build, f File, layout func() (*layout, error), fill func(*table, *File) error) (File, error) {
 	f.WrittenBy = b.n
+	l, err := layout()
+	if err != nil {
+		return File{}, fmt.Errorf("write %s: %w", f.Path, err)
+	}
 	name, err := b.claim(f.Path)
 	if err != nil {
 		return File{}, fmt.Errorf("write %s: %w", f.Path, err)
 	}
-	t, err := newTable[T](b.series.fs, name, schema)
+	t, err := newTable(b.series.fs, name, l)
 	if err != nil {
 		return File{}, fmt.Errorf("write %s: %w", f.Path, err)
 	}
@@ -233,19 +251,6 @@ func write[T any](b *Build, f File, schema *parquet.Schema, fill func(*table[T],
 	b.mu.written[f.Path] = nil
 	b.mu.Unlock()
 	return f, nil
-}
-
-// writeGroups writes rows in row groups of a fixed size.
-func writeGroups[T any](t *table[T], records []T) error {
-	for group := range slices.Chunk(records, totalsGroupRows) {
-		if err := t.write(group); err != nil {
-			return err
-		}
-		if err := t.cut(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // dayPath is where part of a day's dataset lies in the release.
@@ -271,11 +276,3 @@ func (b *Build) checkKey(t billing.TenantID, key ...string) error {
 
 // ascends reports whether key b follows key a.
 func ascends(a, b [2]string) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[1] }
-
-func optional(m billing.Money, has bool) *decimal {
-	if !has {
-		return nil
-	}
-	d := decimalOf(m)
-	return &d
-}
