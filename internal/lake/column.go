@@ -8,7 +8,6 @@ import (
 	"hash/crc32"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress"
 	"github.com/parquet-go/parquet-go/encoding"
 	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -25,8 +24,8 @@ type column struct {
 	kind     format.Type
 	optional bool
 	encoding encoding.Encoding
-	codec    compress.Codec // nil: none
-	words    *words         // nil: values lie in the pages themselves
+	bare     bool   // pages are not packed
+	words    *words // nil: values lie in the pages themselves
 
 	// The page in hand. Values of one kind are there, according to kind and words.
 	rows   int
@@ -43,7 +42,7 @@ type column struct {
 	index    format.ColumnIndex
 	places   []format.PageLocation // from the first data page
 	total    int64                 // rows
-	bare     int64                 // bytes of all pages without compression
+	unpacked int64                 // bytes of all pages, were they not packed
 	least    []byte
 	greatest []byte
 
@@ -52,7 +51,7 @@ type column struct {
 
 // newColumn is the column of a schema's field.
 func newColumn(f parquet.Field) *column {
-	c := &column{name: f.Name(), kind: format.Type(f.Type().Kind()), optional: f.Optional(), encoding: f.Encoding(), codec: f.Compression()}
+	c := &column{name: f.Name(), kind: format.Type(f.Type().Kind()), optional: f.Optional(), encoding: f.Encoding()}
 	switch {
 	case c.encoding != nil && c.encoding.Encoding() == format.RLEDictionary:
 		c.words = newWords()
@@ -61,11 +60,7 @@ func newColumn(f parquet.Field) *column {
 	case c.encoding == nil:
 		c.encoding = &parquet.Plain
 	}
-	if c.codec == nil {
-		c.codec = &codec
-	} else if c.codec.CompressionCodec() == format.Uncompressed {
-		c.codec = nil
-	}
+	c.bare = f.Compression() != nil && f.Compression().CompressionCodec() == format.Uncompressed
 	c.ends = append(c.ends, 0)
 	return c
 }
@@ -157,7 +152,7 @@ func (c *column) endPage() (err error) {
 	header.DataPageHeaderV2.Set(format.DataPageHeaderV2{
 		NumValues: int32(c.rows), NumNulls: int32(c.nulls), NumRows: int32(c.rows),
 		Encoding: c.encoding.Encoding(), DefinitionLevelsByteLength: int32(len(c.runs)),
-		IsCompressed: thrift.New(c.codec != nil),
+		IsCompressed: thrift.New(!c.bare),
 		Statistics:   format.Statistics{NullCount: c.nulls, MinValue: least, MaxValue: greatest},
 	})
 	at := c.pages.Len()
@@ -204,12 +199,10 @@ func (c *column) encode(to []byte) ([]byte, error) {
 }
 
 // page appends a page: its header, whether values are there, and the values, which are packed here.
-func (c *column) page(to *bytes.Buffer, header *format.PageHeader, runs, values []byte) (err error) {
+func (c *column) page(to *bytes.Buffer, header *format.PageHeader, runs, values []byte) error {
 	stored := values
-	if c.codec != nil {
-		if c.packed, err = c.codec.Encode(c.packed[:0], values); err != nil {
-			return fmt.Errorf("pack column %s: %w", c.name, err)
-		}
+	if !c.bare {
+		c.packed = pack(c.packed[:0], values)
 		stored = c.packed
 	}
 	header.UncompressedPageSize, header.CompressedPageSize = int32(len(runs)+len(values)), int32(len(runs)+len(stored))
@@ -218,7 +211,7 @@ func (c *column) page(to *bytes.Buffer, header *format.PageHeader, runs, values 
 	if err := thrift.NewEncoder(compact.NewWriter(to)).Encode(header); err != nil {
 		return fmt.Errorf("encode column %s: %w", c.name, err)
 	}
-	c.bare += int64(to.Len()-at) + int64(header.UncompressedPageSize)
+	c.unpacked += int64(to.Len()-at) + int64(header.UncompressedPageSize)
 	to.Write(runs)
 	to.Write(stored)
 	return nil
@@ -233,9 +226,9 @@ func (c *column) end() (chunk format.ColumnChunk, index format.ColumnIndex, plac
 		return chunk, index, places, err
 	}
 	m := &chunk.MetaData
-	m.Type, m.PathInSchema, m.Codec, m.NumValues = c.kind, []string{c.name}, format.Uncompressed, c.total
-	if c.codec != nil {
-		m.Codec = c.codec.CompressionCodec()
+	m.Type, m.PathInSchema, m.Codec, m.NumValues = c.kind, []string{c.name}, format.Zstd, c.total
+	if c.bare {
+		m.Codec = format.Uncompressed
 	}
 	if c.optional {
 		m.Encoding = append(m.Encoding, format.RLE)
@@ -252,7 +245,7 @@ func (c *column) end() (chunk format.ColumnChunk, index format.ColumnIndex, plac
 	}
 	m.EncodingStats = append(m.EncodingStats, format.PageEncodingStats{PageType: format.DataPageV2, Encoding: c.encoding.Encoding(), Count: int32(len(c.places))})
 	m.DataPageOffset = int64(c.first.Len())
-	m.TotalUncompressedSize, m.TotalCompressedSize = c.bare, int64(c.first.Len()+c.pages.Len())
+	m.TotalUncompressedSize, m.TotalCompressedSize = c.unpacked, int64(c.first.Len()+c.pages.Len())
 	m.Statistics = format.Statistics{MinValue: c.least, MaxValue: c.greatest}
 	for i := range c.places {
 		c.places[i].Offset += m.DataPageOffset
@@ -266,7 +259,7 @@ func (c *column) end() (chunk format.ColumnChunk, index format.ColumnIndex, plac
 func (c *column) reset() {
 	c.pages.Reset()
 	c.first.Reset()
-	c.index, c.places, c.total, c.bare, c.least, c.greatest = format.ColumnIndex{}, nil, 0, 0, nil, nil
+	c.index, c.places, c.total, c.unpacked, c.least, c.greatest = format.ColumnIndex{}, nil, 0, 0, nil, nil
 	c.rows, c.nulls, c.levels = 0, 0, c.levels[:0]
 	c.data, c.ends, c.ints, c.longs = c.data[:0], c.ends[:1], c.ints[:0], c.longs[:0]
 	if c.words != nil {

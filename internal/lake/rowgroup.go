@@ -1,6 +1,13 @@
 package lake
 
-import "daybook/internal/billing"
+import (
+	"sync"
+
+	"daybook/internal/billing"
+)
+
+// idleRows are the rows of row groups that were written: their memory is for the next file.
+var idleRows sync.Pool // of *[]EventRow
 
 // rowGroups gathers rows of events and cuts row groups where Cuts would with the same limit,
 // and within an account larger than that by rows. It holds at most one row group and a row.
@@ -25,6 +32,11 @@ func (g *rowGroups) add(row *EventRow) error {
 		g.accounts = append(g.accounts, row.Event.Account)
 		g.rows = append(g.rows, 0)
 	}
+	if g.pending == nil {
+		if idle, ok := idleRows.Get().(*[]EventRow); ok {
+			g.pending = *idle
+		}
+	}
 	g.pending = append(g.pending, *row)
 	g.rows[len(g.rows)-1]++
 	for len(g.pending) > g.limit {
@@ -33,6 +45,13 @@ func (g *rowGroups) add(row *EventRow) error {
 		}
 	}
 	return nil
+}
+
+// close keeps the memory for the next file.
+func (g *rowGroups) close() {
+	if g.pending = g.pending[:0]; cap(g.pending) > 0 {
+		idleRows.Put(&g.pending)
+	}
 }
 
 // finish writes what is left.

@@ -12,7 +12,6 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -34,10 +33,6 @@ const (
 
 // fileBuffer is how many bytes are handed to the file at once.
 const fileBuffer = 64 << 10
-
-// codec is shared, because it keeps encoders for the next file. The next level costs a third of the
-// speed and, with random event ids, saves nothing.
-var codec = zstd.Codec{Level: zstd.SpeedFastest}
 
 // hashedFile is a file being written, with the hash of what went in.
 type hashedFile struct {

@@ -26,6 +26,7 @@ func (b *Build) WriteEvents(d billing.Day, part int, stretches ...Stretch) (File
 	f, err := write(b, f, eventLayout, func(t *table, f *File) error {
 		w := eventWriter{build: b, day: d, table: t}
 		w.groups = rowGroups{limit: rowGroupRows, write: w.group}
+		defer w.groups.close()
 		for i, s := range stretches {
 			if s.Kept != nil {
 				if err := w.keep(s.Kept); err != nil {
@@ -266,10 +267,10 @@ func (b *Build) partName(part int) string {
 // checkKey refuses another tenant's row and an empty key.
 func (b *Build) checkKey(t billing.TenantID, key ...string) error {
 	if t != b.series.tenant {
-		return fmt.Errorf("a row %q is of tenant %q, not %q", key, t, b.series.tenant)
+		return fmt.Errorf("a row %q is of tenant %q, not %q", slices.Clone(key), t, b.series.tenant)
 	}
 	if slices.Contains(key, "") {
-		return fmt.Errorf("a row has an empty key: %q", key)
+		return fmt.Errorf("a row has an empty key: %q", slices.Clone(key)) // so that key need not be on the heap
 	}
 	return nil
 }

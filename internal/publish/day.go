@@ -142,7 +142,9 @@ func (b *dayBuilder) merge(w *dayWork, old dayRows, folds []folded, r *dayResult
 	fresh := make(map[billing.AccountID]*rollup.Totals, len(folds))
 	released := make(map[billing.AccountID]*lake.AccountDayRow, len(old.rows))
 	accounts := make([]billing.AccountID, 0, max(len(folds), len(old.rows))+len(w.withheld))
+	most := len(old.services) // services
 	for i := range folds {
+		most += len(folds[i].totals.Services)
 		fresh[folds[i].account] = &folds[i].totals
 		accounts = append(accounts, folds[i].account)
 	}
@@ -156,6 +158,7 @@ func (b *dayBuilder) merge(w *dayWork, old dayRows, folds []folded, r *dayResult
 	accounts = append(accounts, w.expected.on(w.day)...)
 	slices.Sort(accounts)
 	accounts = slices.Compact(accounts)
+	now = dayRows{rows: make([]lake.AccountDayRow, 0, len(accounts)), services: make([]lake.ServiceDayRow, 0, most)}
 
 	oldServices := old.services
 	for _, a := range accounts {

@@ -208,7 +208,11 @@ func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *work, number
 	m := t.manifest(number)
 	m.Expected = w.expected
 	var failed faults
-	var changes []lake.ChangeRow
+	count := 0
+	for _, r := range results {
+		count += len(r.changes)
+	}
+	changes := make([]lake.ChangeRow, 0, count)
 	for _, r := range results {
 		changes = append(changes, r.changes...)
 		failed.merge(r.faults)

@@ -131,6 +131,15 @@ const (
 	moneyExponent = 0x1f
 )
 
+// powers are those of ten that fit.
+var powers = func() (p [20]uint64) {
+	p[0] = 1
+	for i := 1; i < len(p); i++ {
+		p[i] = p[i-1] * 10
+	}
+	return p
+}()
+
 func appendMoney(b []byte, m billing.Money) []byte {
 	hi, lo := m.Parts()
 	var head byte
@@ -168,9 +177,10 @@ func (f *fields) money() billing.Money {
 	} else {
 		l = f.uvarint()
 	}
-	for range head & moneyExponent {
-		over, low := bits.Mul64(l, 10)
-		h, l = h*10+over, low
+	for zeros := int(head & moneyExponent); zeros > 0; {
+		step := min(zeros, len(powers)-1)
+		over, low := bits.Mul64(l, powers[step])
+		h, l, zeros = h*powers[step]+over, low, zeros-step
 	}
 	if head&moneyNegative != 0 {
 		var borrow uint64

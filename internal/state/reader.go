@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -155,8 +156,18 @@ func (r *Reader) Events(t billing.TenantID, d billing.Day, from, to billing.Acco
 		low, high, _ := recordRange(t, d, from, to)
 		var e billing.Event
 		var words texts
+		var prefix []byte // of the account-day's keys
 		err := r.records(low, high, func(key, value []byte) error {
-			if err := parseRecord(key, value, &e, &words); err != nil {
+			if prefix == nil || !bytes.HasPrefix(key, prefix) {
+				n, err := accountPrefix(key)
+				if err != nil {
+					return err
+				}
+				if err := parseRecord(key, value, &e, &words); err != nil {
+					return err
+				}
+				prefix = append(prefix[:0], key[:n]...)
+			} else if err := parseNext(key[len(prefix):], value, &e, &words); err != nil {
 				return err
 			}
 			if !yield(&e, nil) {

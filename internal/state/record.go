@@ -111,18 +111,23 @@ func parseRecord(key, value []byte, e *billing.Event, t *texts) error {
 	if err != nil {
 		return err
 	}
+	e.Op = billing.Upsert
+	e.Tenant, e.Day = billing.TenantID(t.word(k.tenant)), k.day
+	if string(e.Account) != string(account) {
+		e.Account = billing.AccountID(account)
+	}
+	return parseNext(rest, value, e, t)
+}
+
+// parseNext reads a record whose key is that of e's account-day, followed by id.
+func parseNext(id, value []byte, e *billing.Event, t *texts) error {
 	var uuid [36]byte
-	id, rest, err := keyEvent(rest, &uuid)
+	id, rest, err := keyEvent(id, &uuid)
 	if err != nil {
 		return err
 	}
 	if len(rest) != 0 {
 		return fmt.Errorf("%w: record key with a tail", ErrDamaged)
-	}
-	e.Op = billing.Upsert
-	e.Tenant, e.Day = billing.TenantID(t.word(k.tenant)), k.day
-	if string(e.Account) != string(account) {
-		e.Account = billing.AccountID(account)
 	}
 	e.ID = billing.EventID(t.text(id))
 	return parseContent(value, e, t)
