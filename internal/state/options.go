@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -116,6 +117,9 @@ func (o *Options) pebble(readOnly bool) *pebble.Options {
 		Logger:                logger{log: o.Logger, fatal: o.Fatal},
 	}
 	p.DisableAutomaticCompactions, p.DisableTableStats = o.Brief, o.Brief
+	if o.Brief {
+		p.L0StopWritesThreshold = math.MaxInt32 // a write would wait for a compaction that never comes
+	}
 	if readOnly {
 		p.ErrorIfNotExists = true
 		// What is damaged is said by the read that meets it.
