@@ -8,6 +8,9 @@ import (
 	"daybook/internal/billing"
 )
 
+// maxKnown is how many services a fold remembers from one account-day to the next.
+const maxKnown = 1 << 14
+
 // Fold adds up the events of one account-day. The zero value is empty and
 // ready. It keeps nothing that belongs to an event it was given. Not safe for
 // concurrent use.
@@ -20,8 +23,16 @@ type Fold struct {
 	events int64
 	digest billing.Digest
 	rows   []ServiceTotal // in the order of first sight
-	index  map[billing.ServiceName]int
-	last   int // the row of the event before: runs of one service are common
+	round  int            // counts Resets
+	known  map[billing.ServiceName]*service
+	last   *service // of the event before: runs of one service are common
+}
+
+// service is one that was seen, now or before the last Reset.
+type service struct {
+	name  billing.ServiceName
+	row   int
+	round int // in which row is its row
 }
 
 // Add takes one winner. Its only error is ErrOverflow, which leaves the fold
@@ -54,25 +65,28 @@ func (f *Fold) Totals() Totals {
 
 // Reset empties the fold and keeps its memory and its settings.
 func (f *Fold) Reset() {
-	clear(f.index)
-	*f = Fold{NoDigest: f.NoDigest, rows: f.rows[:0], index: f.index}
+	*f = Fold{NoDigest: f.NoDigest, rows: f.rows[:0], round: f.round + 1, known: f.known, last: f.last}
+	if len(f.known) > maxKnown {
+		f.known, f.last = nil, nil
+	}
 }
 
 // row finds the row of a service, or makes it.
-func (f *Fold) row(s billing.ServiceName) int {
-	if f.last < len(f.rows) && f.rows[f.last].Service == s {
-		return f.last
-	}
-	row, ok := f.index[s]
-	if !ok {
-		if f.index == nil {
-			f.index = map[billing.ServiceName]int{}
+func (f *Fold) row(name billing.ServiceName) int {
+	s := f.last
+	if s == nil || s.name != name {
+		if s = f.known[name]; s == nil {
+			s = &service{name: billing.ServiceName(strings.Clone(string(name))), round: -1}
+			if f.known == nil {
+				f.known = map[billing.ServiceName]*service{}
+			}
+			f.known[s.name] = s
 		}
-		s = billing.ServiceName(strings.Clone(string(s)))
-		row = len(f.rows)
-		f.index[s] = row
-		f.rows = append(f.rows, ServiceTotal{Service: s})
+		f.last = s
 	}
-	f.last = row
-	return row
+	if s.round != f.round {
+		s.row, s.round = len(f.rows), f.round
+		f.rows = append(f.rows, ServiceTotal{Service: s.name})
+	}
+	return s.row
 }
