@@ -13,7 +13,7 @@ import (
 type layout struct {
 	schema *parquet.Schema
 	footer format.FileMetaData // of a file without rows
-	idle   sync.Pool           // of []*column, which keep their memory for the next file
+	idle   sync.Pool           // of *[]*column, which keep their memory for the next file
 }
 
 // The layouts of the datasets whose columns are known.
@@ -44,8 +44,8 @@ func newLayout(s *parquet.Schema) (*layout, error) {
 
 // take gives out columns for a file.
 func (l *layout) take() []*column {
-	if idle, ok := l.idle.Get().([]*column); ok {
-		return idle
+	if idle, ok := l.idle.Get().(*[]*column); ok {
+		return *idle
 	}
 	var columns []*column
 	for _, f := range l.schema.Fields() {
@@ -55,4 +55,4 @@ func (l *layout) take() []*column {
 }
 
 // give takes back columns that are reset.
-func (l *layout) give(columns []*column) { l.idle.Put(columns) }
+func (l *layout) give(columns []*column) { l.idle.Put(&columns) }
