@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -18,8 +19,13 @@ import (
 	"daybook/internal/billing"
 )
 
-// pageRows is how many rows a page has, in every column alike.
-const pageRows = 8 << 10
+// pageRows is the most rows of a page. A column of long texts has smaller ones: of pageBytes, and what comes until
+// somebody looks, each pageLook rows.
+const (
+	pageRows  = 8 << 10
+	pageBytes = 1 << 20
+	pageLook  = 64
+)
 
 // magic begins and ends a Parquet file.
 const magic = "PAR1"
@@ -79,10 +85,13 @@ func newTable(fsys FS, name string, l *layout) (*table, error) {
 // endRow ends a row: each column has taken a value of it.
 func (t *table) endRow() error {
 	t.rows++
-	if t.inGroup++; t.inGroup%pageRows != 0 {
+	if t.inGroup++; t.inGroup%pageLook != 0 {
 		return nil
 	}
 	for _, c := range t.columns {
+		if t.inGroup%pageRows != 0 && len(c.data) < pageBytes {
+			continue
+		}
 		if err := c.endPage(); err != nil {
 			return err
 		}
@@ -98,7 +107,7 @@ func (t *table) cut() error {
 	if t.inGroup == 0 {
 		return nil
 	}
-	g := format.RowGroup{NumRows: t.inGroup, FileOffset: t.out.bytes, Ordinal: int16(len(t.groups))}
+	g := format.RowGroup{NumRows: t.inGroup, FileOffset: t.out.bytes}
 	for _, c := range t.columns {
 		chunk, index, places, err := c.end()
 		if err != nil {
@@ -119,7 +128,17 @@ func (t *table) cut() error {
 		t.indexes, t.places = append(t.indexes, index), append(t.places, places)
 		c.reset()
 	}
-	t.groups, t.inGroup = append(t.groups, g), 0
+	t.inGroup = 0
+	return t.enter(g)
+}
+
+// enter takes a row group into the footer, which numbers them.
+func (t *table) enter(g format.RowGroup) error {
+	if len(t.groups) == math.MaxInt16 {
+		return fmt.Errorf("more than %d row groups", math.MaxInt16)
+	}
+	g.Ordinal = int16(len(t.groups))
+	t.groups = append(t.groups, g)
 	return nil
 }
 
@@ -149,7 +168,7 @@ func (t *table) keep(r *ReleasedEvents, group int) error {
 	}
 	g := r.file.Metadata().RowGroups[group]
 	by := t.out.bytes - g.FileOffset
-	g.FileOffset, g.Ordinal = t.out.bytes, int16(len(t.groups))
+	g.FileOffset = t.out.bytes
 	g.Columns = slices.Clone(g.Columns)
 	for i := range g.Columns {
 		at := group*len(g.Columns) + i
@@ -167,8 +186,8 @@ func (t *table) keep(r *ReleasedEvents, group int) error {
 	if _, err := t.out.Write(bytes.Clone(data)); err != nil { // the file may change what it is given
 		return err
 	}
-	t.groups, t.rows = append(t.groups, g), t.rows+g.NumRows
-	return nil
+	t.rows += g.NumRows
+	return t.enter(g)
 }
 
 // close finishes the file, and fills in what the manifest says of its bytes.
