@@ -10,6 +10,7 @@ package decode
 import (
 	"bytes"
 	"time"
+	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -34,6 +35,7 @@ type Record struct {
 // one per goroutine.
 type Decoder struct {
 	rules billing.Rules
+	lends bool
 
 	json   jsontext.Decoder
 	input  bytes.Buffer
@@ -46,10 +48,14 @@ type Decoder struct {
 // New makes a decoder. The rules must be valid.
 func New(rules billing.Rules) *Decoder { return &Decoder{rules: rules} }
 
+// Lending makes a decoder that only lends an event's text: it is overwritten by the next record. So
+// nothing is allocated for an event that is encoded at once.
+func Lending(rules billing.Rules) *Decoder { return &Decoder{rules: rules, lends: true} }
+
 // Decode fills e and returns nil, or returns why the record cannot be an
 // event and leaves e alone. rounded reports that cost_usd had digits beyond
 // the 18th place that were not zero. The event does not refer to rec.Value
-// afterwards; its strings share one allocation.
+// afterwards; its strings share one allocation, or the decoder's memory if it lends it.
 //
 // A record with several faults is rejected for the first in the order of
 // billing.Reasons; among the faults of JSON, for the first in reading order.
@@ -139,7 +145,7 @@ func (j *judge) accept(e *billing.Event) {
 	d := j.d
 	if j.op == billing.Delete {
 		d.text = append(append(d.text[:0], j.tenantText...), j.id...)
-		all := string(d.text)
+		all := d.all()
 		if j.tenantText != nil {
 			e.Tenant = billing.TenantID(take(&all, len(j.tenantText)))
 		}
@@ -152,7 +158,7 @@ func (j *judge) accept(e *billing.Event) {
 		d.text = append(d.text, part...)
 	}
 	d.text = d.appendAttributes(d.text)
-	all := string(d.text)
+	all := d.all()
 	if j.tenantText != nil {
 		e.Tenant = billing.TenantID(take(&all, len(j.tenantText)))
 	}
@@ -163,6 +169,14 @@ func (j *judge) accept(e *billing.Event) {
 	e.PricingModel = billing.PricingModel(take(&all, len(j.pricing)))
 	e.Period = billing.Period(take(&all, len(j.period)))
 	e.Attributes = all
+}
+
+// all is the text of the accepted event.
+func (d *Decoder) all() string {
+	if d.lends {
+		return unsafe.String(unsafe.SliceData(d.text), len(d.text))
+	}
+	return string(d.text)
 }
 
 func (j *judge) version() billing.Version {

@@ -75,16 +75,16 @@ func (s *stream) write(b *batch, e *evidence) error {
 		s.outcomes[o] += n
 	}
 	s.board.durable(w)
-	if len(w.Records) > 0 {
+	if b != nil && b.count > 0 {
 		s.progressed.Store(s.deps.Now().UnixNano())
 	}
 	return s.done()
 }
 
-// put writes w to the state, or adds it to what is loaded, of which nothing is durable before the end.
+// put writes w to the state, or moves a load's positions over it. Nothing of a load is durable before the end.
 func (s *stream) put(w *state.Batch) (state.Applied, error) {
 	if s.bulk != nil {
-		return state.Applied{}, s.bulk.Add(w)
+		return state.Applied{}, s.bulk.Advance(w.Advances)
 	}
 	return s.store.Apply(w)
 }

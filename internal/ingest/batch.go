@@ -22,8 +22,9 @@ const minDecodeShare = 256
 
 // batch is one write being gathered. It is reused.
 type batch struct {
-	limit    int // records that make it full
-	records  []state.Record
+	limit    int            // records that make it full
+	records  []state.Record // decoded; none if they go into a load
+	count    int            // records delivered
 	advances []state.Advance
 	index    map[state.PartitionID]int // into advances
 	holes    []hole                    // not explained yet
@@ -51,10 +52,17 @@ func (b *batch) reset() {
 	clear(b.records)
 	clear(b.index)
 	b.records, b.advances, b.holes = b.records[:0], b.advances[:0], b.holes[:0]
-	b.bytes = 0
+	b.count, b.bytes = 0, 0
 }
 
-// decoders judges records with one decoder per core.
+// judges decides what comes of records.
+type judges interface {
+	// judge takes what was delivered of one partition into b, or elsewhere. The slice is good until it
+	// returns; the records are its own, and their memory goes back to the client.
+	judge(b *batch, t state.Topic, delivered []*kgo.Record)
+}
+
+// decoders judges records into the batch, with one decoder per core.
 type decoders []*decode.Decoder
 
 // newDecoders makes as many as there are cores to use.
@@ -69,7 +77,7 @@ func newDecoders(rules billing.Rules) decoders {
 // add takes what was fetched of one partition, which goes on at offset next, and
 // returns the next offset afterwards. compacted says that holes are to be expected.
 // The records' memory goes back to the client.
-func (b *batch) add(ds decoders, t state.Topic, p *kgo.FetchPartition, next int64, compacted bool, now time.Time) int64 {
+func (b *batch) add(js judges, t state.Topic, p *kgo.FetchPartition, next int64, compacted bool, now time.Time) int64 {
 	if len(p.Records) == 0 {
 		return next
 	}
@@ -84,11 +92,11 @@ func (b *batch) add(ds decoders, t state.Topic, p *kgo.FetchPartition, next int6
 		b.advances = append(b.advances, state.Advance{Partition: id, From: next, Next: next, LeaderEpoch: -1, LastOffset: -1, HolesExplained: compacted})
 	}
 	a := &b.advances[i]
-	start := len(b.records)
 	delivered := b.delivered[:0]
 	for _, r := range p.Records {
-		if r.Offset < a.Next {
-			continue // a broker may send what precedes the offset asked for
+		if r.Offset < a.Next { // a broker may send what precedes the offset asked for
+			r.Recycle()
+			continue
 		}
 		if r.Attrs.IsTransactional() || r.Attrs.IsControl() {
 			a.HolesExplained = true
@@ -101,6 +109,7 @@ func (b *batch) add(ds decoders, t state.Topic, p *kgo.FetchPartition, next int6
 		a.LeaderEpoch = r.LeaderEpoch
 		if r.Attrs.IsControl() {
 			a.Control++
+			r.Recycle()
 			continue
 		}
 		a.Delivered++
@@ -109,13 +118,10 @@ func (b *batch) add(ds decoders, t state.Topic, p *kgo.FetchPartition, next int6
 	}
 	if n := len(delivered); n > 0 {
 		a.LastOffset, a.LastDigest = delivered[n-1].Offset, recordDigest(delivered[n-1])
-		b.grow(start + n)
-		ds.judge(t, delivered, b.records[start:])
+		b.count += n
+		js.judge(b, t, delivered)
 	}
 	b.delivered = delivered
-	for _, r := range p.Records {
-		r.Recycle()
-	}
 	return a.Next
 }
 
@@ -138,8 +144,11 @@ func (b *batch) grow(n int) {
 // write is the batch as a state takes it.
 func (b *batch) write() *state.Batch { return &state.Batch{Records: b.records, Advances: b.advances} }
 
-// judge fills out with the verdicts on records, which are of one partition.
-func (ds decoders) judge(t state.Topic, records []*kgo.Record, out []state.Record) {
+// judge adds the verdicts to the batch.
+func (ds decoders) judge(b *batch, t state.Topic, records []*kgo.Record) {
+	start := len(b.records)
+	b.grow(start + len(records))
+	out := b.records[start:]
 	workers := min(len(ds), (len(records)+minDecodeShare-1)/minDecodeShare)
 	if workers <= 1 {
 		judgeAll(ds[0], t, records, out)
@@ -157,6 +166,7 @@ func (ds decoders) judge(t state.Topic, records []*kgo.Record, out []state.Recor
 func judgeAll(d *decode.Decoder, t state.Topic, records []*kgo.Record, out []state.Record) {
 	for i, r := range records {
 		judgeOne(d, t, r, &out[i])
+		r.Recycle()
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"daybook/internal/decode"
 	"daybook/internal/state"
 )
 
@@ -54,10 +55,26 @@ func (g *Ingester) consume(ctx context.Context) error {
 	s.free <- newBatch(g.cfg.BatchRecords)
 	s.free <- newBatch(g.cfg.BatchRecords)
 	work, ctx := errgroup.WithContext(ctx)
-	work.Go(func() error { return s.gather(ctx) })
+	js, end := s.judges(ctx, work)
+	work.Go(func() error {
+		defer end()
+		return s.gather(ctx, js)
+	})
 	work.Go(func() error { return s.apply(l) })
 	work.Go(func() error { return s.observe(ctx) })
 	return work.Wait()
+}
+
+// judges are what decodes: into batches, or workers that decode into a load until gather ends.
+func (s *stream) judges(ctx context.Context, work *errgroup.Group) (js judges, end func()) {
+	if s.bulk == nil {
+		return newDecoders(s.identity.Rules), func() {}
+	}
+	b := newBulk(ctx, s.bulk)
+	for i := range b.Workers() {
+		work.Go(func() error { return b.work(i, decode.Lending(s.identity.Rules)) })
+	}
+	return b, func() { close(b.parts) }
 }
 
 // startAt adds a partition's start to at.
@@ -117,9 +134,8 @@ type stream struct {
 
 // gather polls and decodes into a batch and hands it over when it is large enough
 // or when the writer is idle and the brokers have no more for now.
-func (s *stream) gather(ctx context.Context) (err error) {
+func (s *stream) gather(ctx context.Context, js judges) (err error) {
 	defer close(s.full)
-	decoders := newDecoders(s.identity.Rules)
 	var b *batch
 	backoff := minBackoff
 	for {
@@ -134,7 +150,7 @@ func (s *stream) gather(ctx context.Context) (err error) {
 		if ctx.Err() != nil {
 			return s.handOver(b) // what is decoded is written: the batch in hand
 		}
-		err := s.take(ctx, decoders, b, fetches)
+		err := s.take(ctx, js, b, fetches)
 		if _, stop := errors.AsType[*Stop](err); stop {
 			return errors.Join(err, s.handOver(b))
 		}
@@ -181,7 +197,7 @@ func (s *stream) poll(ctx context.Context, b *batch) kgo.Fetches {
 		ctx, cancel = context.WithDeadline(ctx, time.Now().Add(s.cfg.Linger/4))
 		defer cancel()
 	}
-	return s.client.PollRecords(ctx, min(pollRecords, max(1, s.cfg.BatchRecords-len(b.records))))
+	return s.client.PollRecords(ctx, min(pollRecords, max(1, s.cfg.BatchRecords-b.count)))
 }
 
 // due reports whether a batch is to be written now: when it is full, or has
@@ -190,7 +206,7 @@ func (s *stream) due(b *batch) bool {
 	if b.empty() {
 		return false
 	}
-	if len(b.records) >= s.cfg.BatchRecords || b.bytes >= s.cfg.BatchBytes {
+	if b.count >= s.cfg.BatchRecords || b.bytes >= s.cfg.BatchBytes {
 		return true
 	}
 	if s.deps.Now().Sub(b.since) < s.cfg.Linger {
@@ -201,7 +217,7 @@ func (s *stream) due(b *batch) bool {
 
 // take decodes what was fetched into b. It returns a *Stop, or an error to be
 // retried; the records beside an error are taken all the same.
-func (s *stream) take(ctx context.Context, ds decoders, b *batch, fetches kgo.Fetches) error {
+func (s *stream) take(ctx context.Context, js judges, b *batch, fetches kgo.Fetches) error {
 	var faults []error
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
 		id, ok := s.partitionID(p.Topic, p.Partition)
@@ -221,7 +237,7 @@ func (s *stream) take(ctx context.Context, ds decoders, b *batch, fetches kgo.Fe
 			next, _ = s.board.place(id)
 		}
 		t := s.board.topics[id.Topic]
-		s.next[id] = b.add(ds, t, &p.FetchPartition, next, s.board.holesExplained(id), s.deps.Now())
+		s.next[id] = b.add(js, t, &p.FetchPartition, next, s.board.holesExplained(id), s.deps.Now())
 		s.metrics.fetched.WithLabelValues(t.Name).Add(float64(len(p.Records)))
 	})
 	for _, err := range faults {

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"maps"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -13,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
+	"daybook/internal/dedup"
 )
 
 // MinLoadMemory is what sorting needs to be worth its name.
@@ -22,16 +27,21 @@ const MinLoadMemory = 16 << 20
 const loadTableBytes = 256 << 20
 
 // Load fills a state that holds no events yet, in one atomic write of any size. Nothing is looked up: what
-// Add is given is sorted, and Commit merges it. So an event's versions meet there, all at once, and
+// Take is given is sorted, and Commit merges it. So an event's versions meet there, all at once, and
 // are resolved as if its partitions had been read one after the other.
 //
 // Memory is bounded, what does not fit is on disk in files without a name. A Load that is not
-// committed leaves nothing. One goroutine at a time; nobody else writes events meanwhile.
+// committed leaves nothing. Take and Advance may be called at once, Take by one goroutine a worker; the rest
+// is for one goroutine, when they have ended. Nobody else writes events meanwhile.
 type Load struct {
-	s       *Store
-	w       *write
-	workers []*loadWorker
-	tables  []string // written by Commit, to be taken over
+	s         *Store
+	w         *write // Advance's
+	workers   []*loadWorker
+	delivered map[PartitionID]int64 // by Advance
+	seeds     [2]maphash.Seed       // of tell
+	merged    atomic.Int64          // rows, by Commit
+	rows      atomic.Int64          // of versions and records, in runs
+	tables    []string              // written by Commit, to be taken over
 }
 
 // NewLoad begins a load that sorts in memory bytes. Close it.
@@ -46,7 +56,10 @@ func (s *Store) NewLoad(memory int64) (_ *Load, err error) {
 	}
 	s.filling.Wait()
 	s.held.filled.Store(false) // so that several may add to it
-	l := &Load{s: s, w: s.beginLocked(entryBatch, 0)}
+	l := &Load{
+		s: s, w: s.beginLocked(entryBatch, 0), delivered: map[PartitionID]int64{},
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+	}
 	l.w.load = l
 	defer func() {
 		if err != nil {
@@ -58,7 +71,10 @@ func (s *Store) NewLoad(memory int64) (_ *Load, err error) {
 	}
 	cores := runtime.GOMAXPROCS(0)
 	for i := range cores {
-		k := &loadWorker{l: l, number: i, tenants: map[billing.TenantID]bool{}}
+		k := &loadWorker{
+			l: l, number: i, tenants: map[billing.TenantID]bool{}, taken: map[PartitionID]*loadTaken{},
+			w: l.newWrite(map[billing.AccountDay]dedup.Change{}),
+		}
 		l.workers = append(l.workers, k)
 		share := memory / int64(cores)
 		for _, part := range []struct {
@@ -94,58 +110,42 @@ func (l *Load) Close() error {
 	return errors.Join(append(errs, l.s.emptyTables())...)
 }
 
-// Add takes a batch, of whose CaughtUp nothing is kept. After an error the load is to be closed. The
-// batch's memory is not kept.
-func (l *Load) Add(b *Batch) error {
-	w := l.w
-	advances, err := l.advance(b)
-	if err != nil {
-		return err
-	}
-	now := l.s.o.Now().UTC()
-	var g errgroup.Group
-	for i, k := range l.workers {
-		from, to := len(b.Records)*i/len(l.workers), len(b.Records)*(i+1)/len(l.workers)
-		g.Go(func() error { return k.add(b.Records[from:to], advances, now) })
-	}
-	if err := g.Wait(); err != nil {
+// newWrite is a write for the rows of single events.
+func (l *Load) newWrite(dirty map[billing.AccountDay]dedup.Change) *write {
+	return &write{s: l.s, sequence: l.w.sequence, at: l.w.at, dirty: dirty}
+}
+
+// Workers is how many goroutines may call Take at once.
+func (l *Load) Workers() int { return len(l.workers) }
+
+// Take adds a record, by one of the workers; in what order, and by which, does not matter. Nothing of
+// the record's memory is kept. After an error the load is to be closed.
+func (l *Load) Take(worker int, r *Record) error {
+	if err := l.workers[worker].take(r); err != nil {
 		return fmt.Errorf("load: %w", err)
-	}
-	for i := range b.Advances {
-		a := &b.Advances[i]
-		var n, quarantined int64
-		for _, k := range l.workers {
-			n += k.taken[a.Partition].records
-			quarantined += k.taken[a.Partition].quarantined
-			delete(k.taken, a.Partition)
-		}
-		if n != a.Delivered {
-			return fmt.Errorf("%w: partition %d of topic %d: %d records more delivered than in the batch", ErrPosition,
-				a.Partition.Partition, a.Partition.Topic, a.Delivered-n)
-		}
-		w.positions[a.Partition].Outcomes[billing.Quarantined] += quarantined
-		w.outcomes[billing.Quarantined] += quarantined
-		w.totals.quarantined += quarantined
 	}
 	return nil
 }
 
-// advance moves the positions of a load.
-func (l *Load) advance(b *Batch) (map[PartitionID]*Advance, error) {
+// Advance moves positions over records that are taken by and by. Commit refuses a load of which others were.
+func (l *Load) Advance(advances []Advance) error {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
-	advances := make(map[PartitionID]*Advance, len(b.Advances))
-	for i := range b.Advances {
-		a := &b.Advances[i]
-		if advances[a.Partition] != nil {
-			return nil, fmt.Errorf("%w: partition %d of topic %d twice in a batch", ErrPosition, a.Partition.Partition, a.Partition.Topic)
-		}
-		advances[a.Partition] = a
+	for i := range advances {
+		a := &advances[i]
 		if err := l.w.advance(a); err != nil {
-			return nil, err
+			return err
 		}
+		l.delivered[a.Partition] += a.Delivered
 	}
-	return advances, nil
+	l.w.spans = l.w.spans[:0] // Commit's are of the whole
+	return nil
+}
+
+// Progress is how many rows Commit has merged, of how many there are, while it goes on.
+func (l *Load) Progress() (merged, total int64) {
+	total = l.rows.Load()
+	return min(l.merged.Load(), total), total
 }
 
 // Commit makes all of it durable. Before that, an error leaves the state as it was.
@@ -161,10 +161,7 @@ func (l *Load) Commit(ctx context.Context) (Applied, error) {
 	}
 	w.sequence, w.at = s.mu.journal.head.Sequence+1, s.o.Now().UTC()
 	w.slots.reset(0)
-	quarantined := w.totals.quarantined
-	w.totals = s.mu.journal.totals
-	w.totals.quarantined = quarantined
-	w.spans = nil
+	w.totals, w.spans = s.mu.journal.totals, nil
 	for _, id := range sortedPartitions(w.positions) {
 		var from int64
 		if p := s.mu.positions[id]; p != nil {
@@ -174,6 +171,9 @@ func (l *Load) Commit(ctx context.Context) (Applied, error) {
 		}
 		w.spans = append(w.spans, span{id, from, w.positions[id].NextOffset})
 	}
+	if err := l.account(); err != nil {
+		return Applied{}, err
+	}
 	if err := l.merge(ctx); err != nil {
 		return Applied{}, errors.Join(fmt.Errorf("load: %w", err), s.emptyTables())
 	}
@@ -182,6 +182,32 @@ func (l *Load) Commit(ctx context.Context) (Applied, error) {
 		s.startFilters()
 	}
 	return applied, err
+}
+
+// account compares the records taken with what the positions moved over, and counts those that are quarantined.
+func (l *Load) account() error {
+	w := l.w
+	left := maps.Clone(l.delivered)
+	for _, k := range l.workers {
+		for id, of := range k.taken {
+			p := w.positions[id]
+			i := slices.IndexFunc(w.spans, func(s span) bool { return s.partition == id })
+			if i < 0 || of.first < w.spans[i].from || of.last >= w.spans[i].next {
+				return fmt.Errorf("%w: records %d to %d of partition %d of topic %d, of which not all were delivered", ErrPosition,
+					of.first, of.last, id.Partition, id.Topic)
+			}
+			left[id] -= of.records
+			p.Outcomes[billing.Quarantined] += of.quarantined
+			w.outcomes[billing.Quarantined] += of.quarantined
+			w.totals.quarantined += of.quarantined
+		}
+	}
+	for id, n := range left {
+		if n != 0 {
+			return fmt.Errorf("%w: partition %d of topic %d: %d records more delivered than taken", ErrPosition, id.Partition, id.Topic, n)
+		}
+	}
+	return nil
 }
 
 // merge writes the tables of locators and records.
@@ -194,6 +220,9 @@ func (l *Load) merge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, r := range append(slices.Clone(versions), records...) {
+		l.rows.Add(int64(r.rows))
+	}
 	if err := l.each(ctx, versions, (*loadWorker).fold); err != nil {
 		return err
 	}
@@ -202,7 +231,7 @@ func (l *Load) merge(ctx context.Context) error {
 		if err := k.versions.close(); err != nil {
 			return err
 		}
-		k.merged(w)
+		k.folded(w)
 	}
 	fates, err := l.runs(func(k *loadWorker) *spool { return k.fates })
 	if err != nil {

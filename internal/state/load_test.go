@@ -17,6 +17,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"daybook/internal/billing"
@@ -44,6 +45,26 @@ type fataler interface {
 	Errorf(format string, args ...any)
 }
 
+// add gives a load a batch: its records to all workers at once.
+func (l *Load) add(b *Batch) error {
+	if err := l.Advance(b.Advances); err != nil {
+		return err
+	}
+	var g errgroup.Group
+	for i, n := 0, l.Workers(); i < n; i++ {
+		part := b.Records[len(b.Records)*i/n : len(b.Records)*(i+1)/n]
+		g.Go(func() error {
+			for j := range part {
+				if err := l.Take(i, &part[j]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
 // load puts batches into a new state in bulk.
 func load(t fataler, s *Store, memory int64, batches []*Batch) {
 	t.Helper()
@@ -52,7 +73,7 @@ func load(t fataler, s *Store, memory int64, batches []*Batch) {
 		t.Fatal(err)
 	}
 	for _, b := range batches {
-		if err := l.Add(b); err != nil {
+		if err := l.add(b); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -187,7 +208,7 @@ func loading(s *Store) error {
 		return err
 	}
 	for n := 0; n < courseBatches && err == nil; n++ {
-		err = l.Add(newCourse(nil).batch(n))
+		err = l.add(newCourse(nil).batch(n))
 	}
 	if err == nil {
 		_, err = l.Commit(context.Background())
@@ -356,9 +377,15 @@ func TestLoadRefuses(t *testing.T) {
 	for name, b := range map[string]*Batch{
 		"from the middle": {Advances: []Advance{advance(1, 1)}},
 		"fewer records":   {Advances: []Advance{advance(0, 1)}},
+		"more records":    {Advances: []Advance{advance(0, 1)}, Records: []Record{event("e", "a", 1, 1, 0, 0), event("f", "a", 1, 1, 0, 0)}},
+		"no partition":    {Records: []Record{event("e", "a", 1, 1, 0, 0)}},
 		"outside":         {Advances: []Advance{advance(0, 1)}, Records: []Record{event("e", "a", 1, 1, 1, 1)}},
 	} {
-		if err := l.Add(b); !errors.Is(err, ErrPosition) {
+		err := l.add(b)
+		if err == nil {
+			_, err = l.Commit(t.Context())
+		}
+		if !errors.Is(err, ErrPosition) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err := l.Close(); err != nil {
@@ -371,7 +398,7 @@ func TestLoadRefuses(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	one := &Batch{Advances: []Advance{advance(0, 1)}, Records: []Record{event("e", "a", 1, 1, 0, 0)}}
-	if err := l.Add(one); err != nil {
+	if err := l.add(one); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Commit(ctx); !errors.Is(err, context.Canceled) {
@@ -414,7 +441,7 @@ func BenchmarkLoad(b *testing.B) {
 				making += cpuTime(b) - cpu
 				b.StartTimer()
 				if bulk {
-					err = l.Add(records)
+					err = l.add(records)
 				} else {
 					_, err = s.Apply(records)
 				}

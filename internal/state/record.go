@@ -20,7 +20,11 @@ const (
 func appendContent(b []byte, e *billing.Event) []byte {
 	at := len(b)
 	b = appendVersion(append(b, 0), e.Version)
-	b = appendMoney(b, e.Cost)
+	return appendTexts(appendMoney(b, e.Cost), at, e)
+}
+
+// appendTexts appends the rest of a record's value, which begins at at.
+func appendTexts(b []byte, at int, e *billing.Event) []byte {
 	b = appendString(b, string(e.Service))
 	for i, s := range [...]string{string(e.Region), string(e.PricingModel), string(e.Category), string(e.Period), e.Attributes} {
 		if s != "" {

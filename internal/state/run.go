@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -33,6 +34,7 @@ type spool struct {
 type run struct {
 	file  vfs.File
 	end   int64
+	rows  int
 	marks []mark // ascending; the first is the first row
 	last  []byte // the last key
 }
@@ -59,8 +61,22 @@ func newSpool(fs vfs.FS, dir, name string, limit int64) (*spool, error) {
 // spoolRow is what a row takes of a spool beside key and value: in changes.rows, and where it is sorted.
 const spoolRow = 48
 
+// spoolSome is how many rows show how large the others will be.
+const spoolSome = 1 << 10
+
+// reserve takes all memory that rows like those so far will need, once there are some: to let it grow would move
+// every byte twice.
+func (s *spool) reserve() {
+	n := s.limit / (len(s.b)/len(s.rows) + spoolRow)
+	s.rows = slices.Grow(s.rows, n)
+	s.b = slices.Grow(s.b, s.limit-spoolRow*n)
+}
+
 // spillFull writes a run once there are enough rows for one.
 func (s *spool) spillFull() error {
+	if len(s.rows) == spoolSome && len(s.runs) == 0 {
+		s.reserve()
+	}
 	if len(s.b)+spoolRow*len(s.rows) < s.limit {
 		return nil
 	}
@@ -72,7 +88,7 @@ func (s *spool) spill() error {
 	if len(s.rows) == 0 {
 		return nil
 	}
-	r := run{file: s.file}
+	r := run{file: s.file, rows: len(s.rows)}
 	every := (len(s.rows) + runMarks - 1) / runMarks
 	out := make([]byte, 0, 16*runBuffer)
 	var last []byte

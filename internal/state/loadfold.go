@@ -1,0 +1,394 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"slices"
+
+	"daybook/internal/billing"
+	"daybook/internal/dedup"
+)
+
+// The fates of an event that has several versions, at a record key of theirs. A record's value is longer.
+const (
+	fateGone  = 0 // the event lives elsewhere, or not at all
+	fateLives = 1 // it lives here; its dirty account-days are known already
+)
+
+// loadDirty bounds how many dirty account-days a worker holds in memory.
+const loadDirty = 1 << 17
+
+// looksAtContext is after how many rows a worker looks whether it is to go on, and says how far it is.
+const looksAtContext = 4096
+
+// group is all that was added of one event.
+type group struct {
+	key      []byte // of its locator
+	first    []byte // its first row, while that is the only one
+	alone    bool
+	row      []byte // scratch
+	tenant   billing.TenantID
+	id       billing.EventID
+	versions []version
+	held     []*held
+}
+
+// version is one version of an event, as the winner that it would be alone.
+type version struct {
+	dedup.Winner
+	cost billing.Money
+}
+
+// parseCandidate reads a row of versions, without its first byte.
+func parseCandidate(row []byte) (v version, err error) {
+	f := fields{b: row}
+	version := f.version()
+	v.cost = f.money()
+	digest := f.digest()
+	if f.bad {
+		return v, f.done("row of a load")
+	}
+	v.Winner, err = parseLocator(f.b)
+	v.Version, v.Digest = version, digest
+	return v, err
+}
+
+// fold resolves the versions of each event and writes its locator.
+func (k *loadWorker) fold(ctx context.Context, m *merge, out *loadTables) error {
+	k.begin()
+	var g group
+	var words texts
+	for n := 0; ; n++ {
+		if n%looksAtContext == 0 {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			k.l.merged.Add(looksAtContext)
+		}
+		key, value, err := m.next()
+		if err == nil && bytes.Equal(key, g.key) {
+			if err := g.more(value, &words); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if g.key != nil {
+			if err := k.settle(&g, &words, out); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return nil
+		}
+		g.begin(key, value)
+	}
+}
+
+// begin gives the worker a write of its own for the rows of single events.
+func (k *loadWorker) begin() {
+	k.w = k.l.newWrite(k.w.dirty)
+	k.out = map[PartitionID]*[billing.OutcomeCount]int64{}
+}
+
+// begin begins with an event's first row.
+func (g *group) begin(key, value []byte) {
+	g.key = append(g.key[:0], key...)
+	g.first, g.alone = append(g.first[:0], value...), true
+}
+
+// more adds a row that is not the first.
+func (g *group) more(value []byte, words *texts) error {
+	if err := g.open(words); err != nil {
+		return err
+	}
+	return g.add(value)
+}
+
+// open reads an event that has not one version alone.
+func (g *group) open(words *texts) error {
+	if !g.alone {
+		return nil
+	}
+	g.alone = false
+	g.versions, g.held = g.versions[:0], g.held[:0]
+	var uuid [36]byte
+	tenant, id, err := locatorEvent(g.key, &uuid)
+	if err != nil {
+		return err
+	}
+	g.tenant, g.id = billing.TenantID(words.word(tenant)), billing.EventID(words.text(id))
+	return g.add(g.first)
+}
+
+func (g *group) add(value []byte) error {
+	f := fields{b: value}
+	switch f.byte() {
+	case rowVersion:
+		v, err := parseCandidate(f.b)
+		if err != nil {
+			return err
+		}
+		g.versions = append(g.versions, v)
+		return nil
+	default:
+		place := append([]byte{spaceQuarantine}, f.take(14)...)
+		verdict := f.bytes()
+		if f.bad {
+			return f.done("row of a load")
+		}
+		q, err := parseQuarantined(place, verdict)
+		if err != nil {
+			return err
+		}
+		var payload Quarantined
+		err = payload.setPayload(bytes.Clone(f.b))
+		g.held = append(g.held, &held{q: q, key: payload.Key, value: payload.Value})
+		return err
+	}
+}
+
+// settle writes what comes of an event. Most have one version, and nothing to resolve.
+func (k *loadWorker) settle(g *group, words *texts, out *loadTables) error {
+	if !g.alone || g.first[0] != rowVersion {
+		if err := g.open(words); err != nil {
+			return err
+		}
+		return k.resolve(g, out)
+	}
+	f := fields{b: g.first[1:]}
+	src := f.version().Source
+	f.passMoney()
+	f.take(len(billing.Digest{}))
+	if f.bad || len(f.b) == 0 {
+		return fmt.Errorf("%w: unreadable row of a load", ErrDamaged)
+	}
+	outcome := billing.Deleted
+	if f.b[0]&winnerDeleted == 0 {
+		k.live++
+		outcome = billing.New
+	}
+	k.outcomes(partitionOf(src))[outcome]++
+	g.row = append(append(g.row[:0], g.key...), f.b...)
+	k.w.totals.locators++
+	k.w.totals.locatorDigest.add(hashLocator(g.row))
+	return out.set(g.key, f.b)
+}
+
+// resolve resolves a group's versions, in the order of their partitions and offsets, and writes what comes of it.
+func (k *loadWorker) resolve(g *group, out *loadTables) error {
+	w := k.w
+	sl := slot{tenant: g.tenant, id: g.id}
+	if len(g.versions) > 1 {
+		slices.SortFunc(g.versions, func(a, b version) int {
+			p, q := a.Version.Source, b.Version.Source
+			if c := partitionOf(p).compare(partitionOf(q)); c != 0 {
+				return c
+			}
+			return int(min(max(p.Offset-q.Offset, -1), 1))
+		})
+	}
+	var cost billing.Money
+	for i := range g.versions {
+		v := &g.versions[i]
+		e := billing.Event{Tenant: g.tenant, ID: g.id, Account: v.Account, Day: v.Day, Cost: v.cost, Version: v.Version}
+		if v.Deleted {
+			e.Op = billing.Delete
+		}
+		res, err := dedup.Resolve(sl.cur, sl.has, &e, v.Digest, func() (billing.Money, error) { return cost, nil })
+		if err != nil {
+			return fmt.Errorf("resolve event: %w", err)
+		}
+		if len(g.versions) > 1 { // else its account-day is marked with its record
+			for _, t := range res.Dirty[:res.N] {
+				w.dirty[t.AccountDay] |= t.Change
+			}
+		}
+		if res.Put || res.Raise {
+			cost = v.cost
+		}
+		if res.Changed && res.Winner.Tied && !sl.cur.Tied {
+			w.ties++
+		}
+		sl.cur, sl.has = res.Winner, true
+		k.outcomes(partitionOf(v.Version.Source))[res.Outcome]++
+	}
+	if sl.has {
+		if !sl.cur.Deleted {
+			k.live++
+		}
+		if err := k.locate(g, &sl, out); err != nil {
+			return err
+		}
+	}
+	for _, h := range g.held {
+		w.overtake(h, &sl)
+		w.encodeQuarantine(&k.rest.changes, h)
+	}
+	if len(w.dirty) > loadDirty {
+		k.spillDirty()
+	}
+	return errors.Join(k.fates.spillFull(), k.rest.spillFull())
+}
+
+// locate writes an event's locator, and notes where else it has versions.
+func (k *loadWorker) locate(g *group, sl *slot, out *loadTables) error {
+	c := &k.scratch
+	c.reset()
+	k.w.encodeEvent(c, sl)
+	for i := range c.rows {
+		key, value, _ := c.row(int32(i))
+		if key[0] != spaceLocator {
+			k.rest.set(key, value)
+		} else if err := out.set(key, value); err != nil {
+			return err
+		}
+	}
+	if len(g.versions) == 1 {
+		return nil
+	}
+	for i := range g.versions {
+		v := &g.versions[i]
+		if v.Deleted {
+			continue
+		}
+		fate := byte(fateGone)
+		if !sl.cur.Deleted && v.Account == sl.cur.Account && v.Day == sl.cur.Day {
+			fate = fateLives
+		}
+		f := &k.fates.changes
+		f.begin()
+		f.b = appendRecordKey(f.b, billing.AccountDay{Tenant: g.tenant, Account: v.Account, Day: v.Day}, g.id)
+		f.value()
+		f.b = append(f.b, fate)
+		f.put()
+	}
+	return nil
+}
+
+func (k *loadWorker) outcomes(id PartitionID) *[billing.OutcomeCount]int64 {
+	o := k.out[id]
+	if o == nil {
+		o = new([billing.OutcomeCount]int64)
+		k.out[id] = o
+	}
+	return o
+}
+
+// spillDirty moves the dirty account-days to the rows to be stored.
+func (k *loadWorker) spillDirty() {
+	k.w.encodeDirty(&k.rest.changes)
+	clear(k.w.dirty)
+}
+
+// folded adds what the worker folded to the whole write.
+func (k *loadWorker) folded(w *write) {
+	for id, outcomes := range k.out {
+		for o, n := range outcomes {
+			w.positions[id].Outcomes[o] += n
+			w.outcomes[o] += n
+		}
+	}
+	for a, change := range k.w.dirty {
+		w.dirty[a] |= change
+	}
+	for t := range k.tenants {
+		w.seen(t)
+	}
+	w.ties += k.w.ties
+	w.totals.locators += k.w.totals.locators
+	w.totals.locatorDigest.add(k.w.totals.locatorDigest)
+}
+
+// choose writes the record of each event that lives: of the versions at one record key the greatest, as
+// the winner is the greatest of all, unless the event lives elsewhere.
+func (k *loadWorker) choose(ctx context.Context, m *merge, out *loadTables) error {
+	row, at := k.row[:0], 0 // the row in hand, and where its value begins
+	var gone, marked bool
+	for n := 0; ; n++ {
+		if n%looksAtContext == 0 {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			k.l.merged.Add(looksAtContext)
+		}
+		key, value, err := m.next()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if err != nil || !bytes.Equal(key, row[:at]) {
+			if at != 0 && !gone {
+				if err := k.record(row, at, marked, out); err != nil {
+					return err
+				}
+			}
+			if err != nil {
+				return nil
+			}
+			row, at, gone, marked = append(row[:0], key...), len(key), false, false
+		}
+		switch {
+		case len(value) == 1:
+			gone, marked = gone || value[0] == fateGone, true
+		case len(row) == at || contentVersion(value).Compare(contentVersion(row[at:])) > 0:
+			row = append(row[:at], value...)
+		}
+	}
+}
+
+// record writes a record, whose value begins at at, and marks its account-day unless that is done.
+func (k *loadWorker) record(row []byte, at int, marked bool, out *loadTables) error {
+	key := row[:at]
+	k.kept++
+	k.digest.add(hashRecord(row))
+	if !marked && (len(k.marked) == 0 || !bytes.HasPrefix(key, k.marked)) {
+		n, err := accountPrefix(key)
+		if err != nil {
+			return err
+		}
+		k.marked = append(k.marked[:0], key[:n]...)
+		c := &k.rest.changes
+		c.begin()
+		c.b = append(append(append(c.b, spaceMarker), key[1:n]...), byte(bits.TrailingZeros8(uint8(dedup.Added))))
+		c.value()
+		c.b = appendMarkerValue(c.b, k.w.sequence, k.w.at)
+		c.put()
+		if err := k.rest.spillFull(); err != nil {
+			return err
+		}
+	}
+	return out.set(key, row[at:])
+}
+
+// contentVersion is the version in a record's value.
+func contentVersion(value []byte) billing.Version {
+	f := fields{b: value[1:]}
+	return f.version()
+}
+
+// copy writes rows as they are; of those with one key, one.
+func (k *loadWorker) copy(ctx context.Context, m *merge, out *loadTables) error {
+	var last []byte
+	for {
+		key, value, err := m.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(key, last) {
+			continue
+		}
+		last = append(last[:0], key...)
+		if err := out.set(key, value); err != nil {
+			return err
+		}
+	}
+}
