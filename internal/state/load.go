@@ -323,7 +323,8 @@ func (l *Load) commit(c *changes) error {
 }
 
 // loadTables writes rows, which come in the order of their keys, as tables that Pebble can take
-// over into its lowest level: none overlaps another.
+// over into its lowest level: none overlaps another. They are packed fast, like those of any write; what compactions
+// come to move later is packed better.
 type loadTables struct {
 	s     *Store
 	name  string
@@ -346,7 +347,7 @@ func (t *loadTables) set(key, value []byte) error {
 			return err
 		}
 		t.paths = append(t.paths, path)
-		t.w = sstable.NewWriter(objstorageprovider.NewFileWritable(file), t.s.loadOptions)
+		t.w = sstable.NewWriter(objstorageprovider.NewFileWritable(file), t.s.tableOptions)
 		i := 0
 		for key[0] >= tableEnds[i] {
 			i++

@@ -38,7 +38,6 @@ type Store struct {
 	filterAt Head
 
 	tableOptions sstable.WriterOptions
-	loadOptions  sstable.WriterOptions // of tables that stay as they are
 	closing      atomic.Bool
 	filling      sync.WaitGroup
 
@@ -212,7 +211,6 @@ func Open(dir string, o Options) (_ *Store, err error) {
 		return nil, openError(err)
 	}
 	s.tableOptions = p.MakeWriterOptions(0, s.db.TableFormat())
-	s.loadOptions = p.MakeWriterOptions(len(p.Levels)-1, s.db.TableFormat())
 	s.view = view{s.db}
 	if err := s.load(); err != nil {
 		return nil, err
