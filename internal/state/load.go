@@ -11,9 +11,7 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
@@ -38,6 +36,7 @@ type Load struct {
 	w         *write // Advance's
 	workers   []*loadWorker
 	delivered map[PartitionID]int64 // by Advance
+	memory    int                   // that runs are read and written with, in bytes
 	seeds     [2]maphash.Seed       // of tell
 	merged    atomic.Int64          // rows, by Commit
 	rows      atomic.Int64          // of versions and records, in runs
@@ -57,7 +56,7 @@ func (s *Store) NewLoad(memory int64) (_ *Load, err error) {
 	s.filling.Wait()
 	s.held.filled.Store(false) // so that several may add to it
 	l := &Load{
-		s: s, w: s.beginLocked(entryBatch, 0), delivered: map[PartitionID]int64{},
+		s: s, w: s.beginLocked(entryBatch, 0), delivered: map[PartitionID]int64{}, memory: int(memory / 8),
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
 	l.w.load = l
@@ -283,7 +282,7 @@ func (l *Load) each(ctx context.Context, runs []run, do func(*loadWorker, contex
 		if i < len(keys) {
 			high = keys[i]
 		}
-		m, err := newMerge(runs, low, high)
+		m, err := newMerge(runs, low, high, l.memory/len(outs))
 		if err != nil {
 			return errors.Join(err, g.Wait())
 		}
@@ -342,12 +341,11 @@ func (t *loadTables) set(key, value []byte) error {
 	}
 	if t.w == nil {
 		path := filepath.Join(t.s.tablesDir(), fmt.Sprintf("%s-%d.sst", t.name, len(t.paths)))
-		file, err := t.s.o.FS.Create(path, vfs.WriteCategoryUnspecified)
-		if err != nil {
+		var err error
+		if t.w, err = t.s.newTable(path); err != nil {
 			return err
 		}
 		t.paths = append(t.paths, path)
-		t.w = sstable.NewWriter(objstorageprovider.NewFileWritable(file), t.s.tableOptions)
 		i := 0
 		for key[0] >= tableEnds[i] {
 			i++

@@ -2,7 +2,6 @@ package state
 
 import (
 	"encoding/binary"
-	"errors"
 	"hash/maphash"
 	"strings"
 
@@ -73,7 +72,12 @@ func (k *loadWorker) take(r *Record) error {
 		k.tenant = billing.TenantID(strings.Clone(string(t)))
 		k.tenants[k.tenant] = true
 	}
-	return errors.Join(k.versions.spillFull(), k.records.spillFull(), k.rest.spillFull())
+	for _, s := range [...]*spool{k.versions, k.records, k.rest} {
+		if err := s.spillFull(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // event makes the rows of a version. A row of versions is the version, its money, what its content is told from

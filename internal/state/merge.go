@@ -15,12 +15,13 @@ type merge struct {
 	begun bool
 }
 
-// newMerge merges the rows of [low, high); nil is the beginning, or the end.
-func newMerge(runs []run, low, high []byte) (*merge, error) {
+// newMerge merges the rows of [low, high); nil is the beginning, or the end. It reads with some memory bytes.
+func newMerge(runs []run, low, high []byte, memory int) (*merge, error) {
 	m := &merge{high: high}
 	if len(runs) == 0 {
 		return m, nil
 	}
+	size := min(max(memory/len(runs), runBuffer), greatBuffer)
 	first, last := runs[0].marks[0].key, runs[0].last
 	for _, r := range runs {
 		first, last = least(first, r.marks[0].key), greatest(last, r.last)
@@ -29,7 +30,7 @@ func newMerge(runs []run, low, high []byte) (*merge, error) {
 		m.depth++
 	}
 	for i := range runs {
-		r := runs[i].open(low)
+		r := runs[i].open(low, size)
 		err := r.next()
 		for err == nil && bytes.Compare(r.key, low) < 0 {
 			err = r.next()

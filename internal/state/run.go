@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// runBuffer is what a run that is read or written holds in memory.
-	runBuffer = 16 << 10
+	// runBuffer is what a run that is read holds in memory at least, and greatBuffer at most; as much is written at once.
+	runBuffer   = 16 << 10
+	greatBuffer = 256 << 10
 	// runMarks is in how many parts of equal size a run can be entered.
 	runMarks = 32
 )
@@ -90,38 +91,35 @@ func (s *spool) spill() error {
 	}
 	r := run{file: s.file, rows: len(s.rows)}
 	every := (len(s.rows) + runMarks - 1) / runMarks
-	out := make([]byte, 0, 16*runBuffer)
+	out := make([]byte, 0, greatBuffer)
 	var last []byte
 	n := 0
-	for _, part := range s.split() {
-		for rows := part.sorted(); len(rows) > 0; {
-			near := rows[:min(len(rows), touchAhead)]
-			s.touch(near)
-			for _, k := range near {
-				key, value, _ := s.row(k.row)
-				common := 0
-				if n%every == 0 {
-					r.marks = append(r.marks, mark{append([]byte(nil), key...), s.size + int64(len(out))})
-				} else {
-					for common < len(last) && common < len(key) && key[common] == last[common] {
-						common++
-					}
-				}
-				n++
-				out = binary.AppendUvarint(out, uint64(common))
-				out = binary.AppendUvarint(out, uint64(len(key)-common))
-				out = binary.AppendUvarint(out, uint64(len(value)))
-				out = append(append(out, key[common:]...), value...)
-				last = key
+	sorter := s.sorter()
+	for rows := sorter.sorted(); len(rows) > 0; {
+		near := rows[:min(len(rows), touchAhead)]
+		s.touch(near)
+		for _, k := range near {
+			key, value, _ := s.row(k.row)
+			common := 0
+			if n%every == 0 {
+				r.marks = append(r.marks, mark{append([]byte(nil), key...), s.size + int64(len(out))})
+			} else {
+				common = commonBytes(last, key)
 			}
-			rows = rows[len(near):]
-			if len(out) >= 15*runBuffer || len(rows) == 0 {
-				if _, err := s.file.Write(out); err != nil {
-					return fmt.Errorf("write run: %w", err)
-				}
-				s.size += int64(len(out))
-				out = out[:0]
+			n++
+			out = binary.AppendUvarint(out, uint64(common))
+			out = binary.AppendUvarint(out, uint64(len(key)-common))
+			out = binary.AppendUvarint(out, uint64(len(value)))
+			out = append(append(out, key[common:]...), value...)
+			last = key
+		}
+		rows = rows[len(near):]
+		if len(out) >= greatBuffer-runBuffer || len(rows) == 0 {
+			if _, err := s.file.Write(out); err != nil {
+				return fmt.Errorf("write run: %w", err)
 			}
+			s.size += int64(len(out))
+			out = out[:0]
 		}
 	}
 	r.end, r.last = s.size, append([]byte(nil), last...)
@@ -150,8 +148,8 @@ type runReader struct {
 	word       uint64 // of the key, for a merge
 }
 
-// open is a reader at the last mark before low.
-func (r *run) open(low []byte) *runReader {
+// open is a reader at the last mark before low, with a buffer of size bytes.
+func (r *run) open(low []byte, size int) *runReader {
 	at := r.marks[0].at
 	for _, m := range r.marks[1:] {
 		if string(m.key) >= string(low) {
@@ -159,7 +157,7 @@ func (r *run) open(low []byte) *runReader {
 		}
 		at = m.at
 	}
-	return &runReader{run: *r, at: at, buf: make([]byte, 0, runBuffer)}
+	return &runReader{run: *r, at: at, buf: make([]byte, 0, size)}
 }
 
 // next goes to the next row; io.EOF after the last.

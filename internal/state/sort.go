@@ -38,6 +38,16 @@ func (c *changes) split() (parts [len(tableEnds)]keySorter) {
 	return parts
 }
 
+// sorter has all rows.
+func (c *changes) sorter() keySorter {
+	n := len(c.rows)
+	c.words = slices.Grow(c.words[:0], 2*n)[:2*n]
+	for i := range n {
+		c.words[i].row = int32(i)
+	}
+	return keySorter{c, c.words[:n], c.words[n:]}
+}
+
 // tableOf is the table of a keyspace.
 func tableOf(space byte) int {
 	i := 0
@@ -68,25 +78,22 @@ func (s *keySorter) sort(words []keyWord, depth int) {
 		s.compare(words, depth)
 		return
 	}
+	// What the first and the last have in common, most likely all have: a key is looked at once.
 	first := c.key(words[0].row)[depth:]
-	common := len(first)
-	shortest := len(first)
-	for _, w := range words[1:] {
-		key := c.key(w.row)[depth:]
-		shortest = min(shortest, len(key))
-		n := 0
-		for common = min(common, len(key)); n < common && key[n] == first[n]; n++ {
+	common := commonBytes(first, c.key(words[len(words)-1].row)[depth:])
+	for i := 0; i < len(words); i++ {
+		key := c.key(words[i].row)[depth:]
+		if n := commonBytes(first[:common], key); n < common {
+			common, i = n, -1
+			continue
 		}
-		common = n
+		if len(key) == common { // it ends here
+			s.compare(words, depth)
+			return
+		}
+		words[i].word = wordAt(key[common:])
 	}
 	depth += common
-	if common == shortest { // one of the keys ends here
-		s.compare(words, depth)
-		return
-	}
-	for i := range words {
-		words[i].word = wordAt(c.key(words[i].row)[depth:])
-	}
 	s.sortWords(words)
 	for len(words) > 0 {
 		n := 1
@@ -153,6 +160,17 @@ func (s *keySorter) sortWords(words []keyWord) {
 	if &from[0] != &words[0] {
 		copy(words, from)
 	}
+}
+
+// commonBytes is how many bytes a and b begin with that are the same.
+func commonBytes(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := 0; i < n; i++ {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
 }
 
 func wordAt(key []byte) uint64 {

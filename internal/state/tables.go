@@ -8,9 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
-	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -106,11 +103,10 @@ func (c *changes) touch(rows []keyWord) {
 var touched atomic.Uint32
 
 func (s *Store) writeTable(path string, c *changes, rows []keyWord) error {
-	file, err := s.o.FS.Create(path, vfs.WriteCategoryUnspecified)
+	w, err := s.newTable(path)
 	if err != nil {
 		return err
 	}
-	w := sstable.NewWriter(objstorageprovider.NewFileWritable(file), s.tableOptions)
 	for len(rows) > 0 && err == nil {
 		near := rows[:min(len(rows), touchAhead)]
 		c.touch(near)
@@ -127,5 +123,5 @@ func (s *Store) writeTable(path string, c *changes, rows []keyWord) error {
 		}
 		rows = rows[len(near):]
 	}
-	return errors.Join(err, w.Close()) // Close syncs the file
+	return errors.Join(err, w.Close())
 }
