@@ -17,9 +17,6 @@ import (
 // remedyKeep is what to do when a log does not hold all of the books any more.
 const remedyKeep = "a rebuild would lose them, so the state stays as it is; restore the topic, or a backup of the state"
 
-// bulkRecords is how many records at most go into a bulk load at once. A larger batch brings it nothing.
-const bulkRecords = 50_000
-
 // RebuildOptions say how a rebuild goes.
 type RebuildOptions struct {
 	Verify   bool          `help:"Compare the new state with the old one at the old one's positions, before they are exchanged; exit 4 and keep the old one if they differ."`
@@ -161,32 +158,15 @@ func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reade
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	cfg.Group = "" // the old state's positions are mirrored; nothing changes for lag tools
-	read := func(until map[state.PartitionID]int64, load *state.Load) error {
-		g := &Ingester{
-			cfg: cfg, opts: RunOptions{UntilCaughtUp: true, Patience: opts.Patience}, deps: deps,
-			store: store, rare: newRareLog(deps.Log, deps.Now), until: until, bulk: load,
-		}
-		if load != nil {
-			g.cfg.BatchRecords = min(cfg.BatchRecords, bulkRecords)
-		}
-		if err := g.remember(); err != nil {
-			return err
-		}
-		return g.replay(ctx)
+	g := &Ingester{
+		cfg: cfg, opts: RunOptions{UntilCaughtUp: true, Patience: opts.Patience}, deps: deps,
+		store: store, rare: newRareLog(deps.Log, deps.Now),
 	}
 	until, err := bulkEnds(ctx, cfg, opts, old, store, deps)
 	if err != nil {
 		return err
 	}
-	load, err := store.NewLoad(opts.MemoryBytes)
-	if err != nil {
-		return err
-	}
-	err = read(until, load)
-	if err == nil {
-		_, err = load.Commit(ctx)
-	}
-	if err := errors.Join(err, load.Close()); err != nil {
+	if err := g.loadBulk(ctx, until, opts.MemoryBytes); err != nil {
 		return err
 	}
 	if opts.Verify {
@@ -197,7 +177,7 @@ func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reade
 			return nil
 		}
 	}
-	if err := read(nil, nil); err != nil {
+	if err := g.replay(ctx); err != nil {
 		return err
 	}
 	if err := carry(old, store, deps, report); err != nil {
@@ -212,39 +192,6 @@ func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reade
 		report.Delivered += p.Delivered
 	}
 	return errors.Join(err, r.Close())
-}
-
-// bulkEnds are how far the topics are loaded in bulk: to where the old state stopped if the two are to be
-// compared, else to what may be read of them now.
-func bulkEnds(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reader, store *state.Store, deps Deps) (map[state.PartitionID]int64, error) {
-	if opts.Verify {
-		return oldPositions(old)
-	}
-	g := &Ingester{cfg: cfg, deps: deps, identity: store.Identity()}
-	admin, err := g.connect(adminOption)
-	if err != nil {
-		return nil, err
-	}
-	defer admin.Close()
-	l, err := g.listNew(ctx, admin)
-	if err != nil {
-		return nil, err
-	}
-	until := make(map[state.PartitionID]int64, len(l.Partitions))
-	for id, b := range l.Partitions {
-		until[id] = b.Stable
-	}
-	return until, nil
-}
-
-// oldPositions are where the old state stopped.
-func oldPositions(old *state.Reader) (map[state.PartitionID]int64, error) {
-	positions, err := old.Positions()
-	until := make(map[state.PartitionID]int64, len(positions))
-	for _, p := range positions {
-		until[p.Partition] = p.NextOffset
-	}
-	return until, err
 }
 
 // compare says in what the two states differ.
@@ -309,6 +256,9 @@ func carry(old *state.Reader, store *state.Store, deps Deps, report *RebuildRepo
 
 // replay consumes until caught up, or until the offsets set, without a control socket.
 func (g *Ingester) replay(ctx context.Context) error {
+	if err := g.remember(); err != nil {
+		return err
+	}
 	g.begin()
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return g.watch(ctx) })

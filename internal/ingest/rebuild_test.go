@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -89,6 +90,28 @@ func TestRebuild(t *testing.T) {
 	}
 	if delivered != 940 {
 		t.Errorf("%d records, want 940", delivered)
+	}
+}
+
+// TestRebuildTellsProgress: it does not go back, nor stand at the end before the end.
+func TestRebuildTellsProgress(t *testing.T) {
+	w := newWorld(t, 2)
+	w.init()
+	for p := range int32(2) {
+		w.push(p, events(int(p)*500, 500)...)
+	}
+	w.mustCatchUp()
+	var told []int64
+	w.rebuild(func(d *Deps) {
+		d.Progress = func(done, total int64) {
+			if total == 1000 {
+				told = append(told, done)
+			}
+		}
+	})
+	i, found := slices.BinarySearch(told, 500)
+	if !slices.IsSorted(told) || !found || i+1 == len(told) || told[len(told)-1] != 1000 {
+		t.Errorf("progress %v of 1000, want 500 where all is read, then 1000", told)
 	}
 }
 

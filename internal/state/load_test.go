@@ -80,6 +80,20 @@ func load(t fataler, s *Store, memory int64, batches []*Batch) {
 	if _, err := l.Commit(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	rows := int64(0)
+	for _, b := range batches {
+		for _, r := range b.Records {
+			if r.Rejection == nil {
+				rows++
+			}
+			if r.Rejection == nil && r.Event.Op == billing.Upsert || r.Rejection != nil && r.Rejection.Tenant != "" && r.Rejection.Event != "" {
+				rows++
+			}
+		}
+	}
+	if merged, total := l.Progress(); merged != rows || total != rows {
+		t.Errorf("%d of %d rows were merged, want %d", merged, total, rows)
+	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
