@@ -13,6 +13,9 @@ import (
 // and a system call costs more than what it then copies.
 const tableBuffer = 128 << 10
 
+// tableSync is of how many bytes the disk is told while they are written, so that in the end there is little to wait for.
+const tableSync = 1 << 20
+
 // tableFile is the file of a table in the making.
 type tableFile struct {
 	file vfs.File
@@ -27,6 +30,7 @@ func (s *Store) newTable(path string) (*sstable.Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	file = vfs.NewSyncingFile(file, vfs.SyncingFileOptions{BytesPerSync: tableSync})
 	return sstable.NewWriter(&tableFile{file, bufio.NewWriterSize(file, tableBuffer)}, s.tableOptions), nil
 }
 
