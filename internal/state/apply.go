@@ -15,6 +15,10 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 	if s.mu.closed {
 		return Applied{}, errClosed
 	}
+	if s.mu.unfiltered && len(b.Records) > 0 {
+		s.mu.unfiltered = false
+		s.startFilters()
+	}
 	w := s.beginLocked(entryBatch, len(b.Records))
 	w.bulk = len(b.Records) >= s.o.BulkRecords
 	partitions := make(map[PartitionID]*taken, len(b.Advances))

@@ -54,7 +54,7 @@ func (s *Store) NewLoad(memory int64) (_ *Load, err error) {
 		return nil, err
 	}
 	s.filling.Wait()
-	s.held.filled.Store(false) // so that several may add to it
+	s.filter, s.held, s.mu.unfiltered = newFilter(0), newFilter(0), true
 	l := &Load{
 		s: s, w: s.beginLocked(entryBatch, 0), delivered: map[PartitionID]int64{}, memory: int(memory / 8),
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
@@ -176,11 +176,7 @@ func (l *Load) Commit(ctx context.Context) (Applied, error) {
 	if err := l.merge(ctx); err != nil {
 		return Applied{}, errors.Join(fmt.Errorf("load: %w", err), s.emptyTables())
 	}
-	applied, err := w.finish()
-	if err == nil {
-		s.startFilters()
-	}
-	return applied, err
+	return w.finish()
 }
 
 // account compares the records taken with what the positions moved over, and counts those that are quarantined.

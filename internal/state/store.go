@@ -44,17 +44,18 @@ type Store struct {
 	// mu is the apply lock: whoever writes holds it.
 	mu struct {
 		sync.Mutex
-		closed    bool
-		identity  Identity
-		base      *journal
-		journal   *journal
-		unfolded  int
-		positions map[PartitionID]*Position
-		tenants   map[billing.TenantID]bool
-		decisions uint64 // number of the last one
-		slots     slots  // of the write in hand
-		words     texts  // of winners looked up
-		changes   changes
+		closed     bool
+		identity   Identity
+		base       *journal
+		journal    *journal
+		unfolded   int
+		unfiltered bool // since a load: the filters are made when more comes
+		positions  map[PartitionID]*Position
+		tenants    map[billing.TenantID]bool
+		decisions  uint64 // number of the last one
+		slots      slots  // of the write in hand
+		words      texts  // of winners looked up
+		changes    changes
 	}
 }
 
