@@ -127,7 +127,7 @@ func (o *Options) pebble(readOnly bool) *pebble.Options {
 	}
 	p.EnsureDefaults()
 	// What is at rest is packed well, what compactions still move is packed fast.
-	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionGood })
+	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = 8 << 10
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
