@@ -20,7 +20,9 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 		s.startFilters()
 	}
 	w := s.beginLocked(entryBatch, len(b.Records))
-	w.bulk = len(b.Records) >= s.o.BulkRecords
+	if w.bulk = len(b.Records) >= s.o.BulkRecords; w.bulk {
+		s.awaitFilterLocked(len(b.Records))
+	}
 	partitions := make(map[PartitionID]*taken, len(b.Advances))
 	for i := range b.Advances {
 		a := &b.Advances[i]

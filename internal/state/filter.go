@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/zeebo/xxh3"
 )
@@ -99,6 +100,21 @@ func (s *Store) fillFilters(v view, head Head, database DatabaseID) error {
 	}
 	low := binary.BigEndian.AppendUint16([]byte{spaceLocator}, uint16(from))
 	return s.fill(v, s.filter, low, func(key []byte) []byte { return key[min(locatorHead, len(key)):] })
+}
+
+// lookUpTakes is about what looking an event up in one generation takes.
+const lookUpTakes = 2 * time.Microsecond
+
+// awaitFilterLocked waits until the filter is filled, but no longer than looking up that many events would take.
+func (s *Store) awaitFilterLocked(events int) {
+	if s.filter.filled.Load() || s.o.Brief {
+		return
+	}
+	patience := time.Duration(events) * time.Duration(s.mu.journal.totals.generation+1) * lookUpTakes
+	select {
+	case <-s.filtered:
+	case <-time.After(patience):
+	}
 }
 
 // fill adds to a filter what it knows of the keys from low to the end of its keyspace.

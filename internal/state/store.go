@@ -40,6 +40,7 @@ type Store struct {
 	tableOptions sstable.WriterOptions
 	closing      atomic.Bool
 	filling      sync.WaitGroup
+	filtered     <-chan struct{} // closed when the filters are filled, or cannot be
 
 	// mu is the apply lock: whoever writes holds it.
 	mu struct {
@@ -232,7 +233,10 @@ func (s *Store) startFilters() {
 	}
 	s.filter, s.held = newFilter(s.o.FilterBytes), newFilter(s.o.FilterBytes/16)
 	snapshot, head, database := s.db.NewSnapshot(), s.mu.journal.head, s.mu.identity.Database
+	filled := make(chan struct{})
+	s.filtered = filled
 	s.filling.Go(func() {
+		defer close(filled)
 		err := errors.Join(s.fillFilters(view{snapshot}, head, database), snapshot.Close())
 		if err != nil && !errors.Is(err, errClosed) {
 			s.o.Logger.Warn("membership filter not filled, every event is looked up", "err", err)
