@@ -30,7 +30,7 @@ type grammar struct {
 // otherwise. What ingest keeps (two batches, the write in the making, the filter) is large and
 // goes round; what is collected are the batches' texts. So a collection costs little for what
 // it spares: Go's own 100 would hold half as much memory again.
-const gcPercent = 30
+const gcPercent = 20
 
 func main() {
 	cli.RestrictFiles(cli.OwnerOnly)
