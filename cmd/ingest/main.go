@@ -4,7 +4,6 @@ package main
 import (
 	"io"
 	"os"
-	"runtime/debug"
 
 	"daybook/internal/cli"
 )
@@ -26,17 +25,8 @@ type grammar struct {
 	Backup        backupCommand     `cmd:"" help:"Copy the state to a new directory, which is a state itself; also while ingest runs."`
 }
 
-// gcPercent is how much the heap grows, in percent, before it is collected, unless GOGC says
-// otherwise. What ingest keeps (two batches, the write in the making, the filter) is large and
-// goes round; what is collected are the batches' texts. So a collection costs little for what
-// it spares: Go's own 100 would hold half as much memory again.
-const gcPercent = 20
-
 func main() {
 	cli.RestrictFiles(cli.OwnerOnly)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -337,8 +337,13 @@ func (t *loadTables) set(key, value []byte) error {
 	}
 	if t.w == nil {
 		path := filepath.Join(t.s.tablesDir(), fmt.Sprintf("%s-%d.sst", t.name, len(t.paths)))
+		o := t.s.tableOptions
+		if key[0] == spaceRecord {
+			// Nothing is above or below these tables, and a record is looked up where a locator says that it is.
+			o.FilterPolicy = nil
+		}
 		var err error
-		if t.w, err = t.s.newTable(path); err != nil {
+		if t.w, err = t.s.newTable(path, o); err != nil {
 			return err
 		}
 		t.paths = append(t.paths, path)

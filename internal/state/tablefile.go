@@ -25,13 +25,13 @@ type tableFile struct {
 var _ objstorage.Writable = (*tableFile)(nil)
 
 // newTable makes a table whose rows are set in the order of their keys. Its Close makes it durable.
-func (s *Store) newTable(path string) (*sstable.Writer, error) {
+func (s *Store) newTable(path string, o sstable.WriterOptions) (*sstable.Writer, error) {
 	file, err := s.o.FS.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, err
 	}
 	file = vfs.NewSyncingFile(file, vfs.SyncingFileOptions{BytesPerSync: tableSync})
-	return sstable.NewWriter(&tableFile{file, bufio.NewWriterSize(file, tableBuffer)}, s.tableOptions), nil
+	return sstable.NewWriter(&tableFile{file, bufio.NewWriterSize(file, tableBuffer)}, o), nil
 }
 
 // Write is objstorage.Writable's.

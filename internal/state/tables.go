@@ -103,7 +103,7 @@ func (c *changes) touch(rows []keyWord) {
 var touched atomic.Uint32
 
 func (s *Store) writeTable(path string, c *changes, rows []keyWord) error {
-	w, err := s.newTable(path)
+	w, err := s.newTable(path, s.tableOptions)
 	if err != nil {
 		return err
 	}
