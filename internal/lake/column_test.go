@@ -25,6 +25,23 @@ type everyKind struct {
 	Bool    bool    `parquet:"bool"`
 }
 
+// openSynced opens the file that a table was closed to, once it is on disk.
+func openSynced(t *testing.T, build *Build, disk vfs.FS) *parquet.File {
+	t.Helper()
+	if err := build.syncs.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := readFile(Mem(disk), "file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // TestColumnsReadBack: whatever is written, over pages and row groups, parquet-go reads the same, and its bounds hold
 // every value of a page.
 func TestColumnsReadBack(t *testing.T) {
@@ -100,17 +117,7 @@ func TestColumnsReadBack(t *testing.T) {
 		if err := w.close(build, &f); err != nil {
 			t.Fatal(err)
 		}
-		if err := build.syncs.Wait(); err != nil {
-			t.Fatal(err)
-		}
-		data, err := readFile(Mem(disk), "file")
-		if err != nil {
-			t.Fatal(err)
-		}
-		file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		file := openSynced(t, build, disk)
 		if file.NumRows() != int64(len(rows)) || len(file.RowGroups()) < groups {
 			t.Fatalf("seed %d: %d rows in %d groups, want %d in %d", seed, file.NumRows(), len(file.RowGroups()), len(rows), groups)
 		}
@@ -184,17 +191,7 @@ func TestLongTextsMakeMorePages(t *testing.T) {
 	if err := w.close(build, &File{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := build.syncs.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	data, err := readFile(Mem(disk), "file")
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := openSynced(t, build, disk)
 	if short, pages := len(file.OffsetIndexes()[0].PageLocations), len(file.OffsetIndexes()[1].PageLocations); short != 1 || pages < 4 {
 		t.Errorf("%d and %d pages", short, pages)
 	}
