@@ -2,7 +2,6 @@ package state
 
 import (
 	"errors"
-	"io"
 
 	"daybook/internal/billing"
 )
@@ -35,7 +34,8 @@ func (c *cursor) addRecords(v view, low, high []byte) error {
 	return c.add(v, amended(low), amended(high))
 }
 
-// recordKey is the key under which the cursor's record would lie, had it not been amended. It is valid until the next step.
+// recordKey is the key under which the cursor's row would lie in the range added first: a record's, had it not been
+// amended. It is valid until the next step.
 func (c *cursor) recordKey() []byte {
 	if c.at == 0 {
 		return c.its[0].Key()
@@ -59,19 +59,5 @@ func (v view) scanRecords(low, high []byte, f func(key, value []byte) error) (er
 	if err := c.addRecords(v, low, high); err != nil {
 		return readError(err)
 	}
-	for ok := c.first(); ok; ok = c.next() {
-		value, err := c.value()
-		if err != nil {
-			return readError(err)
-		}
-		if err := f(c.recordKey(), value); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
-	if err := c.error(); err != nil {
-		return readError(err)
-	}
-	return nil
+	return c.each(f)
 }

@@ -73,7 +73,7 @@ func (c *comparison) compareRows(space byte, name string, same func(key, a, b []
 
 // compareRecords walks all records of both states side by side, amended or not.
 func (c *comparison) compareRecords() error {
-	return c.compareCursors(&cursor{head: 1}, &cursor{head: 1}, "record", sameBytes, func(cur *cursor, r *Reader) error {
+	return c.compareCursors(&cursor{}, &cursor{}, "record", sameBytes, func(cur *cursor, r *Reader) error {
 		return cur.addRecords(r.view, []byte{spaceRecord}, []byte{spaceRecord + 1})
 	})
 }

@@ -3,12 +3,13 @@ package state
 import (
 	"bytes"
 	"errors"
+	"io"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// cursor walks several ranges of keys as one, ascending by their tails: what follows the first head
-// bytes of a key. Of rows with one tail that of the range added last counts, the others are passed over.
+// cursor walks ranges of keys as one, ascending by their tails: what follows the first head bytes
+// of a key. Of rows with one tail that of the range added last counts, the others are passed over.
 type cursor struct {
 	head int
 	its  []*pebble.Iterator // each at its next row
@@ -23,6 +24,26 @@ func (c *cursor) add(v view, low, high []byte) error {
 		c.its = append(c.its, it)
 	}
 	return err
+}
+
+// each calls f with each row, under the key that it would have in the range added first. Key and value
+// are valid until f returns. io.EOF from f ends the scan without error.
+func (c *cursor) each(f func(key, value []byte) error) error {
+	for ok := c.first(); ok; ok = c.next() {
+		value, err := c.value()
+		if err != nil {
+			return readError(err)
+		}
+		if err := f(c.recordKey(), value); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := c.error(); err != nil {
+		return readError(err)
+	}
+	return nil
 }
 
 func (c *cursor) first() bool {

@@ -63,11 +63,8 @@ func (k *loadWorker) fold(ctx context.Context, m *merge, out *loadTables) error 
 	var g group
 	var words texts
 	for n := 0; ; n++ {
-		if n%looksAtContext == 0 {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			k.l.merged.Add(looksAtContext)
+		if err := k.passed(ctx, n); err != nil {
+			return err
 		}
 		key, value, err := m.next()
 		if err == nil && bytes.Equal(key, g.key) {
@@ -89,6 +86,15 @@ func (k *loadWorker) fold(ctx context.Context, m *merge, out *loadTables) error 
 		}
 		g.begin(key, value)
 	}
+}
+
+// passed says how far the worker is after n rows, and whether it is to go on.
+func (k *loadWorker) passed(ctx context.Context, n int) error {
+	if n%looksAtContext != 0 {
+		return nil
+	}
+	k.l.merged.Add(looksAtContext)
+	return ctx.Err()
 }
 
 // begin gives the worker a write of its own for the rows of single events.
@@ -312,11 +318,8 @@ func (k *loadWorker) choose(ctx context.Context, m *merge, out *loadTables) erro
 	row, at := k.row[:0], 0 // the row in hand, and where its value begins
 	var gone, marked bool
 	for n := 0; ; n++ {
-		if n%looksAtContext == 0 {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			k.l.merged.Add(looksAtContext)
+		if err := k.passed(ctx, n); err != nil {
+			return err
 		}
 		key, value, err := m.next()
 		if err != nil && !errors.Is(err, io.EOF) {

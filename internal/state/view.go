@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -30,29 +29,15 @@ func (v view) get(key []byte, f func(value []byte) error) (found bool, err error
 // scan calls f with each row from low up to, not including, high. Key and value
 // are valid until f returns. io.EOF from f ends the scan without error.
 func (v view) scan(low, high []byte, f func(key, value []byte) error) (err error) {
-	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
-	if err != nil {
+	var c cursor
+	defer func() { err = errors.Join(err, c.close()) }()
+	if err := c.add(v, low, high); err != nil {
 		return readError(err)
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
-	for ok := it.First(); ok; ok = it.Next() {
-		value, err := it.ValueAndErr()
-		if err != nil {
-			return readError(err)
-		}
-		if err := f(it.Key(), value); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
-	if err := it.Error(); err != nil {
-		return readError(err)
-	}
-	return nil
+	return c.each(f)
 }
 
-// scanSpace scans all rows whose key begins with prefix.
+// scanPrefix scans all rows whose key begins with prefix.
 func (v view) scanPrefix(prefix []byte, f func(key, value []byte) error) error {
 	return v.scan(prefix, after(prefix), f)
 }
