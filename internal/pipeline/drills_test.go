@@ -80,7 +80,13 @@ func TestDrills(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s quotes another output than the drills have; go test ./internal/pipeline -run TestDrills -update rewrites it", operations)
+		quoted, have := strings.Split(string(page), "\n"), strings.Split(text, "\n")
+		at := 0
+		for at < min(len(quoted), len(have))-1 && quoted[at] == have[at] {
+			at++
+		}
+		t.Fatalf("%s quotes another output than the drills have, in line %d %q for %q; go test ./internal/pipeline -run TestDrills -update rewrites it",
+			operations, at+1, quoted[at], have[at])
 	}
 	if err := os.WriteFile(operations, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
