@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"daybook/internal/billing"
+	"daybook/internal/rot"
 )
 
 func day(t testing.TB, s string) billing.Day {
@@ -57,8 +56,8 @@ func events(rows ...EventRow) Stretch {
 
 var testNow = time.Date(2025, 1, 9, 3, 0, 0, 0, time.UTC)
 
-func memLake() (*Lake, *vfs.MemFS) {
-	under := vfs.NewCrashableMem()
+func memLake() (*Lake, *rot.Crashable) {
+	under := rot.NewCrashable()
 	return Open("/lake", Mem(under), func() time.Time { return testNow }), under
 }
 

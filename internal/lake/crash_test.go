@@ -11,6 +11,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"daybook/internal/rot"
 )
 
 // faultFS is a memory lake's file system with a hook at each operation, before and after it.
@@ -157,7 +159,7 @@ func TestFailAtEachOperation(t *testing.T) {
 	errFault := errors.New("injected fault")
 	for _, afterwards := range []bool{false, true} {
 		for i := 0; ; i++ {
-			under := vfs.NewCrashableMem()
+			under := rot.NewCrashable()
 			fsys := newFaultFS(Mem(under))
 			s := Open("/lake", fsys, nil).Tenant("acme")
 			unlock, err := s.Lock()
@@ -195,7 +197,7 @@ func TestFailAtEachOperation(t *testing.T) {
 // like any other, and nothing is cleaned up.
 func TestUnclearRenameIsReadBack(t *testing.T) {
 	for _, target := range []string{"/lake/acme/releases/000002", "/lake/acme/current"} {
-		fsys := newFaultFS(Mem(vfs.NewCrashableMem()))
+		fsys := newFaultFS(Mem(rot.NewCrashable()))
 		s := Open("/lake", fsys, nil).Tenant("acme")
 		lock(t, s)
 		publishDays(t, s, "7", "2025-01-01", "2025-01-02")
@@ -221,12 +223,12 @@ func TestUnclearRenameIsReadBack(t *testing.T) {
 
 // TestCrashAtEachOperation cuts the power before each operation of a publication in turn.
 func TestCrashAtEachOperation(t *testing.T) {
-	under := vfs.NewCrashableMem()
+	under := rot.NewCrashable()
 	fsys := newFaultFS(Mem(under))
 	s := Open("/lake", fsys, nil).Tenant("acme")
 	lock(t, s)
 	publishDays(t, s, "7", "2025-01-01", "2025-01-02")
-	var crashes []*vfs.MemFS
+	var crashes []*rot.Crashable
 	fsys.before = func(_, path string) error {
 		for _, percent := range []int{0, 30, 70, 100} {
 			crashes = append(crashes, under.CrashClone(vfs.CrashCloneCfg{
@@ -248,7 +250,7 @@ func TestCrashAtEachOperation(t *testing.T) {
 
 // TestCrashBetweenRenameAndSwitch: the release is there, nothing names it yet.
 func TestCrashBetweenRenameAndSwitch(t *testing.T) {
-	under := vfs.NewCrashableMem()
+	under := rot.NewCrashable()
 	fsys := newFaultFS(Mem(under))
 	s := Open("/lake", fsys, nil).Tenant("acme")
 	lock(t, s)

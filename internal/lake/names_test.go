@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"daybook/internal/billing"
+	"daybook/internal/rot"
 )
 
 // TestNamesCannotEscape is why writes need no os.Root: every path that a publication touches is of
@@ -19,7 +18,7 @@ import (
 func TestNamesCannotEscape(t *testing.T) {
 	hostile := []string{"../../../etc/passwd", "..", "/etc/passwd", "a\\..\\b", "usage_date=2025-01-01/../../x", "CON", "a\nb", "ａ", "%2e%2e%2f"}
 	slices.Sort(hostile)
-	fsys := newFaultFS(Mem(vfs.NewCrashableMem()))
+	fsys := newFaultFS(Mem(rot.NewCrashable()))
 	touched := map[string]bool{}
 	fsys.before = func(_, path string) error {
 		touched[path] = true
@@ -68,7 +67,7 @@ func TestNamesCannotEscape(t *testing.T) {
 // TestHostileTenantIsRefused: a tenant's id is the one name that comes from outside.
 func TestHostileTenantIsRefused(t *testing.T) {
 	for _, id := range []string{"", ".", "..", ".hidden", "../acme", "/etc", "a/b", "a\\b", "a\x00b", "a\nb", "ａ", strings.Repeat("a", 65)} {
-		fsys := newFaultFS(Mem(vfs.NewCrashableMem()))
+		fsys := newFaultFS(Mem(rot.NewCrashable()))
 		fsys.before = func(op, path string) error {
 			t.Errorf("tenant %q: %s touches %q", id, op, path)
 			return nil
@@ -81,7 +80,7 @@ func TestHostileTenantIsRefused(t *testing.T) {
 
 // TestHostileManifestIsRefused: paths in a manifest, which is read from disk, do not lead out of its release.
 func TestHostileManifestIsRefused(t *testing.T) {
-	s := Open("/lake", Mem(vfs.NewCrashableMem()), nil).Tenant("acme")
+	s := Open("/lake", Mem(rot.NewCrashable()), nil).Tenant("acme")
 	for _, path := range []string{"", "..", "../x", "a/../../x", "/etc/passwd", "a//b", "./a", "a/."} {
 		m := &Manifest{Release: 1, Files: []File{{Path: path, Dataset: AccountDays}}}
 		if err := s.Verify(m, nil); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "names the path") {

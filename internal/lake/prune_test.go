@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"daybook/internal/rot"
 )
 
 // TestPrunedReleaseStaysForItsGrace: who has resolved a release reads it by path until the grace
@@ -70,7 +72,7 @@ func TestPruneFailsAtEachOperation(t *testing.T) {
 	keep := Retention{Keep: 1}
 	for _, afterwards := range []bool{false, true} {
 		for i := 0; ; i++ {
-			under := vfs.NewCrashableMem()
+			under := rot.NewCrashable()
 			fsys := newFaultFS(Mem(under))
 			s := Open("/lake", fsys, func() time.Time { return testNow }).Tenant("acme")
 			unlock, err := s.Lock()
@@ -91,7 +93,7 @@ func TestPruneFailsAtEachOperation(t *testing.T) {
 			if err := unlock(); err != nil {
 				t.Fatal(err)
 			}
-			disks := []*vfs.MemFS{under}
+			disks := []*rot.Crashable{under}
 			for _, percent := range []int{0, 50, 100} {
 				disks = append(disks, under.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(uint64(i), 3))}))
 			}

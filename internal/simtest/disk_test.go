@@ -7,10 +7,10 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"daybook/internal/lake"
+	"daybook/internal/rot"
 )
 
 // disk is one machine's file system. It counts writes, cuts the power before
@@ -18,7 +18,7 @@ import (
 // the next machine gets a clone of that.
 type disk struct {
 	lake.FS
-	mem *vfs.MemFS
+	mem *rot.Crashable
 
 	mu struct {
 		sync.Mutex
@@ -31,7 +31,7 @@ type disk struct {
 	}
 }
 
-func newDisk(mem *vfs.MemFS) *disk {
+func newDisk(mem *rot.Crashable) *disk {
 	d := &disk{mem: mem}
 	d.FS = lake.Mem(errorfs.Wrap(mem, errorfs.InjectorFunc(d.before)))
 	return d

@@ -9,13 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"daybook/internal/billing"
 	"daybook/internal/ingest"
 	"daybook/internal/lake"
 	"daybook/internal/oracle"
 	"daybook/internal/publish"
+	"daybook/internal/rot"
 	"daybook/internal/state"
 )
 
@@ -250,7 +249,7 @@ func (m *machine) judgeComplete(entry *lake.DayEntry, next map[state.PartitionID
 
 // converge runs a machine without faults until everything is read and due: the
 // release is the books, nothing is left to do, and verification agrees.
-func (w *world) converge(mem *vfs.MemFS) {
+func (w *world) converge(mem *rot.Crashable) {
 	m := &machine{world: w, disk: newDisk(mem), crashed: make(chan struct{}), ctx: context.Background()}
 	m.judgeState()
 	m.judgeAcknowledged()

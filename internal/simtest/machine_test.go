@@ -19,6 +19,7 @@ import (
 	"daybook/internal/kafka"
 	"daybook/internal/lake"
 	"daybook/internal/publish"
+	"daybook/internal/rot"
 	"daybook/internal/state"
 )
 
@@ -41,13 +42,13 @@ type machine struct {
 	life struct {
 		sync.Mutex
 		dead    bool
-		after   *vfs.MemFS
+		after   *rot.Crashable
 		handler control.Handler
 	}
 }
 
 // boot starts a machine on what a crash left of a disk, and has the model judge that first.
-func (w *world) boot(mem *vfs.MemFS) *machine {
+func (w *world) boot(mem *rot.Crashable) *machine {
 	m := &machine{world: w, disk: newDisk(mem), crashed: make(chan struct{})}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.judgeState()
@@ -63,7 +64,7 @@ func (w *world) boot(mem *vfs.MemFS) *machine {
 }
 
 // run lets the world happen until the machine crashes, and returns what is left of the disk.
-func (m *machine) run() *vfs.MemFS {
+func (m *machine) run() *rot.Crashable {
 	c := m.chance
 	survives := []int{0, 0, 20, 50, 80, 100}[c.IntN(6)]
 	crash := rand.New(rand.NewPCG(m.seed, c.Uint64()))

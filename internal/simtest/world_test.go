@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -21,6 +20,7 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/ingest"
 	"daybook/internal/oracle"
+	"daybook/internal/rot"
 	"daybook/internal/state"
 )
 
@@ -247,7 +247,7 @@ func (w *world) noted(next map[state.PartitionID]int64) bool {
 // life lets so many machines crash, one after the other, over one disk, and
 // then one that does not: it must come to the books that the model says.
 func (w *world) life(crashes int) {
-	mem := vfs.NewCrashableMem()
+	mem := rot.NewCrashable()
 	if err := w.create(newDisk(mem)); err != nil {
 		w.fail("create state: %v", err)
 		return

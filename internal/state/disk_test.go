@@ -10,6 +10,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"daybook/internal/rot"
 )
 
 // TestFailedWALEndsTheProcess: no write is acknowledged after one to the WAL
@@ -69,7 +71,7 @@ func TestFatalDoesNotReturn(t *testing.T) {
 // TestMarkerNamesADurableFile: when a marker is made, the file that it names
 // would survive a power cut.
 func TestMarkerNamesADurableFile(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := rot.NewCrashable()
 	markers := 0
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		name, ok := strings.CutPrefix(path.Base(op.Path), "marker.manifest.")

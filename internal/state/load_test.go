@@ -22,6 +22,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/rot"
 )
 
 // newStore makes a state of two topics.
@@ -304,7 +305,7 @@ func TestSweepLoad(t *testing.T) {
 	stride := sweepStride()
 	tried, fatals := 0, 0
 	for i := rand.IntN(stride); ; i += stride {
-		mem := vfs.NewCrashableMem()
+		mem := rot.NewCrashable()
 		var armed, ended atomic.Bool
 		var ops atomic.Int64
 		var what atomic.Value

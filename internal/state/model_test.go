@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"daybook/internal/billing"
+	"daybook/internal/rot"
 )
 
 // model is the naive view of a log: every record consumed, in a list.
@@ -269,7 +270,7 @@ func TestStoreAgreesWithModel(t *testing.T) {
 }
 
 func driveStore(t *rapid.T, bulk int) {
-	fs := vfs.NewCrashableMem()
+	fs := rot.NewCrashable()
 	o := testOptions(fs)
 	o.JournalFoldKeep = 2
 	o.BulkRecords = bulk

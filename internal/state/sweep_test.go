@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"daybook/internal/billing"
+	"daybook/internal/rot"
 )
 
 // survivals are the shares of unsynced bytes that a sweep lets survive, in percent.
@@ -281,7 +282,7 @@ func TestSweepFailEachOperation(t *testing.T) {
 	stride := sweepStride()
 	tried, fatals := 0, 0
 	for i := rand.IntN(stride); ; i += stride {
-		mem := vfs.NewCrashableMem()
+		mem := rot.NewCrashable()
 		var ops atomic.Int64
 		var what atomic.Value
 		var ended atomic.Bool
@@ -339,7 +340,7 @@ func TestSweepFailEachOperation(t *testing.T) {
 // TestSweepCrashAtEachOperation cuts the power before each write to the disk of a course.
 func TestSweepCrashAtEachOperation(t *testing.T) {
 	stride := sweepStride()
-	mem := vfs.NewCrashableMem()
+	mem := rot.NewCrashable()
 	var mu sync.Mutex
 	writes, crashes := 0, 0
 	first := rand.IntN(stride)
