@@ -8,8 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// TestCutPowerBesideLinks: a power cut and a link at the same moment both end.
-func TestCutPowerBesideLinks(t *testing.T) {
+// TestCutPowerBesideOthers: a power cut at the moment of a link, a lock or a rename ends, and so do they.
+func TestCutPowerBesideOthers(t *testing.T) {
 	disk := NewCrashable()
 	f, err := disk.Create("file", vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -21,8 +21,8 @@ func TestCutPowerBesideLinks(t *testing.T) {
 	var work sync.WaitGroup
 	for worker := range 4 {
 		work.Go(func() {
-			for i := range 5000 {
-				if err := disk.Link("file", fmt.Sprintf("link-%d-%d", worker, i)); err != nil {
+			for i := range 1000 {
+				if err := use(disk, fmt.Sprintf("%d-%d", worker, i)); err != nil {
 					t.Error(err)
 					return
 				}
@@ -39,4 +39,23 @@ func TestCutPowerBesideLinks(t *testing.T) {
 		default:
 		}
 	}
+}
+
+// use does what takes MemFS's lock twice.
+func use(disk *Crashable, name string) error {
+	lock, err := disk.Lock("lock-" + name)
+	if err != nil {
+		return err
+	}
+	if err := lock.Close(); err != nil {
+		return err
+	}
+	if err := disk.Link("file", "link-"+name); err != nil {
+		return err
+	}
+	f, err := disk.ReuseForWrite("link-"+name, "file-"+name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
