@@ -42,12 +42,12 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 		p.CaughtUpAt = c.At.UTC()
 	}
 	applied := Applied{Reasons: map[billing.Reason]int64{}}
-	var sights [lookahead]sight
+	hashes, err := w.lookUp(b.Records)
+	if err != nil {
+		return Applied{}, err
+	}
 	var of *taken // the partition of the record before, mostly of this one too
 	for i := range b.Records {
-		if i%lookahead == 0 {
-			w.lookAhead(b.Records[i:min(i+lookahead, len(b.Records))], &sights)
-		}
 		r := &b.Records[i]
 		src := r.source()
 		id := partitionOf(src)
@@ -63,8 +63,8 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 			w.rejected(r, src)
 			applied.Reasons[r.Rejection.Reason]++
 		} else {
-			var err error
-			if outcome, err = w.event(&r.Event, sights[i%lookahead]); err != nil {
+			e := &r.Event
+			if outcome, err = w.event(w.slots.at(hashes[i], e.Tenant, e.ID), e); err != nil {
 				return Applied{}, err
 			}
 			if r.Rounded {

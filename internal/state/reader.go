@@ -183,7 +183,7 @@ func (r *Reader) Events(t billing.TenantID, d billing.Day, from, to billing.Acco
 
 // Winner looks up one event.
 func (r *Reader) Winner(t billing.TenantID, id billing.EventID) (dedup.Winner, bool, error) {
-	st, err := r.stored(r.journal.totals.generation, t, id, &texts{})
+	st, err := r.stored(r.journal.totals.generation, t, id)
 	if err != nil || st == nil {
 		return dedup.Winner{}, false, err
 	}

@@ -60,7 +60,11 @@ func (s *Store) Retry(rules billing.Rules, d Decision, judge func(q *Quarantined
 		}
 		h.gone = true
 		w.totals.quarantined--
-		outcome, err := w.event(&rec.Event, w.look(rec.Event.Tenant, rec.Event.ID))
+		sl, err := w.slot(rec.Event.Tenant, rec.Event.ID)
+		if err != nil {
+			return Applied{}, err
+		}
+		outcome, err := w.event(sl, &rec.Event)
 		if err != nil {
 			return Applied{}, err
 		}

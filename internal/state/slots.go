@@ -73,16 +73,23 @@ func (t *slots) find(hash xxh3.Uint128, tenant billing.TenantID, id billing.Even
 	return nil
 }
 
+// at finds the event's slot, or makes one. It is valid until the next is made.
+func (t *slots) at(hash xxh3.Uint128, tenant billing.TenantID, id billing.EventID) *slot {
+	if sl := t.find(hash, tenant, id); sl != nil {
+		return sl
+	}
+	return t.add(hash, tenant, id)
+}
+
 // add makes a slot. It is valid until the next add.
-func (t *slots) add(hash xxh3.Uint128, tenant billing.TenantID, id billing.EventID, prev *stored) *slot {
+func (t *slots) add(hash xxh3.Uint128, tenant billing.TenantID, id billing.EventID) *slot {
 	if 2*len(t.all) >= len(t.table) {
 		t.rehash(2 * len(t.all))
 	}
 	t.table[t.free(hash.Lo)] = int32(len(t.all)) + 1
-	t.all = append(t.all, slot{tenant: tenant, id: id, hash: hash.Lo, prev: prev, has: prev != nil})
-	sl := &t.all[len(t.all)-1]
-	if prev != nil {
-		sl.cur = prev.winner
-	}
-	return sl
+	t.all = append(t.all, slot{tenant: tenant, id: id, hash: hash.Lo})
+	return &t.all[len(t.all)-1]
 }
+
+// hold begins with the winner that the store holds.
+func (sl *slot) hold() { sl.cur, sl.has = sl.prev.winner, true }

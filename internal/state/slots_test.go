@@ -32,7 +32,7 @@ func TestSlots(t *testing.T) {
 				}
 				if !there {
 					want[id] = len(s.all)
-					s.add(hash, "t", id, nil)
+					s.add(hash, "t", id)
 				}
 			}
 			if len(s.all) != len(want) {

@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/zeebo/xxh3"
 
 	"daybook/internal/billing"
 )
@@ -53,9 +54,10 @@ type Store struct {
 		unfiltered bool // since a load: the filters are made when more comes
 		positions  map[PartitionID]*Position
 		tenants    map[billing.TenantID]bool
-		decisions  uint64 // number of the last one
-		slots      slots  // of the write in hand
-		words      texts  // of winners looked up
+		decisions  uint64         // number of the last one
+		slots      slots          // of the write in hand
+		hashes     []xxh3.Uint128 // of the events in it
+		lookup     lookup
 		changes    changes
 	}
 }

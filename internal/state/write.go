@@ -95,63 +95,24 @@ func (w *write) seen(t billing.TenantID) {
 
 // slot finds the event's slot, or makes one with the winner that the store holds.
 func (w *write) slot(t billing.TenantID, id billing.EventID) (*slot, error) {
-	return w.slotAt(w.look(t, id), t, id)
-}
-
-// slotAt is slot for an event of which it is known whether the store may have it. Of several
-// versions of an event, the first asks.
-func (w *write) slotAt(at sight, t billing.TenantID, id billing.EventID) (*slot, error) {
-	if sl := w.slots.find(at.hash, t, id); sl != nil {
-		return sl, nil
-	}
-	var prev *stored
-	if at.maybe {
-		var err error
-		if prev, err = w.s.view.stored(w.totals.generation, t, id, &w.s.mu.words); err != nil {
-			return nil, err
-		}
-	}
-	return w.slots.add(at.hash, t, id, prev), nil
-}
-
-// lookahead is of how many records the filter is asked at once: its answers lie far apart in
-// memory, and are waited for together.
-const lookahead = 512
-
-// sight is what is known of a record's event before it is looked for.
-type sight struct {
-	hash  xxh3.Uint128
-	maybe bool // the store may have it, or an earlier record of this write brought it
-}
-
-// look is what is known of one event.
-func (w *write) look(t billing.TenantID, id billing.EventID) sight {
 	w.key = appendEventKey(w.key[:0], t, id)
 	hash := xxh3.Hash128(w.key)
-	return sight{hash, w.s.filter.add(hash)}
+	if sl := w.slots.find(hash, t, id); sl != nil {
+		return sl, nil
+	}
+	sl := w.slots.add(hash, t, id)
+	if !w.s.filter.add(hash) {
+		return sl, nil
+	}
+	var err error
+	if sl.prev, err = w.s.view.stored(w.totals.generation, t, id); sl.prev != nil {
+		sl.hold()
+	}
+	return sl, err
 }
 
-// lookAhead fills in what is known of records' events, and adds them to the filter.
-func (w *write) lookAhead(records []Record, out *[lookahead]sight) {
-	for i := range records {
-		if e := &records[i].Event; records[i].Rejection == nil {
-			w.key = appendEventKey(w.key[:0], e.Tenant, e.ID)
-			out[i].hash = xxh3.Hash128(w.key)
-		}
-	}
-	for i := range records {
-		if records[i].Rejection == nil {
-			out[i].maybe = w.s.filter.add(out[i].hash)
-		}
-	}
-}
-
-// event applies one version.
-func (w *write) event(e *billing.Event, at sight) (billing.Outcome, error) {
-	sl, err := w.slotAt(at, e.Tenant, e.ID)
-	if err != nil {
-		return 0, err
-	}
+// event applies one version to its event's slot.
+func (w *write) event(sl *slot, e *billing.Event) (billing.Outcome, error) {
 	cost := func() (billing.Money, error) {
 		switch {
 		case sl.cur.Deleted:

@@ -1,0 +1,202 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/zeebo/xxh3"
+	"golang.org/x/sync/errgroup"
+
+	"daybook/internal/billing"
+)
+
+// lookupShare is the number of look-ups below which another goroutine costs more than it brings.
+const lookupShare = 256
+
+// lookup asks the store for the winners of many events at once: first for the locators, then for the records,
+// each in the order of their keys and on all cores. Of a hundred thousand events some share a block, most an index block
+// and all a filter, which are then at hand, and an iterator goes on from where it is.
+type lookup struct {
+	keys  changes // what is asked for; no values
+	slots []int32 // whose each key is
+	words []texts // of each core
+}
+
+// stored finds the winner of one event, nil if there is none.
+func (v view) stored(newest generation, t billing.TenantID, id billing.EventID) (*stored, error) {
+	var l lookup
+	slots := []slot{{tenant: t, id: id}}
+	l.ask(0, &slots[0])
+	err := l.answer(v, newest, slots)
+	return slots[0].prev, err
+}
+
+// lookUp hashes the records' events, adds them to the filter, and makes slots, with the winners that the store holds, of
+// those that it may have. The filter is asked for all events at once: its answers lie far apart in memory, and are
+// waited for together.
+func (w *write) lookUp(records []Record) ([]xxh3.Uint128, error) {
+	hashes := slices.Grow(w.s.mu.hashes[:0], len(records))[:len(records)]
+	w.s.mu.hashes = hashes
+	for i := range records {
+		if e := &records[i].Event; records[i].Rejection == nil {
+			w.key = appendEventKey(w.key[:0], e.Tenant, e.ID)
+			hashes[i] = xxh3.Hash128(w.key)
+		}
+	}
+	l := &w.s.mu.lookup
+	l.reset()
+	for i := range records {
+		e := &records[i].Event
+		if records[i].Rejection == nil && w.s.filter.add(hashes[i]) && w.slots.find(hashes[i], e.Tenant, e.ID) == nil {
+			sl := w.slots.add(hashes[i], e.Tenant, e.ID)
+			l.ask(len(w.slots.all)-1, sl)
+		}
+	}
+	return hashes, l.answer(w.s.view, w.totals.generation, w.slots.all)
+}
+
+// reset forgets all events.
+func (l *lookup) reset() {
+	l.keys.reset()
+	l.slots = l.slots[:0]
+}
+
+// ask adds the event of a slot.
+func (l *lookup) ask(at int, sl *slot) {
+	l.keys.begin()
+	l.keys.b = appendEventKey(l.keys.b, sl.tenant, sl.id)
+	l.add(at)
+}
+
+// add adds the key in the making.
+func (l *lookup) add(at int) {
+	l.keys.value()
+	l.keys.put()
+	l.slots = append(l.slots, int32(at))
+}
+
+// answer gives the slots asked for the winners that the store holds. No locator is of a generation after newest.
+func (l *lookup) answer(v view, newest generation, slots []slot) error {
+	err := l.share(func(rows []keyWord, _ *texts) error { return l.locate(v, newest, rows, slots) })
+	if err != nil {
+		return err
+	}
+	located := l.slots
+	l.reset()
+	for _, at := range located {
+		sl := &slots[at]
+		switch {
+		case sl.prev == nil:
+		case sl.prev.winner.Deleted:
+			e := billing.Event{Op: billing.Delete, Tenant: sl.tenant, ID: sl.id}
+			sl.prev.winner.Digest = e.Digest()
+			sl.hold()
+		default:
+			l.keys.begin()
+			l.keys.b = appendRecordKey(l.keys.b, billing.AccountDay{Tenant: sl.tenant, Account: sl.prev.winner.Account, Day: sl.prev.winner.Day}, sl.id)
+			l.add(int(at)) // never overtakes the loop
+		}
+	}
+	return l.share(func(rows []keyWord, words *texts) error { return l.read(v, rows, slots, words) })
+}
+
+// share sorts the keys and has each core do its part of them.
+func (l *lookup) share(do func(rows []keyWord, words *texts) error) error {
+	sorter := l.keys.sorter()
+	rows := sorter.sorted()
+	if len(rows) == 0 {
+		return nil
+	}
+	if l.words == nil {
+		l.words = make([]texts, runtime.GOMAXPROCS(0))
+	}
+	var g errgroup.Group
+	cores := min(len(l.words), 1+len(rows)/lookupShare)
+	for i := range cores {
+		g.Go(func() error { return do(rows[len(rows)*i/cores:len(rows)*(i+1)/cores], &l.words[i]) })
+	}
+	return g.Wait()
+}
+
+// locate looks for the locators of events, in one generation after the other. It uses up rows.
+func (l *lookup) locate(v view, newest generation, rows []keyWord, slots []slot) (err error) {
+	for g := newest; len(rows) > 0 && err == nil; g-- {
+		head := binary.BigEndian.AppendUint16([]byte{spaceLocator}, uint16(g))
+		rows, err = l.seek(v, head, rows, 0, func(row int32, _, value []byte) error {
+			w, err := parseLocator(value)
+			slots[l.slots[row]].prev = &stored{generation: g, winner: w}
+			return err
+		})
+		if g == 0 {
+			break
+		}
+	}
+	return err
+}
+
+// read reads the records of events, first among the amended. It uses up rows.
+func (l *lookup) read(v view, rows []keyWord, slots []slot, words *texts) (err error) {
+	var whole []byte
+	for _, space := range [...]byte{spaceAmended, spaceRecord} {
+		rows, err = l.seek(v, []byte{space}, rows, 1, func(row int32, key, value []byte) error {
+			sl := &slots[l.slots[row]]
+			e := billing.Event{Tenant: sl.tenant, ID: sl.id, Account: sl.prev.winner.Account, Day: sl.prev.winner.Day}
+			if err := parseContent(value, &e, words); err != nil {
+				return err
+			}
+			st := sl.prev
+			st.winner.Version, st.winner.Digest, st.cost = e.Version, e.Digest(), e.Cost
+			st.amended = space == spaceAmended
+			whole = append(append(whole[:0], key...), value...)
+			st.row = hashRecord(whole)
+			sl.hold()
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if len(rows) > 0 {
+		return fmt.Errorf("%w: an event has no record where its locator says", ErrDamaged)
+	}
+	return nil
+}
+
+// seek calls f with the row of each key, where head stands for the first own bytes of the key, and returns the keys
+// that have none, in the memory of rows.
+func (l *lookup) seek(v view, head []byte, rows []keyWord, own int, f func(row int32, key, value []byte) error) (left []keyWord, err error) {
+	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: head, UpperBound: after(head), UseL6Filters: true})
+	if err != nil {
+		return nil, readError(err)
+	}
+	defer func() {
+		if e := it.Close(); e != nil {
+			err = errors.Join(err, readError(e))
+		}
+	}()
+	left = rows[:0]
+	key := bytes.Clone(head)
+	for _, row := range rows {
+		key = append(key[:len(head)], l.keys.key(row.row)[own:]...)
+		if !it.SeekPrefixGE(key) {
+			if err := it.Error(); err != nil {
+				return nil, readError(err)
+			}
+			left = append(left, row)
+			continue
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return nil, readError(err)
+		}
+		if err := f(row.row, key, value); err != nil {
+			return nil, err
+		}
+	}
+	return left, nil
+}
