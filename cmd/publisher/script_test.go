@@ -117,7 +117,7 @@ func feed(ts *testscript.TestScript, _ bool, args []string) {
 		if rec.Rejection != nil {
 			rec.Value = value
 		}
-		b.Records = append(b.Records, rec)
+		b.Add(rec)
 		next++
 	}
 	a := &b.Advances[0]

@@ -1,30 +1,22 @@
 package ingest
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"runtime"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"daybook/internal/billing"
-	"daybook/internal/decode"
 	"daybook/internal/state"
 )
 
-// minDecodeShare is the number of records below which another goroutine costs
-// more than it brings.
-const minDecodeShare = 256
-
 // batch is one write being gathered. It is reused.
 type batch struct {
-	limit    int            // records that make it full
-	records  []state.Record // decoded; none if they go into a load
-	count    int            // records delivered
+	parts    []*state.Part // decoded; none if they go into a load
+	free     []*state.Part
+	count    int // records delivered
 	advances []state.Advance
 	index    map[state.PartitionID]int // into advances
 	holes    []hole                    // not explained yet
@@ -41,17 +33,17 @@ type hole struct {
 	From, Next int64
 }
 
-// newBatch makes an empty batch, which limit records fill.
-func newBatch(limit int) *batch { return &batch{limit: limit, index: map[state.PartitionID]int{}} }
+// newBatch makes an empty batch.
+func newBatch() *batch { return &batch{index: map[state.PartitionID]int{}} }
 
 // empty reports whether nothing would be written.
 func (b *batch) empty() bool { return len(b.advances) == 0 }
 
 // reset empties b and keeps its memory.
 func (b *batch) reset() {
-	clear(b.records)
 	clear(b.index)
-	b.records, b.advances, b.holes = b.records[:0], b.advances[:0], b.holes[:0]
+	b.free = append(b.free, b.parts...)
+	b.parts, b.advances, b.holes = b.parts[:0], b.advances[:0], b.holes[:0]
 	b.count, b.bytes = 0, 0
 }
 
@@ -60,18 +52,6 @@ type judges interface {
 	// judge takes what was delivered of one partition into b, or elsewhere. The slice is good until it
 	// returns; the records are its own, and their memory goes back to the client.
 	judge(b *batch, t state.Topic, delivered []*kgo.Record)
-}
-
-// decoders judges records into the batch, with one decoder per core.
-type decoders []*decode.Decoder
-
-// newDecoders makes as many as there are cores to use.
-func newDecoders(rules billing.Rules) decoders {
-	ds := make(decoders, runtime.GOMAXPROCS(0))
-	for i := range ds {
-		ds[i] = decode.New(rules)
-	}
-	return ds
 }
 
 // add takes what was fetched of one partition, which goes on at offset next, and
@@ -125,65 +105,27 @@ func (b *batch) add(js judges, t state.Topic, p *kgo.FetchPartition, next int64,
 	return a.Next
 }
 
-// grow makes b.records n long; the new ones are zero. A batch that is not small is given all the
-// memory it may need at once: records are large to move.
-func (b *batch) grow(n int) {
-	if n <= cap(b.records) {
-		b.records = b.records[:n]
-		return
+// part is an empty part for records of a partition.
+func (b *batch) part(id state.PartitionID) *state.Part {
+	p := &state.Part{}
+	if n := len(b.free); n > 0 {
+		p, b.free = b.free[n-1], b.free[:n-1]
 	}
-	room := 2 * cap(b.records)
-	if n > pollRecords {
-		room = max(room, b.limit+pollRecords)
+	p.Reset(id)
+	b.parts = append(b.parts, p)
+	return p
+}
+
+// lastPart is the last part if it is of the partition, else a new one.
+func (b *batch) lastPart(id state.PartitionID) *state.Part {
+	if n := len(b.parts); n > 0 && b.parts[n-1].Partition == id {
+		return b.parts[n-1]
 	}
-	records := make([]state.Record, n, max(n, room))
-	copy(records, b.records)
-	b.records = records
+	return b.part(id)
 }
 
 // write is the batch as a state takes it.
-func (b *batch) write() *state.Batch { return &state.Batch{Records: b.records, Advances: b.advances} }
-
-// judge adds the verdicts to the batch.
-func (ds decoders) judge(b *batch, t state.Topic, records []*kgo.Record) {
-	start := len(b.records)
-	b.grow(start + len(records))
-	out := b.records[start:]
-	workers := min(len(ds), (len(records)+minDecodeShare-1)/minDecodeShare)
-	if workers <= 1 {
-		judgeAll(ds[0], t, records, out)
-		return
-	}
-	var wg sync.WaitGroup
-	for w := range workers {
-		from, to := len(records)*w/workers, len(records)*(w+1)/workers
-		wg.Go(func() { judgeAll(ds[w], t, records[from:to], out[from:to]) })
-	}
-	wg.Wait()
-}
-
-// judgeAll judges with one decoder.
-func judgeAll(d *decode.Decoder, t state.Topic, records []*kgo.Record, out []state.Record) {
-	for i, r := range records {
-		judgeOne(d, t, r, &out[i])
-		r.Recycle()
-	}
-}
-
-// judgeOne judges one record. The verdict does not refer to r afterwards.
-func judgeOne(d *decode.Decoder, t state.Topic, r *kgo.Record, out *state.Record) {
-	rec := decode.Record{
-		Topic:  t.Name,
-		Source: billing.Source{Topic: t.Ordinal, Partition: r.Partition, Offset: r.Offset, RecordTime: recordTime(r)},
-		Null:   r.Value == nil,
-		Value:  r.Value,
-	}
-	out.Size = len(r.Value)
-	out.Rounded, out.Rejection = d.Decode(rec, &out.Event)
-	if out.Rejection != nil {
-		out.Key, out.Value = bytes.Clone(r.Key), bytes.Clone(r.Value)
-	}
-}
+func (b *batch) write() *state.Batch { return &state.Batch{Parts: b.parts, Advances: b.advances} }
 
 // recordTime is the record's timestamp in milliseconds, -1 if it has none.
 func recordTime(r *kgo.Record) int64 {

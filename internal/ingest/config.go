@@ -21,8 +21,8 @@ type Config struct {
 // Tuning bounds memory and says how often things are done. It decides nothing
 // about the books.
 type Tuning struct {
-	BatchRecords     int           `help:"Most records in one write." default:"250000" env:"DAYBOOK_BATCH_RECORDS" group:"Tuning"`
-	BatchBytes       int64         `help:"Most bytes of records in one write." default:"67108864" env:"DAYBOOK_BATCH_BYTES" group:"Tuning"`
+	BatchRecords     int           `help:"Most records in one write." default:"500000" env:"DAYBOOK_BATCH_RECORDS" group:"Tuning"`
+	BatchBytes       int64         `help:"Most bytes of records in one write." default:"167772160" env:"DAYBOOK_BATCH_BYTES" group:"Tuning"`
 	Linger           time.Duration `help:"How long a write may wait for more records when caught up." default:"250ms" env:"DAYBOOK_LINGER" group:"Tuning"`
 	FetchBytes       int32         `help:"Most bytes that one fetch asks a broker for." default:"4194304" env:"DAYBOOK_FETCH_BYTES" group:"Tuning"`
 	DecompressBytes  int           `help:"Most bytes that one batch of the topic may decompress to." default:"67108864" env:"DAYBOOK_DECOMPRESS_BYTES" group:"Tuning"`
@@ -34,7 +34,7 @@ type Tuning struct {
 // DefaultTuning is what the tags of Tuning say, for callers without flags.
 func DefaultTuning() Tuning {
 	return Tuning{
-		BatchRecords: 250_000, BatchBytes: 64 << 20, Linger: 250 * time.Millisecond, FetchBytes: 4 << 20,
+		BatchRecords: 500_000, BatchBytes: 160 << 20, Linger: 250 * time.Millisecond, FetchBytes: 4 << 20,
 		DecompressBytes: 64 << 20, EvidenceInterval: 5 * time.Second, Group: "daybook-ingest", CheckpointMaxAge: 6 * time.Hour,
 	}
 }

@@ -52,8 +52,8 @@ func (g *Ingester) consume(ctx context.Context) error {
 		listings: make(chan *listing), wake: make(chan struct{}, 1), written: make(chan struct{}),
 		next: map[state.PartitionID]int64{},
 	}
-	s.free <- newBatch(g.cfg.BatchRecords)
-	s.free <- newBatch(g.cfg.BatchRecords)
+	s.free <- newBatch()
+	s.free <- newBatch()
 	work, ctx := errgroup.WithContext(ctx)
 	js, end := s.judges(ctx, work)
 	work.Go(func() error {

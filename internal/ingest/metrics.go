@@ -82,7 +82,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 // applied counts one durable write.
 func (m *metrics) applied(b *state.Batch, a state.Applied, seconds float64) {
 	m.batches.Inc()
-	m.batchSize.Observe(float64(len(b.Records)))
+	m.batchSize.Observe(float64(b.Len()))
 	m.applyTime.Observe(seconds)
 	for o, n := range a.Outcomes {
 		m.outcomes.WithLabelValues(billing.Outcome(o).String()).Add(float64(n))

@@ -58,12 +58,14 @@ func (w *benchWorld) add(n int, event func(i int, e *billing.Event)) {
 	const size = 50_000
 	for start := 0; start < n; start += size {
 		end := min(n, start+size)
-		batch := &state.Batch{Records: make([]state.Record, end-start)}
+		batch := &state.Batch{}
 		for i := start; i < end; i++ {
-			e := &batch.Records[i-start].Event
+			var record state.Record
+			e := &record.Event
 			e.Tenant, e.Category = billing.DefaultTenant, billing.Usage
 			e.Version = billing.Version{IngestedAt: billing.Instant(1e18 + w.next), Source: billing.Source{Offset: w.next + int64(i-start), RecordTime: 1}}
 			event(i, e)
+			batch.Add(record)
 		}
 		count := int64(end - start)
 		batch.Advances = []state.Advance{{From: w.next, Next: w.next + count, Delivered: count, LastOffset: w.next + count - 1}}

@@ -119,7 +119,7 @@ func (w *world) read(partition, n int) {
 		if rec.Rejection != nil {
 			rec.Value = r.Value
 		}
-		b.Records = append(b.Records, rec)
+		b.Add(rec)
 	}
 	b.Advances = []state.Advance{a}
 	_, err := w.store.Apply(b)

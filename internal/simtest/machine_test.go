@@ -164,7 +164,7 @@ func (m *machine) mind(who string, err error) {
 		m.fail("%s: %v", who, err)
 		return
 	}
-	for _, often := range []error{context.Canceled, state.ErrLocked, lake.ErrLocked, publish.ErrIncomplete, publish.ErrAsOf} {
+	for _, often := range []error{context.Canceled, state.ErrLocked, lake.ErrLocked, lake.ErrTaken, publish.ErrIncomplete, publish.ErrAsOf} {
 		if errors.Is(err, often) {
 			return
 		}

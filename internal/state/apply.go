@@ -8,20 +8,21 @@ import (
 
 // Apply writes a batch: all of it or nothing, synced. Its only error that may
 // be retried is one returned before anything was written. Records are applied
-// in the order given; the batch's memory is not kept.
+// in the order given. The batch's memory is not kept, but written to meanwhile.
 func (s *Store) Apply(b *Batch) (Applied, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {
 		return Applied{}, errClosed
 	}
-	if s.mu.unfiltered && len(b.Records) > 0 {
+	records := b.Len()
+	if s.mu.unfiltered && records > 0 {
 		s.mu.unfiltered = false
 		s.startFilters()
 	}
-	w := s.beginLocked(entryBatch, len(b.Records))
-	if w.bulk = len(b.Records) >= s.o.BulkRecords; w.bulk {
-		s.awaitFilterLocked(len(b.Records))
+	w := s.beginLocked(entryBatch)
+	if w.bulk = records >= s.o.BulkRecords; w.bulk {
+		s.awaitFilterLocked(records)
 	}
 	partitions := make(map[PartitionID]*taken, len(b.Advances))
 	for i := range b.Advances {
@@ -42,37 +43,27 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 		p.CaughtUpAt = c.At.UTC()
 	}
 	applied := Applied{Reasons: map[billing.Reason]int64{}}
-	hashes, err := w.lookUp(b.Records)
-	if err != nil {
+	if err := w.lookUp(b.Parts); err != nil {
 		return Applied{}, err
 	}
-	var of *taken // the partition of the record before, mostly of this one too
-	for i := range b.Records {
-		r := &b.Records[i]
-		src := r.source()
-		id := partitionOf(src)
-		if of == nil || of.advance.Partition != id {
-			of = partitions[id]
+	for _, p := range b.Parts {
+		of := partitions[p.Partition]
+		if of == nil {
+			of = &taken{}
 		}
-		if of == nil || src.Offset < of.advance.From || src.Offset >= of.advance.Next {
-			return Applied{}, fmt.Errorf("%w: record %d of partition %d of topic %d is outside of its batch", ErrPosition, src.Offset, id.Partition, id.Topic)
+		if err := p.within(of.advance); err != nil {
+			return Applied{}, err
 		}
-		of.records++
-		outcome := billing.Quarantined
-		if r.Rejection != nil {
-			w.rejected(r, src)
-			applied.Reasons[r.Rejection.Reason]++
-		} else {
-			e := &r.Event
-			if outcome, err = w.event(w.slots.at(hashes[i], e.Tenant, e.ID), e); err != nil {
-				return Applied{}, err
-			}
-			if r.Rounded {
-				applied.Rounded++
-			}
+		outcomes, err := w.part(p, applied.Reasons)
+		if err != nil {
+			return Applied{}, err
 		}
-		w.outcomes[outcome]++
-		of.position.Outcomes[outcome]++
+		for outcome, n := range outcomes {
+			of.records += n
+			of.position.Outcomes[outcome] += n
+			w.outcomes[outcome] += n
+		}
+		applied.Rounded += p.rounded
 	}
 	for id, of := range partitions {
 		if n := of.advance.Delivered - of.records; n != 0 {
@@ -92,6 +83,74 @@ type taken struct {
 	advance  *Advance
 	position *Position
 	records  int64
+}
+
+// part applies the records of one partition.
+func (w *write) part(p *Part, reasons map[billing.Reason]int64) (outcomes [billing.OutcomeCount]int64, err error) {
+	for t := range p.tenants {
+		w.seen(t)
+	}
+	w.totals.locatorDigest.add(p.locators)
+	w.totals.recordDigest.add(p.records)
+	changes := &w.s.mu.changes
+	memory := changes.lend(p.slabs)
+	for c := p.cursor(); c.step(); {
+		outcome := billing.New
+		if r := c.rareRecord(); r == nil {
+			if sl := w.slots.find(c.hash, c.eventKey()); sl != nil {
+				outcome, err = w.oneOf(sl, &c)
+			} else {
+				w.alone(changes, memory, &c)
+			}
+		} else if r.Rejection == nil {
+			outcome, err = w.event(w.slots.find(c.hash, w.rareKey(r)), &r.Event)
+		} else {
+			outcome = billing.Quarantined
+			reasons[r.Rejection.Reason]++
+			w.rejected(r, r.source())
+		}
+		if err != nil {
+			return outcomes, err
+		}
+		outcomes[outcome]++
+	}
+	return outcomes, nil
+}
+
+// rareKey is the key of the event that a rejection or a delete names. It is valid until the next one.
+func (w *write) rareKey(r *Record) []byte {
+	t, id := r.Event.Tenant, r.Event.ID
+	if r.Rejection != nil {
+		t, id = r.Rejection.Tenant, r.Rejection.Event
+	}
+	w.key = appendEventKey(w.key[:0], t, id)
+	return w.key
+}
+
+// alone applies the only version of an event that the store and the batch have. Its rows are as they are to be stored.
+func (w *write) alone(changes *changes, memory int, c *partCursor) {
+	t := &w.totals
+	c.setGeneration(t.generation)
+	record := c.recordAt()
+	changes.refer(memory+c.slab, c.at, c.locatorKey, c.locator)
+	changes.refer(memory+c.slab, record, c.recordKey, c.record)
+	t.locators++
+	t.records++
+	if accountDay := c.b[record : record+int(c.accountDay)]; !w.added[string(accountDay)] {
+		w.added[string(accountDay)] = true
+	}
+}
+
+// oneOf applies a version of an event that has, or may have, others.
+func (w *write) oneOf(sl *slot, c *partCursor) (billing.Outcome, error) {
+	record := c.recordAt()
+	w.totals.locatorDigest.sub(hashLocator(c.b[c.at:record]))
+	w.totals.recordDigest.sub(hashRecord(c.b[record:c.next]))
+	e, err := c.event(&w.s.mu.words)
+	if err != nil {
+		return 0, err
+	}
+	return w.event(sl, e)
 }
 
 // source is the record's place in the log.

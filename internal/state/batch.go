@@ -41,9 +41,28 @@ type CaughtUp struct {
 
 // Batch is one atomic write.
 type Batch struct {
-	Records  []Record // each in exactly one partition of Advances
+	Parts    []*Part // applied in this order; of a partition of Advances each
 	Advances []Advance
 	CaughtUp []CaughtUp
+}
+
+// Add adds records in the order given, each to the last part if that is of its partition, else to a new one.
+func (b *Batch) Add(records ...Record) {
+	for i := range records {
+		id := partitionOf(records[i].source())
+		if n := len(b.Parts); n == 0 || b.Parts[n-1].Partition != id {
+			b.Parts = append(b.Parts, &Part{Partition: id})
+		}
+		b.Parts[len(b.Parts)-1].Add(&records[i])
+	}
+}
+
+// Len is the number of records.
+func (b *Batch) Len() (n int) {
+	for _, p := range b.Parts {
+		n += p.rows
+	}
+	return n
 }
 
 // Applied is what a batch came to.

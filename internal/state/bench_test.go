@@ -22,8 +22,8 @@ type generator struct {
 	old    []billing.Event
 }
 
-func (g *generator) batch(n int) *Batch {
-	b := &Batch{Records: make([]Record, n)}
+func (g *generator) batch(n int) *delivered {
+	b := &delivered{Records: make([]Record, n)}
 	from := g.offset
 	for i := range b.Records {
 		e := &b.Records[i].Event
@@ -101,7 +101,7 @@ func BenchmarkApply(b *testing.B) {
 				batch := g.batch(bench.batch)
 				making += cpuTime(b) - cpu
 				b.StartTimer()
-				if _, err := s.Apply(batch); err != nil {
+				if _, err := s.Apply(batch.batch()); err != nil {
 					b.Fatal(err)
 				}
 			}

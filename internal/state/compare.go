@@ -172,7 +172,7 @@ func CarryDecisions(from *Reader, to *Store, carried Decision) error {
 	if to.mu.closed {
 		return errClosed
 	}
-	w := to.beginLocked(entryDecision, 0)
+	w := to.beginLocked(entryDecision)
 	for _, d := range decisions {
 		number := w.decide(d)
 		if d.Kind != QuarantineSettled {

@@ -28,7 +28,7 @@ func TestCosts(t *testing.T) {
 		accounts := []billing.AccountID{"a", "a\x00", "a\x01b", "b", "ab"}
 		days := []billing.Day{-1, 0, 20_000}
 		n := rapid.IntRange(0, 60).Draw(t, "events")
-		b := &Batch{}
+		b := &delivered{}
 		for i := range n {
 			e := billing.Event{
 				Tenant: "default", ID: billing.EventID(fmt.Sprint("event-", i)),
@@ -49,7 +49,7 @@ func TestCosts(t *testing.T) {
 			b.Records = append(b.Records, Record{Event: e})
 		}
 		b.Advances = []Advance{advance(0, int64(n))}
-		if _, err := s.Apply(b); err != nil {
+		if _, err := s.Apply(b.batch()); err != nil {
 			t.Fatal(err)
 		}
 		r, err := s.Reader()

@@ -15,7 +15,7 @@ func (s *Store) Decide(d Decision) (uint64, error) {
 	if s.mu.closed {
 		return 0, errClosed
 	}
-	w := s.beginLocked(entryDecision, 0)
+	w := s.beginLocked(entryDecision)
 	number := w.decide(d)
 	switch d.Kind {
 	case GapAccepted:
@@ -99,7 +99,7 @@ func (s *Store) AddTopics(topics []Topic) error {
 		t.Ordinal = billing.TopicOrdinal(len(id.Topics))
 		id.Topics = append(id.Topics, t)
 	}
-	w := s.beginLocked(entryTopics, 0)
+	w := s.beginLocked(entryTopics)
 	w.identity = &id
 	_, err := w.finish()
 	return err

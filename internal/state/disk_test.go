@@ -18,7 +18,7 @@ import (
 // failed, whether a batch meets it or a change of WALs, and the message names the file and the cause.
 func TestFailedWALEndsTheProcess(t *testing.T) {
 	for name, provoke := range map[string]func(s *Store) error{
-		"batch":  func(s *Store) error { _, err := s.Apply(newCourse(nil).batch(0)); return err },
+		"batch":  func(s *Store) error { _, err := s.Apply(newCourse(nil).batch(0).batch()); return err },
 		"change": func(s *Store) error { return s.db.Flush() },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -98,7 +98,7 @@ func writeOneOfEach(t *testing.T, s *Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Apply(&Batch{CaughtUp: []CaughtUp{{At: testTime}}}); err != nil {
+	if _, err := s.Apply((&delivered{CaughtUp: []CaughtUp{{At: testTime}}}).batch()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Covered("default", 2); err != nil {

@@ -20,8 +20,9 @@ type generation uint16
 const maxGeneration = math.MaxUint16
 
 const (
-	// generationEvents is what four big writes bring, after which their tables are compacted.
-	generationEvents = 900_000
+	// generationEvents is a little less than a large write brings: the next begins another generation, so that its table
+	// of locators overlaps no other and is not written again.
+	generationEvents = 400_000
 	// generationShare bounds how many generations there are: each has at least this part of all
 	// events, so a state a hundred times as large has some eighty more.
 	generationShare = 16

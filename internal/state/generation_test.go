@@ -16,7 +16,7 @@ func TestGenerations(t *testing.T) {
 	o := testOptions(vfs.NewMem())
 	o.GenerationEvents = 20
 	s := openTest(t, o)
-	all := &Batch{}
+	all := &delivered{}
 	next := int64(0)
 	add := func(records ...Record) {
 		apply(t, s, next-int64(len(records)), records...)
@@ -64,7 +64,7 @@ func TestGenerations(t *testing.T) {
 	other.FS, other.GenerationEvents = vfs.NewMem(), 1<<40
 	one := openTest(t, other)
 	all.Advances = append(all.Advances, advance(0, next))
-	if _, err := one.Apply(all); err != nil {
+	if _, err := one.Apply(all.batch()); err != nil {
 		t.Fatal(err)
 	}
 	if n := one.mu.journal.totals.generation; n != 0 {

@@ -82,6 +82,9 @@ func keyString(key []byte) (s, rest []byte, err error) {
 	return out, rest, nil
 }
 
+// keyStringBytes is how many bytes a string takes in a key.
+func keyStringBytes(key []byte) int { return bytes.IndexByte(key, keyEnd) + 1 }
+
 // appendKeyDay appends a day so that days before 1970 sort first.
 func appendKeyDay(b []byte, d billing.Day) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(d)^1<<31)

@@ -56,7 +56,7 @@ func (s *Store) NewLoad(memory int64) (_ *Load, err error) {
 	s.filling.Wait()
 	s.filter, s.held, s.mu.unfiltered = newFilter(0), newFilter(0), true
 	l := &Load{
-		s: s, w: s.beginLocked(entryBatch, 0), delivered: map[PartitionID]int64{}, memory: int(memory / 8),
+		s: s, w: s.beginLocked(entryBatch), delivered: map[PartitionID]int64{}, memory: int(memory / 8),
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
 	l.w.load = l
@@ -159,7 +159,8 @@ func (l *Load) Commit(ctx context.Context) (Applied, error) {
 		return Applied{}, err
 	}
 	w.sequence, w.at = s.mu.journal.head.Sequence+1, s.o.Now().UTC()
-	w.slots.reset(0)
+	w.slots.reset()
+	l.s.mu.changes.reset()
 	w.totals, w.spans = s.mu.journal.totals, nil
 	for _, id := range sortedPartitions(w.positions) {
 		var from int64

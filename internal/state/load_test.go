@@ -47,7 +47,7 @@ type fataler interface {
 }
 
 // add gives a load a batch: its records to all workers at once.
-func (l *Load) add(b *Batch) error {
+func (l *Load) add(b *delivered) error {
 	if err := l.Advance(b.Advances); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (l *Load) add(b *Batch) error {
 }
 
 // load puts batches into a new state in bulk.
-func load(t fataler, s *Store, memory int64, batches []*Batch) {
+func load(t fataler, s *Store, memory int64, batches []*delivered) {
 	t.Helper()
 	l, err := s.NewLoad(memory)
 	if err != nil {
@@ -105,7 +105,7 @@ func load(t fataler, s *Store, memory int64, batches []*Batch) {
 func TestLoad(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{settled: map[billing.Source]bool{}, next: map[PartitionID]int64{}}
-		var batches []*Batch
+		var batches []*delivered
 		for range rapid.IntRange(0, 12).Draw(t, "batches") {
 			b := m.drawBatch(t)
 			b.CaughtUp = nil
@@ -125,7 +125,7 @@ func TestLoad(t *testing.T) {
 		defer func() { _ = applied.Close() }()
 		for _, id := range []PartitionID{{0, 0}, {0, 1}, {1, 0}} {
 			for _, b := range batches {
-				if _, err := applied.Apply(b.of(id)); err != nil {
+				if _, err := applied.Apply(b.of(id).batch()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -144,7 +144,7 @@ func TestLoad(t *testing.T) {
 
 		for range rapid.IntRange(0, 3).Draw(t, "more") {
 			b := m.drawBatch(t)
-			if _, err := bulk.Apply(b); err != nil {
+			if _, err := bulk.Apply(b.batch()); err != nil {
 				t.Fatal(err)
 			}
 			m.took(b)
@@ -160,12 +160,12 @@ func TestLoad(t *testing.T) {
 }
 
 // of is what a batch has of one partition.
-func (b *Batch) of(id PartitionID) *Batch {
+func (b *delivered) of(id PartitionID) *delivered {
 	i := slices.IndexFunc(b.Advances, func(a Advance) bool { return a.Partition == id })
 	if i < 0 {
-		return &Batch{}
+		return &delivered{}
 	}
-	one := &Batch{Advances: b.Advances[i : i+1]}
+	one := &delivered{Advances: b.Advances[i : i+1]}
 	for _, r := range b.Records {
 		if partitionOf(r.source()) == id {
 			one.Records = append(one.Records, r)
@@ -389,7 +389,7 @@ func TestLoadRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, b := range map[string]*Batch{
+	for name, b := range map[string]*delivered{
 		"from the middle": {Advances: []Advance{advance(1, 1)}},
 		"fewer records":   {Advances: []Advance{advance(0, 1)}},
 		"more records":    {Advances: []Advance{advance(0, 1)}, Records: []Record{event("e", "a", 1, 1, 0, 0), event("f", "a", 1, 1, 0, 0)}},
@@ -412,7 +412,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	one := &Batch{Advances: []Advance{advance(0, 1)}, Records: []Record{event("e", "a", 1, 1, 0, 0)}}
+	one := &delivered{Advances: []Advance{advance(0, 1)}, Records: []Record{event("e", "a", 1, 1, 0, 0)}}
 	if err := l.add(one); err != nil {
 		t.Fatal(err)
 	}
@@ -422,7 +422,7 @@ func TestLoadRefuses(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Apply(one); err != nil {
+	if _, err := s.Apply(one.batch()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.NewLoad(1 << 20); err == nil || !strings.Contains(err.Error(), "holds 1 events") {
@@ -458,7 +458,7 @@ func BenchmarkLoad(b *testing.B) {
 				if bulk {
 					err = l.add(records)
 				} else {
-					_, err = s.Apply(records)
+					_, err = s.Apply(records.batch())
 				}
 				if err != nil {
 					b.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/zeebo/xxh3"
@@ -30,34 +29,52 @@ type lookup struct {
 // stored finds the winner of one event, nil if there is none.
 func (v view) stored(newest generation, t billing.TenantID, id billing.EventID) (*stored, error) {
 	var l lookup
-	slots := []slot{{tenant: t, id: id}}
+	slots := []slot{{key: string(appendEventKey(nil, t, id)), tenant: t, id: id}}
 	l.ask(0, &slots[0])
 	err := l.answer(v, newest, slots)
 	return slots[0].prev, err
 }
 
-// lookUp hashes the records' events, adds them to the filter, and makes slots, with the winners that the store holds, of
-// those that it may have. The filter is asked for all events at once: its answers lie far apart in memory, and are
-// waited for together.
-func (w *write) lookUp(records []Record) ([]xxh3.Uint128, error) {
-	hashes := slices.Grow(w.s.mu.hashes[:0], len(records))[:len(records)]
-	w.s.mu.hashes = hashes
-	for i := range records {
-		if e := &records[i].Event; records[i].Rejection == nil {
-			w.key = appendEventKey(w.key[:0], e.Tenant, e.ID)
-			hashes[i] = xxh3.Hash128(w.key)
-		}
-	}
+// lookUp adds the events of parts to the filter, and makes slots, with the winners that the store holds, of all that may have
+// another version there, in the batch, or in quarantine.
+func (w *write) lookUp(parts []*Part) error {
 	l := &w.s.mu.lookup
 	l.reset()
-	for i := range records {
-		e := &records[i].Event
-		if records[i].Rejection == nil && w.s.filter.add(hashes[i]) && w.slots.find(hashes[i], e.Tenant, e.ID) == nil {
-			sl := w.slots.add(hashes[i], e.Tenant, e.ID)
-			l.ask(len(w.slots.all)-1, sl)
+	quarantine := !w.s.held.empty()
+	for _, p := range parts {
+		for c := p.cursor(); c.step(); {
+			if c.hash == (xxh3.Uint128{}) {
+				continue
+			}
+			maybe := w.s.filter.add(c.hash)
+			if !maybe && c.rare == 0 && (!quarantine || !w.heldUp(c.eventKey())) {
+				continue
+			}
+			var key []byte
+			if r := c.rareRecord(); r != nil {
+				key = w.rareKey(r)
+			} else {
+				key = c.eventKey()
+			}
+			if w.slots.find(c.hash, key) != nil {
+				continue
+			}
+			sl, err := w.slots.add(c.hash, key)
+			if err != nil {
+				return err
+			}
+			if maybe {
+				l.ask(len(w.slots.all)-1, sl)
+			}
 		}
 	}
-	return hashes, l.answer(w.s.view, w.totals.generation, w.slots.all)
+	return l.answer(w.s.view, w.totals.generation, w.slots.all)
+}
+
+// heldUp reports whether the quarantine may hold a version of an event.
+func (w *write) heldUp(event []byte) bool {
+	w.key = append(append(w.key[:0], spaceByEvent), event...)
+	return w.s.held.has(xxh3.Hash128(w.key))
 }
 
 // reset forgets all events.
@@ -69,7 +86,7 @@ func (l *lookup) reset() {
 // ask adds the event of a slot.
 func (l *lookup) ask(at int, sl *slot) {
 	l.keys.begin()
-	l.keys.b = appendEventKey(l.keys.b, sl.tenant, sl.id)
+	l.keys.b = append(l.keys.b, sl.key...)
 	l.add(at)
 }
 

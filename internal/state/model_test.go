@@ -100,8 +100,8 @@ func drawRecord(t *rapid.T, src billing.Source) Record {
 }
 
 // drawBatch draws what a poll may bring of two partitions.
-func (m *model) drawBatch(t *rapid.T) *Batch {
-	b := &Batch{}
+func (m *model) drawBatch(t *rapid.T) *delivered {
+	b := &delivered{}
 	for _, id := range []PartitionID{{0, 0}, {0, 1}, {1, 0}} {
 		if rapid.IntRange(0, 3).Draw(t, "skip") == 0 {
 			continue
@@ -127,7 +127,7 @@ func (m *model) drawBatch(t *rapid.T) *Batch {
 	return b
 }
 
-func (m *model) took(b *Batch) {
+func (m *model) took(b *delivered) {
 	m.records = append(m.records, b.Records...)
 	for _, a := range b.Advances {
 		m.next[a.Partition] = a.Next
@@ -329,7 +329,7 @@ func driveStore(t *rapid.T, bulk int) {
 			m.settle(t, s)
 		default:
 			b := m.drawBatch(t)
-			if _, err := s.Apply(b); err != nil {
+			if _, err := s.Apply(b.batch()); err != nil {
 				t.Fatal(err)
 			}
 			m.took(b)
@@ -368,19 +368,19 @@ func (m *model) settle(t *rapid.T, s *Store) {
 func TestOrderDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{next: map[PartitionID]int64{}}
-		var batches []*Batch
+		var batches []*delivered
 		for range rapid.IntRange(1, 4).Draw(t, "batches") {
 			b := m.drawBatch(t)
 			b.CaughtUp = nil
 			m.took(b)
 			batches = append(batches, b)
 		}
-		fill := func(bulk int, batches []*Batch) *Store {
+		fill := func(bulk int, batches []*delivered) *Store {
 			o := testOptions(vfs.NewMem())
 			o.BulkRecords = bulk
 			s := newStore(t, o)
 			for _, b := range batches {
-				if _, err := s.Apply(b); err != nil {
+				if _, err := s.Apply(b.batch()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -389,14 +389,14 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		a := fill(1000, batches)
 		defer func() { _ = a.Close() }()
 		// The other way: partition by partition, one advance a batch.
-		var apart []*Batch
+		var apart []*delivered
 		for _, id := range []PartitionID{{1, 0}, {0, 1}, {0, 0}} {
 			for _, b := range batches {
 				i := slices.IndexFunc(b.Advances, func(a Advance) bool { return a.Partition == id })
 				if i < 0 {
 					continue
 				}
-				one := &Batch{Advances: b.Advances[i : i+1]}
+				one := &delivered{Advances: b.Advances[i : i+1]}
 				for _, r := range b.Records {
 					if partitionOf(r.source()) == id {
 						one.Records = append(one.Records, r)

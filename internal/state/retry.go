@@ -24,7 +24,7 @@ func (s *Store) Retry(rules billing.Rules, d Decision, judge func(q *Quarantined
 	if err := looser(s.mu.identity.Rules, rules); err != nil {
 		return Applied{}, fmt.Errorf("%w: %w; remedy: ingest rebuild", ErrRules, err)
 	}
-	w := s.beginLocked(entryRetry, 0)
+	w := s.beginLocked(entryRetry)
 	applied := Applied{Reasons: map[billing.Reason]int64{}}
 	var sources []billing.Source
 	err := s.view.scanPrefix([]byte{spaceQuarantine}, func(key, _ []byte) error {

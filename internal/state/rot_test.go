@@ -31,7 +31,7 @@ func TestRotIsNamedOrHarmless(t *testing.T) {
 	// Tables of several batches, a flushed WAL, and one that is not.
 	var older map[string][]byte
 	for n := range rottenBatches {
-		if _, err := s.Apply(c.batch(n)); err != nil {
+		if _, err := s.Apply(c.batch(n).batch()); err != nil {
 			t.Fatal(err)
 		}
 		switch n {

@@ -9,12 +9,13 @@ import (
 	"daybook/internal/dedup"
 )
 
-// slot is one event that a write touches: its winner before and after.
+// slot is one event of which a write has, or may have, to know more than one version: its winner before and after.
 type slot struct {
+	key        string // of the event
 	tenant     billing.TenantID
 	id         billing.EventID
-	hash       uint64  // of the locator key
-	prev       *stored // nil: the store has none
+	hash       xxh3.Uint128 // of the key
+	prev       *stored      // nil: the store has none
 	cur        dedup.Winner
 	has        bool
 	changed    bool
@@ -22,20 +23,27 @@ type slot struct {
 	event      *billing.Event // the content of cur, if this write brought it
 }
 
-// slots are the events that a write touches, in the order of their first version, and found by
-// the hash of their locator key. Memory is kept from write to write: as much as the largest needed.
+// slots are such events, found by the hash of their key. Memory is kept from write to write: as much as the
+// largest needed.
 type slots struct {
 	all   []slot
-	table []int32 // open addressing by hash: a place in all, plus one; 0 is free
+	table []slotPlace // open addressing
 }
 
-// reset empties t and makes room for n events.
-func (t *slots) reset(n int) {
+// slotPlace is where a slot lies. Most events that are looked for have none, and are told from those around
+// them without a look at those.
+type slotPlace struct {
+	at  int32  // in slots.all, plus one; 0 is free
+	tag uint32 // of the hash
+}
+
+func tagOf(hash xxh3.Uint128) uint32 { return uint32(hash.Hi) }
+
+// reset empties t.
+func (t *slots) reset() {
 	clear(t.all) // lets go of the events
-	if t.all = t.all[:0]; cap(t.all) < n {
-		t.all = make([]slot, 0, n)
-	}
-	t.rehash(max(n, 8))
+	t.all = t.all[:0]
+	t.rehash(8)
 }
 
 // rehash makes a table for n events, of which half are free then.
@@ -45,50 +53,59 @@ func (t *slots) rehash(n int) {
 		t.table = t.table[:size]
 		clear(t.table)
 	} else {
-		t.table = make([]int32, size)
+		t.table = make([]slotPlace, size)
 	}
 	for i := range t.all {
-		t.table[t.free(t.all[i].hash)] = int32(i) + 1
+		t.place(i)
 	}
 }
 
-// free is the place in the table where a hash is to go.
-func (t *slots) free(hash uint64) uint64 {
+// place puts the i-th slot into the table.
+func (t *slots) place(i int) {
+	hash := t.all[i].hash
 	mask := uint64(len(t.table) - 1)
-	at := hash & mask
-	for t.table[at] != 0 {
+	at := hash.Lo & mask
+	for t.table[at].at != 0 {
 		at = (at + 1) & mask
 	}
-	return at
+	t.table[at] = slotPlace{int32(i) + 1, tagOf(hash)}
 }
 
 // find is the event's slot, nil if there is none. It is valid until the next add.
-func (t *slots) find(hash xxh3.Uint128, tenant billing.TenantID, id billing.EventID) *slot {
+func (t *slots) find(hash xxh3.Uint128, key []byte) *slot {
 	mask := uint64(len(t.table) - 1)
-	for at := hash.Lo & mask; t.table[at] != 0; at = (at + 1) & mask {
-		if sl := &t.all[t.table[at]-1]; sl.hash == hash.Lo && sl.id == id && sl.tenant == tenant {
+	for at := hash.Lo & mask; ; at = (at + 1) & mask {
+		p := t.table[at]
+		if p.at == 0 {
+			return nil
+		}
+		if p.tag != tagOf(hash) {
+			continue
+		}
+		if sl := &t.all[p.at-1]; sl.hash == hash && sl.key == string(key) {
 			return sl
 		}
 	}
-	return nil
-}
-
-// at finds the event's slot, or makes one. It is valid until the next is made.
-func (t *slots) at(hash xxh3.Uint128, tenant billing.TenantID, id billing.EventID) *slot {
-	if sl := t.find(hash, tenant, id); sl != nil {
-		return sl
-	}
-	return t.add(hash, tenant, id)
 }
 
 // add makes a slot. It is valid until the next add.
-func (t *slots) add(hash xxh3.Uint128, tenant billing.TenantID, id billing.EventID) *slot {
-	if 2*len(t.all) >= len(t.table) {
-		t.rehash(2 * len(t.all))
+func (t *slots) add(hash xxh3.Uint128, key []byte) (*slot, error) {
+	var uuid [36]byte
+	tenant, rest, err := keyString(key)
+	if err != nil {
+		return nil, err
 	}
-	t.table[t.free(hash.Lo)] = int32(len(t.all)) + 1
-	t.all = append(t.all, slot{tenant: tenant, id: id, hash: hash.Lo})
-	return &t.all[len(t.all)-1]
+	id, _, err := keyEvent(rest, &uuid)
+	if err != nil {
+		return nil, err
+	}
+	t.all = append(t.all, slot{key: string(key), tenant: billing.TenantID(tenant), id: billing.EventID(id), hash: hash})
+	if 2*len(t.all) > len(t.table) {
+		t.rehash(2 * len(t.all))
+	} else {
+		t.place(len(t.all) - 1)
+	}
+	return &t.all[len(t.all)-1], nil
 }
 
 // hold begins with the winner that the store holds.

@@ -16,23 +16,28 @@ func TestSlots(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var s slots
 		for range rapid.IntRange(1, 3).Draw(t, "writes") {
-			s.reset(rapid.IntRange(0, 40).Draw(t, "room"))
+			s.reset()
 			want := map[billing.EventID]int{}
 			for range rapid.IntRange(0, 100).Draw(t, "events") {
 				n := rapid.IntRange(0, 60).Draw(t, "event")
 				id := billing.EventID(fmt.Sprint(n))
-				hash := xxh3.Uint128{Lo: uint64(n % 7)}
-				found := s.find(hash, "t", id)
+				key := appendEventKey(nil, "t", id)
+				hash := xxh3.Uint128{Lo: uint64(n % 7), Hi: uint64(n % 3)}
+				found := s.find(hash, key)
 				at, there := want[id]
 				if (found != nil) != there || there && found != &s.all[at] {
 					t.Fatalf("event %s: found %t, want %t", id, found != nil, there)
 				}
-				if s.find(hash, "other", id) != nil {
+				if s.find(hash, appendEventKey(nil, "other", id)) != nil {
 					t.Fatalf("event %s is found for another tenant", id)
 				}
-				if !there {
-					want[id] = len(s.all)
-					s.add(hash, "t", id)
+				if there {
+					continue
+				}
+				want[id] = len(s.all)
+				sl, err := s.add(hash, key)
+				if err != nil || sl.tenant != "t" || sl.id != id {
+					t.Fatalf("event %s has the slot %+v, %v", id, sl, err)
 				}
 			}
 			if len(s.all) != len(want) {

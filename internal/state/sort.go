@@ -22,7 +22,7 @@ type keyWord struct {
 func (c *changes) split() (parts [len(tableEnds)]keySorter) {
 	var counts [len(tableEnds)]int
 	for i := range c.rows {
-		counts[tableOf(c.b[c.rows[i].at])]++
+		counts[tableOf(c.key(int32(i))[0])]++
 	}
 	n := len(c.rows)
 	c.words = slices.Grow(c.words[:0], 2*n)[:2*n]
@@ -32,7 +32,7 @@ func (c *changes) split() (parts [len(tableEnds)]keySorter) {
 		at += count
 	}
 	for i := range c.rows {
-		t := &parts[tableOf(c.b[c.rows[i].at])]
+		t := &parts[tableOf(c.key(int32(i))[0])]
 		t.rows = append(t.rows, keyWord{row: int32(i)})
 	}
 	return parts

@@ -16,7 +16,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/zeebo/xxh3"
 
 	"daybook/internal/billing"
 )
@@ -54,10 +53,10 @@ type Store struct {
 		unfiltered bool // since a load: the filters are made when more comes
 		positions  map[PartitionID]*Position
 		tenants    map[billing.TenantID]bool
-		decisions  uint64         // number of the last one
-		slots      slots          // of the write in hand
-		hashes     []xxh3.Uint128 // of the events in it
-		lookup     lookup
+		decisions  uint64 // number of the last one
+		slots      slots  // of the write in hand
+		lookup     lookup // of its events
+		words      texts  // of events read from its rows
 		changes    changes
 	}
 }
@@ -404,7 +403,7 @@ func (s *Store) Identity() Identity {
 // commit makes the collected rows durable, in one write. It returns only when
 // they are; any error ends the process, because after one nobody knows what is on disk.
 func (s *Store) commit(c *changes) {
-	batch := s.db.NewBatchWithSize(len(c.b) + 16*len(c.rows) + 64)
+	batch := s.db.NewBatchWithSize(c.bytes() + 16*len(c.rows) + 64)
 	err := c.fill(batch)
 	if err == nil {
 		err = batch.Commit(pebble.Sync)

@@ -51,7 +51,7 @@ func advance(from, next int64) Advance {
 
 func apply(t *testing.T, s *Store, from int64, records ...Record) Applied {
 	t.Helper()
-	a, err := s.Apply(&Batch{Records: records, Advances: []Advance{advance(from, from+int64(len(records)))}})
+	a, err := s.Apply((&delivered{Records: records, Advances: []Advance{advance(from, from+int64(len(records)))}}).batch())
 	if err != nil {
 		t.Fatal(err)
 	}

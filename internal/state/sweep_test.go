@@ -55,13 +55,13 @@ func newCourse(fs vfs.FS) *course {
 }
 
 // batch is the n-th batch: 2 records, or 6, which are written as tables.
-func (c *course) batch(n int) *Batch {
+func (c *course) batch(n int) *delivered {
 	size := func(n int) int64 { return int64(2 + 4*(n%2)) }
 	from := int64(0)
 	for i := range n {
 		from += size(i)
 	}
-	b := &Batch{Advances: []Advance{advance(from, from+size(n))}}
+	b := &delivered{Advances: []Advance{advance(from, from+size(n))}}
 	for i := range size(n) {
 		offset := from + i
 		r := event(fmt.Sprintf("e%d", offset*5%9), fmt.Sprintf("a%d", offset%3), billing.Day(100+offset%4), uint64(100+offset), offset, offset)
@@ -114,7 +114,7 @@ func (c *course) apply(s *Store) (int, error) {
 		stop = courseBatches
 	}
 	for ; n < stop; n++ {
-		if _, err := s.Apply(c.batch(n)); err != nil {
+		if _, err := s.Apply(c.batch(n).batch()); err != nil {
 			return n, err
 		}
 		c.acked.Store(int64(n + 1))
@@ -220,7 +220,7 @@ var expected = sync.OnceValue(func() (all []string) {
 		if all = append(all, text); n == courseBatches {
 			break
 		}
-		if _, err := s.Apply(c.batch(n)); err != nil {
+		if _, err := s.Apply(c.batch(n).batch()); err != nil {
 			panic(err)
 		}
 	}

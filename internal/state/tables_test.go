@@ -57,8 +57,8 @@ func TestBigWritesWaitForCompactions(t *testing.T) {
 		defer close(applied)
 		for i := range int64(writes) {
 			// Both ends of the keys, so that tables overlap.
-			b := &Batch{Records: []Record{event("a", "1", 20_000, 1, 2*i, 2*i), event("z", "2", 20_000, 1, 2*i+1, 2*i+1)}, Advances: []Advance{advance(2*i, 2*i+2)}}
-			if _, err := s.Apply(b); err != nil {
+			b := &delivered{Records: []Record{event("a", "1", 20_000, 1, 2*i, 2*i), event("z", "2", 20_000, 1, 2*i+1, 2*i+1)}, Advances: []Advance{advance(2*i, 2*i+2)}}
+			if _, err := s.Apply(b.batch()); err != nil {
 				t.Error(err)
 				return
 			}
@@ -103,7 +103,7 @@ func TestGrowingIDsAreCompacted(t *testing.T) {
 		for i := range 30 {
 			id := func(n int) string { return fmt.Sprintf("%04d", n) }
 			records := []Record{event(id(i), "1", billing.Day(i), 1, at, at), event(id(i+1), "1", billing.Day(i+1), 1, at, at+1)}
-			if _, err := s.Apply(&Batch{Records: records, Advances: []Advance{advance(at, at+2)}}); err != nil {
+			if _, err := s.Apply((&delivered{Records: records, Advances: []Advance{advance(at, at+2)}}).batch()); err != nil {
 				t.Error(err)
 				return
 			}
@@ -111,7 +111,7 @@ func TestGrowingIDsAreCompacted(t *testing.T) {
 		}
 		for range 200 { // enough for new memtables, which wait where layers are too many
 			r := event(strings.Repeat("x", 4000)+fmt.Sprint(at), "1", 1, 1, at, at)
-			if _, err := s.Apply(&Batch{Records: []Record{r}, Advances: []Advance{advance(at, at+1)}}); err != nil {
+			if _, err := s.Apply((&delivered{Records: []Record{r}, Advances: []Advance{advance(at, at+1)}}).batch()); err != nil {
 				t.Error(err)
 				return
 			}

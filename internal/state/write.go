@@ -33,7 +33,8 @@ type write struct {
 	decisions []Decision
 
 	slots      *slots
-	key        []byte // scratch
+	key        []byte          // scratch
+	added      map[string]bool // the account-days of events that are alone, by how their records' keys begin
 	dirty      map[billing.AccountDay]dedup.Change
 	quarantine map[place]*held
 }
@@ -55,8 +56,9 @@ type held struct {
 }
 
 // beginLocked starts a write. The apply lock is held until finish, or until it is dropped.
-func (s *Store) beginLocked(kind entryKind, events int) *write {
-	s.mu.slots.reset(events)
+func (s *Store) beginLocked(kind entryKind) *write {
+	s.mu.slots.reset()
+	s.mu.changes.reset()
 	w := &write{
 		s:          s,
 		kind:       kind,
@@ -66,6 +68,7 @@ func (s *Store) beginLocked(kind entryKind, events int) *write {
 		positions:  map[PartitionID]*Position{},
 		tenants:    map[billing.TenantID]bool{},
 		slots:      &s.mu.slots,
+		added:      map[string]bool{},
 		dirty:      map[billing.AccountDay]dedup.Change{},
 		quarantine: map[place]*held{},
 	}
@@ -97,14 +100,13 @@ func (w *write) seen(t billing.TenantID) {
 func (w *write) slot(t billing.TenantID, id billing.EventID) (*slot, error) {
 	w.key = appendEventKey(w.key[:0], t, id)
 	hash := xxh3.Hash128(w.key)
-	if sl := w.slots.find(hash, t, id); sl != nil {
+	if sl := w.slots.find(hash, w.key); sl != nil {
 		return sl, nil
 	}
-	sl := w.slots.add(hash, t, id)
-	if !w.s.filter.add(hash) {
-		return sl, nil
+	sl, err := w.slots.add(hash, w.key)
+	if err != nil || !w.s.filter.add(hash) {
+		return sl, err
 	}
-	var err error
 	if sl.prev, err = w.s.view.stored(w.totals.generation, t, id); sl.prev != nil {
 		sl.hold()
 	}
@@ -250,7 +252,9 @@ func (w *write) finish() (Applied, error) {
 		}
 	}
 	c := &s.mu.changes
-	c.reset()
+	if err := w.markAdded(); err != nil {
+		return Applied{}, err
+	}
 	for i := range w.slots.all {
 		if sl := &w.slots.all[i]; sl.changed {
 			w.encodeEvent(c, sl)
@@ -325,6 +329,22 @@ func (w *write) finish() (Applied, error) {
 	s.noteLocked()
 	applied := Applied{Sequence: w.sequence, Outcomes: w.outcomes, Ties: w.ties, Dirty: len(w.dirty)}
 	return applied, s.foldLocked()
+}
+
+// markAdded marks the account-days of events that are alone.
+func (w *write) markAdded() error {
+	for prefix := range w.added {
+		k, err := parseDayKey([]byte(prefix))
+		if err != nil {
+			return err
+		}
+		account, _, err := keyString(k.rest)
+		if err != nil {
+			return err
+		}
+		w.dirty[billing.AccountDay{Tenant: billing.TenantID(k.tenant), Day: k.day, Account: billing.AccountID(account)}] |= dedup.Added
+	}
+	return nil
 }
 
 // encodeDirty writes the markers of the account-days that are dirty.
