@@ -14,10 +14,10 @@ import (
 )
 
 // gcPercent is how much the heap of a run grows, in percent, before it is collected, unless GOGC says
-// otherwise. What ingest keeps (two batches, the write in the making, the filter) is large and
-// goes round; what is collected are the batches' texts. So a collection costs little for what
-// it spares: Go's own 100 would hold half as much memory again.
-const gcPercent = 20
+// otherwise. What ingest keeps (two batches, the write in the making, the filter) is large, goes
+// round and has no pointers in it. So a collection costs little for what it spares: Go's own 100 would hold half
+// as much memory again.
+const gcPercent = 10
 
 type runCommand struct {
 	Consume ingest.Config      `embed:""`

@@ -319,7 +319,7 @@ func (l *Load) commit(c *changes) error {
 }
 
 // loadTables writes rows, which come in the order of their keys, as tables that Pebble can take
-// over into its lowest level: none overlaps another. They are packed fast, like those of any write; what compactions
+// over into its lowest level: none overlaps another. They are packed fast; what compactions
 // come to move later is packed better.
 type loadTables struct {
 	s     *Store
@@ -338,7 +338,7 @@ func (t *loadTables) set(key, value []byte) error {
 	}
 	if t.w == nil {
 		path := filepath.Join(t.s.tablesDir(), fmt.Sprintf("%s-%d.sst", t.name, len(t.paths)))
-		o := t.s.tableOptions
+		o := t.s.loadOptions
 		if key[0] == spaceRecord {
 			// Nothing is above or below these tables, and a record is looked up where a locator says that it is.
 			o.FilterPolicy = nil

@@ -37,7 +37,8 @@ type Store struct {
 	// filterAt is the journal's head of which filter was saved when it was read; zero: it has grown since, or was not saved.
 	filterAt Head
 
-	tableOptions sstable.WriterOptions
+	tableOptions sstable.WriterOptions // of big writes
+	loadOptions  sstable.WriterOptions // of a load
 	closing      atomic.Bool
 	filling      sync.WaitGroup
 	filtered     <-chan struct{} // closed when the filters are filled, or cannot be
@@ -213,7 +214,11 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if s.db, err = openDB(sub, p); err != nil {
 		return nil, openError(err)
 	}
-	s.tableOptions = p.MakeWriterOptions(0, s.db.TableFormat())
+	s.loadOptions = p.MakeWriterOptions(0, s.db.TableFormat())
+	// Little of a big write is written again, so it is packed as what is at rest. The other options of that level are not
+	// for it: Pebble passes over deletions in tables that are said to be of the lowest.
+	s.tableOptions = s.loadOptions
+	s.tableOptions.Compression = p.Levels[len(p.Levels)-1].Compression()
 	s.view = view{s.db}
 	if err := s.load(); err != nil {
 		return nil, err

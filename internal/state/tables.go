@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,19 +67,34 @@ func (s *Store) awaitCompaction() {
 	}
 }
 
+// tableRows is of about how many rows a table of a big write is. Records come in the order of time, mostly: of several
+// tables only those of the newest days overlap what is there, and Pebble takes the others over into its lowest level, where
+// nothing moves them again.
+const tableRows = 100_000
+
+// writeTables sorts the rows and writes them as tables, on all cores.
 func (s *Store) writeTables(c *changes) (paths []string, err error) {
 	dir := s.tablesDir()
 	if err := s.o.FS.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	parts := c.split()
+	var sorting sync.WaitGroup
+	for i := range parts {
+		sorting.Go(func() { parts[i].sorted() })
+	}
+	sorting.Wait()
 	var g errgroup.Group
-	for i, part := range c.split() {
-		if len(part.rows) == 0 {
-			continue
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range parts {
+		rows := parts[i].rows
+		for n := (len(rows) + tableRows - 1) / tableRows; n > 0; n-- {
+			share := rows[:len(rows)/n]
+			rows = rows[len(share):]
+			path := filepath.Join(dir, fmt.Sprintf("%d.sst", len(paths)))
+			paths = append(paths, path)
+			g.Go(func() error { return s.writeTable(path, c, share) })
 		}
-		path := filepath.Join(dir, fmt.Sprintf("%d.sst", i))
-		paths = append(paths, path)
-		g.Go(func() error { return s.writeTable(path, c, part.sorted()) })
 	}
 	return paths, g.Wait()
 }
