@@ -35,7 +35,7 @@ type Options struct {
 	CacheBytes       int64  // default 256 MiB; the memtables are part of it
 	MemTableBytes    uint64 // default 32 MiB
 	FilterBytes      int64  // bound of the membership filter in front of look-ups; default 128 MiB
-	GenerationEvents int64  // least size of a generation of locators; default 900,000
+	GenerationEvents int64  // least size of a generation of locators; default 400,000
 	BulkRecords      int    // a batch of at least this many records is written as tables; default 50,000
 	JournalFoldKeep  int    // entries kept unfolded; default 10,000
 }
