@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding"
@@ -27,14 +28,7 @@ type column struct {
 	bare     bool   // pages are not packed
 	words    *words // nil: values lie in the pages themselves
 
-	// The page in hand. Values of one kind are there, according to kind and words.
-	rows   int
-	levels []byte // of an optional column: 1 for a value, 0 for a null
-	nulls  int64
-	data   []byte   // texts or decimals
-	ends   []uint32 // of texts, a zero before the first
-	ints   []int32  // or places in words
-	longs  []int64
+	held // rows that are in no page yet
 
 	// The row group.
 	pages    bytes.Buffer // as in the file, the dictionary's not among them
@@ -42,6 +36,7 @@ type column struct {
 	index    format.ColumnIndex
 	places   []format.PageLocation // from the first data page
 	total    int64                 // rows
+	named    int                   // the first so many words are in pages
 	unpacked int64                 // bytes of all pages, were they not packed
 	least    []byte
 	greatest []byte
@@ -133,27 +128,61 @@ func (c *column) null() {
 	c.levels = append(c.levels, 0)
 }
 
-// endPage encodes what was taken since the last page.
-func (c *column) endPage() (err error) {
-	if c.rows == 0 {
-		return nil
+// endPages encodes the first rows of those held, as many as a page takes at once. The others are the next row group's.
+func (c *column) endPages(rows int) error {
+	rest := c.held
+	for rows > 0 {
+		var page held
+		page, rest = rest.split(c.pageEnd(&rest, rows))
+		if err := c.endPage(&page); err != nil {
+			return fmt.Errorf("encode column %s: %w", c.name, err)
+		}
+		rows -= page.rows
 	}
-	if c.values, err = c.encode(c.values[:0]); err != nil {
-		return fmt.Errorf("encode column %s: %w", c.name, err)
+	c.keep(rest)
+	return nil
+}
+
+// pageEnd is how many of the first rows held make a page. A column of long texts has smaller ones.
+func (c *column) pageEnd(h *held, rows int) int {
+	rows = min(rows, pageRows)
+	if c.words != nil || c.kind != format.ByteArray || len(h.data) < pageBytes {
+		return rows
+	}
+	values := 0
+	for n := 0; n+pageLook < rows; {
+		for range pageLook {
+			if !c.optional || h.levels[n] == 1 {
+				values++
+			}
+			n++
+		}
+		if h.ends[values]-h.ends[0] >= pageBytes {
+			return n
+		}
+	}
+	return rows
+}
+
+// endPage encodes a page.
+func (c *column) endPage(p *held) (err error) {
+	if c.values, err = c.encode(c.values[:0], p); err != nil {
+		return err
 	}
 	c.runs = c.runs[:0]
 	if c.optional {
-		if c.runs, err = levels.EncodeLevels(c.runs, c.levels); err != nil {
-			return fmt.Errorf("encode column %s: %w", c.name, err)
+		if c.runs, err = levels.EncodeLevels(c.runs, p.levels); err != nil {
+			return err
 		}
 	}
-	least, greatest := c.bounds()
+	least, greatest := c.bounds(p)
+	nulls := int64(p.nulls)
 	header := format.PageHeader{Type: format.DataPageV2}
 	header.DataPageHeaderV2.Set(format.DataPageHeaderV2{
-		NumValues: int32(c.rows), NumNulls: int32(c.nulls), NumRows: int32(c.rows),
+		NumValues: int32(p.rows), NumNulls: int32(nulls), NumRows: int32(p.rows),
 		Encoding: c.encoding.Encoding(), DefinitionLevelsByteLength: int32(len(c.runs)),
 		IsCompressed: thrift.New(!c.bare),
-		Statistics:   format.Statistics{NullCount: c.nulls, MinValue: least, MaxValue: greatest},
+		Statistics:   format.Statistics{NullCount: nulls, MinValue: least, MaxValue: greatest},
 	})
 	at := c.pages.Len()
 	if err := c.page(&c.pages, &header, c.runs, c.values); err != nil {
@@ -162,8 +191,8 @@ func (c *column) endPage() (err error) {
 	c.places = append(c.places, format.PageLocation{Offset: int64(at), CompressedPageSize: int32(c.pages.Len() - at), FirstRowIndex: c.total})
 	c.index.NullPages = append(c.index.NullPages, least == nil)
 	c.index.MinValues, c.index.MaxValues = append(c.index.MinValues, least), append(c.index.MaxValues, greatest)
-	c.index.NullCounts = append(c.index.NullCounts, c.nulls)
-	c.total += int64(c.rows)
+	c.index.NullCounts = append(c.index.NullCounts, nulls)
+	c.total += int64(p.rows)
 	if least != nil {
 		if c.least == nil || c.compare(least, c.least) < 0 {
 			c.least = least
@@ -172,29 +201,27 @@ func (c *column) endPage() (err error) {
 			c.greatest = greatest
 		}
 	}
-	c.rows, c.nulls, c.levels = 0, 0, c.levels[:0]
-	c.data, c.ends, c.ints, c.longs = c.data[:0], c.ends[:1], c.ints[:0], c.longs[:0]
 	return nil
 }
 
 // levels encodes whether values are there.
 var levels = rle.Encoding{BitWidth: 1}
 
-// encode appends the values of the page in hand.
-func (c *column) encode(to []byte) ([]byte, error) {
+// encode appends the values of a page.
+func (c *column) encode(to []byte, p *held) ([]byte, error) {
 	switch {
 	case c.words != nil:
-		return c.encoding.EncodeInt32(to, c.ints)
+		return c.encoding.EncodeInt32(to, p.ints)
 	case c.kind == format.ByteArray:
-		return c.encoding.EncodeByteArray(to, c.data, c.ends)
+		return c.encoding.EncodeByteArray(to, p.data[p.ends[0]:p.ends[len(p.ends)-1]], p.ends)
 	case c.kind == format.FixedLenByteArray:
-		return c.encoding.EncodeFixedLenByteArray(to, c.data, len(decimal{}))
+		return c.encoding.EncodeFixedLenByteArray(to, p.data, len(decimal{}))
 	case c.kind == format.Int64:
-		return c.encoding.EncodeInt64(to, c.longs)
+		return c.encoding.EncodeInt64(to, p.longs)
 	case c.kind == format.Int32:
-		return c.encoding.EncodeInt32(to, c.ints)
+		return c.encoding.EncodeInt32(to, p.ints)
 	default:
-		return c.encoding.EncodeBoolean(to, c.data)
+		return c.encoding.EncodeBoolean(to, p.data)
 	}
 }
 
@@ -209,7 +236,7 @@ func (c *column) page(to *bytes.Buffer, header *format.PageHeader, runs, values 
 	header.CRC = int32(crc32.Update(crc32.ChecksumIEEE(runs), crc32.IEEETable, stored))
 	at := to.Len()
 	if err := thrift.NewEncoder(compact.NewWriter(to)).Encode(header); err != nil {
-		return fmt.Errorf("encode column %s: %w", c.name, err)
+		return err
 	}
 	c.unpacked += int64(to.Len()-at) + int64(header.UncompressedPageSize)
 	to.Write(runs)
@@ -219,12 +246,9 @@ func (c *column) page(to *bytes.Buffer, header *format.PageHeader, runs, values 
 
 var compact thrift.CompactProtocol
 
-// end ends the row group's column: its pages are in first and pages. The chunk's offsets, and the places of its
-// pages, count from the chunk's first byte.
+// end ends the row group's column, of which all pages are there, in first and pages. The chunk's offsets, and the
+// places of its pages, count from the chunk's first byte.
 func (c *column) end() (chunk format.ColumnChunk, index format.ColumnIndex, places format.OffsetIndex, err error) {
-	if err := c.endPage(); err != nil {
-		return chunk, index, places, err
-	}
 	m := &chunk.MetaData
 	m.Type, m.PathInSchema, m.Codec, m.NumValues = c.kind, []string{c.name}, format.Zstd, c.total
 	if c.bare {
@@ -236,9 +260,9 @@ func (c *column) end() (chunk format.ColumnChunk, index format.ColumnIndex, plac
 	m.Encoding = append(m.Encoding, c.encoding.Encoding())
 	if c.words != nil {
 		header := format.PageHeader{Type: format.DictionaryPage}
-		header.DictionaryPageHeader.Set(format.DictionaryPageHeader{NumValues: int32(len(c.words.all)), Encoding: format.Plain})
-		if err := c.page(&c.first, &header, nil, c.words.plain(c.values[:0])); err != nil {
-			return chunk, index, places, err
+		header.DictionaryPageHeader.Set(format.DictionaryPageHeader{NumValues: int32(c.named), Encoding: format.Plain})
+		if err := c.page(&c.first, &header, nil, plain(c.values[:0], c.words.all[:c.named])); err != nil {
+			return chunk, index, places, fmt.Errorf("encode column %s: %w", c.name, err)
 		}
 		m.Encoding = append(m.Encoding, format.Plain)
 		m.EncodingStats = append(m.EncodingStats, format.PageEncodingStats{PageType: format.DictionaryPage, Encoding: format.Plain, Count: 1})
@@ -255,68 +279,60 @@ func (c *column) end() (chunk format.ColumnChunk, index format.ColumnIndex, plac
 	return chunk, c.index, format.OffsetIndex{PageLocations: c.places}, nil
 }
 
-// reset makes the column ready for the next row group.
+// reset makes the column ready for the next row group, of which rows may be held already.
 func (c *column) reset() {
 	c.pages.Reset()
 	c.first.Reset()
-	c.index, c.places, c.total, c.unpacked, c.least, c.greatest = format.ColumnIndex{}, nil, 0, 0, nil, nil
-	c.rows, c.nulls, c.levels = 0, 0, c.levels[:0]
-	c.data, c.ends, c.ints, c.longs = c.data[:0], c.ends[:1], c.ints[:0], c.longs[:0]
+	c.index, c.places, c.total, c.named, c.unpacked, c.least, c.greatest = format.ColumnIndex{}, nil, 0, 0, 0, nil, nil
 	if c.words != nil {
-		c.words.reset()
+		c.words.restart(c.ints)
 	}
 }
 
-// bounds are the least and the greatest value of the page in hand; nil where all are null.
-func (c *column) bounds() (least, greatest []byte) {
-	if int64(c.rows) == c.nulls {
+// bounds are the least and the greatest value of a page; nil where all are null.
+func (c *column) bounds(p *held) (least, greatest []byte) {
+	if p.rows == p.nulls {
 		return nil, nil
 	}
 	switch {
 	case c.words != nil:
-		low, high := c.words.bounds(c.ints)
+		low, high, named := c.words.bounds(p.ints)
+		c.named = max(c.named, named)
 		return []byte(low), []byte(high)
 	case c.kind == format.Int64:
-		low, high := c.longs[0], c.longs[0]
-		for _, v := range c.longs[1:] {
-			low, high = min(low, v), max(high, v)
-		}
+		low, high := slices.Min(p.longs), slices.Max(p.longs)
 		return binary.LittleEndian.AppendUint64(nil, uint64(low)), binary.LittleEndian.AppendUint64(nil, uint64(high))
 	case c.kind == format.Int32:
-		low, high := c.ints[0], c.ints[0]
-		for _, v := range c.ints[1:] {
-			low, high = min(low, v), max(high, v)
-		}
+		low, high := slices.Min(p.ints), slices.Max(p.ints)
 		return binary.LittleEndian.AppendUint32(nil, uint32(low)), binary.LittleEndian.AppendUint32(nil, uint32(high))
 	case c.kind == format.Boolean:
 		all, any := byte(1), byte(0)
-		for i := range c.rows - int(c.nulls) {
-			bit := c.data[i/8] >> (i % 8) & 1
+		for i := range p.rows - p.nulls {
+			bit := p.data[i/8] >> (i % 8) & 1
 			all, any = all&bit, any|bit
 		}
 		return []byte{all}, []byte{any}
+	case c.kind == format.FixedLenByteArray:
+		least, greatest = p.data[:len(decimal{})], p.data[:len(decimal{})]
+		for at := len(decimal{}); at < len(p.data); at += len(decimal{}) {
+			if v := p.data[at : at+len(decimal{})]; compareDecimals(v, least) < 0 {
+				least = v
+			} else if compareDecimals(v, greatest) > 0 {
+				greatest = v
+			}
+		}
+		return bytes.Clone(least), bytes.Clone(greatest)
 	}
-	n := len(c.ends) - 1
-	if c.kind == format.FixedLenByteArray {
-		n = len(c.data) / len(decimal{})
-	}
-	least, greatest = c.at(0), c.at(0)
-	for i := 1; i < n; i++ {
-		if v := c.at(i); c.compare(v, least) < 0 {
+	text := func(i int) []byte { return p.data[p.ends[i]:p.ends[i+1]] }
+	least, greatest = text(0), text(0)
+	for i := 1; i < len(p.ends)-1; i++ {
+		if v := text(i); bytes.Compare(v, least) < 0 {
 			least = v
-		} else if c.compare(v, greatest) > 0 {
+		} else if bytes.Compare(v, greatest) > 0 {
 			greatest = v
 		}
 	}
 	return bytes.Clone(least), bytes.Clone(greatest)
-}
-
-// at is a text or a decimal of the page in hand.
-func (c *column) at(i int) []byte {
-	if c.kind == format.FixedLenByteArray {
-		return c.data[i*len(decimal{}) : (i+1)*len(decimal{})]
-	}
-	return c.data[c.ends[i]:c.ends[i+1]:c.ends[i+1]]
 }
 
 // compare compares two values as they lie in statistics.

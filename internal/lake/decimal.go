@@ -1,7 +1,6 @@
 package lake
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"daybook/internal/billing"
@@ -23,12 +22,4 @@ func moneyOf(d []byte) billing.Money {
 }
 
 // compareDecimals compares as signed numbers.
-func compareDecimals(a, b []byte) int {
-	if a[0]^b[0] >= 0x80 { // of different sign
-		if a[0] >= 0x80 {
-			return -1
-		}
-		return 1
-	}
-	return bytes.Compare(a, b)
-}
+func compareDecimals(a, b []byte) int { return moneyOf(a).Cmp(moneyOf(b)) }

@@ -13,15 +13,23 @@ import (
 	"daybook/internal/billing"
 )
 
-// eventWriter writes a file of events group by group, and notes what is in each.
+// eventWriter writes a file of events group by group, and notes what is in each. Rows go into the columns as they
+// come, so that nothing of them need be kept until a group is cut.
 type eventWriter struct {
 	build  *Build
 	day    billing.Day
 	table  *table
 	groups rowGroups
 	last   [2]string // account and event id of the row before
+	held   []contribution
 	notes  []groupNote
 	kept   []bool // the groups that were taken over
+}
+
+// contribution is what a row that is held adds to its group's note.
+type contribution struct {
+	cost   billing.Money
+	digest billing.Digest
 }
 
 // rows takes rows that follow those before.
@@ -42,49 +50,62 @@ func (w *eventWriter) rows(rows iter.Seq2[*EventRow, error]) error {
 			return fmt.Errorf("event %q of account %q follows event %q of account %q", e.ID, e.Account, w.last[1], w.last[0])
 		}
 		w.last = key
-		if err := w.groups.add(row); err != nil {
+		if err := w.groups.before(e.Account); err != nil {
+			return err
+		}
+		w.add(row)
+		if err := w.groups.add(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// group writes a row group.
-func (w *eventWriter) group(rows []EventRow) error {
-	facts := newEventFacts()
+// add puts a row into the columns.
+func (w *eventWriter) add(row *EventRow) {
+	e, source := &row.Event, &row.Event.Version.Source
 	c := w.table.columns
-	for i := range rows {
-		e, source := &rows[i].Event, &rows[i].Event.Version.Source
-		c[0].text(string(e.Tenant))
-		c[1].text(string(e.ID))
-		c[2].text(string(e.Account))
-		c[3].text(string(e.Service))
-		c[4].textOrNull(string(e.Region))
-		c[5].textOrNull(string(e.PricingModel))
-		c[6].textOrNull(string(e.Category))
-		c[7].textOrNull(string(e.Period))
-		c[8].money(e.Cost)
-		c[9].int64(int64(e.Version.IngestedAt) / 1000)
-		c[10].text(rows[i].Topic)
-		c[11].int32(source.Partition)
-		c[12].int64(source.Offset)
-		if source.RecordTime >= 0 {
-			c[13].int64(source.RecordTime * 1000) // from milliseconds
-		} else {
-			c[13].null()
-		}
-		c[14].textOrNull(e.Attributes)
-		if err := facts.add(e.Cost, rows[i].Digest); err != nil {
-			return err
-		}
-		if err := w.table.endRow(); err != nil {
+	c[0].text(string(e.Tenant))
+	c[1].text(string(e.ID))
+	c[2].text(string(e.Account))
+	c[3].text(string(e.Service))
+	c[4].textOrNull(string(e.Region))
+	c[5].textOrNull(string(e.PricingModel))
+	c[6].textOrNull(string(e.Category))
+	c[7].textOrNull(string(e.Period))
+	c[8].money(e.Cost)
+	c[9].int64(int64(e.Version.IngestedAt) / 1000)
+	c[10].text(row.Topic)
+	c[11].int32(source.Partition)
+	c[12].int64(source.Offset)
+	if source.RecordTime >= 0 {
+		c[13].int64(source.RecordTime * 1000) // from milliseconds
+	} else {
+		c[13].null()
+	}
+	c[14].textOrNull(e.Attributes)
+	w.held = append(w.held, contribution{e.Cost, row.Digest})
+}
+
+// group writes a row group of the first rows that are held.
+func (w *eventWriter) group(first, last billing.AccountID, rows int) error {
+	for _, c := range w.table.columns {
+		if err := c.endPages(rows); err != nil {
 			return err
 		}
 	}
-	facts.words(c[4].words.all, c[5].words.all)
-	n := groupNote{First: rows[0].Event.Account, Last: rows[len(rows)-1].Event.Account, Rows: int64(len(rows))}
+	facts := newEventFacts()
+	for _, of := range w.held[:rows] {
+		if err := facts.add(of.cost, of.digest); err != nil {
+			return err
+		}
+	}
+	w.held = append(w.held[:0], w.held[rows:]...)
+	regions, pricing := w.table.columns[4], w.table.columns[5]
+	facts.words(regions.words.all[:regions.named], pricing.words.all[:pricing.named])
+	n := groupNote{First: first, Last: last, Rows: int64(rows)}
 	w.notes, w.kept = append(w.notes, facts.note(n)), append(w.kept, false)
-	return w.table.cut()
+	return w.table.endGroup()
 }
 
 // keep takes over row groups.

@@ -1,57 +1,44 @@
 package lake
 
-import (
-	"sync"
+import "daybook/internal/billing"
 
-	"daybook/internal/billing"
-)
-
-// idleRows are the rows of row groups that were written: their memory is for the next file.
-var idleRows sync.Pool // of *[]EventRow
-
-// rowGroups gathers rows of events and cuts row groups where Cuts would with the same limit,
-// and within an account larger than that by rows. It holds at most one row group and a row.
+// rowGroups counts rows of events that are held, and cuts row groups where Cuts would with the same limit,
+// and within an account larger than that by rows. At most one row group and a row are held.
 type rowGroups struct {
-	pending  []EventRow
-	accounts []billing.AccountID // of pending
-	rows     []int64             // of each of them
+	held     int                 // rows
+	accounts []billing.AccountID // of them
+	rows     []int64             // of each of these
 	cutOff   bool                // the first of them has rows in an earlier group
 	previous billing.AccountID   // the last account of the group before; empty: none
 
 	limit int // rows of a group
-	write func(group []EventRow) error
+	write func(first, last billing.AccountID, rows int) error
 }
 
-func (g *rowGroups) add(row *EventRow) error {
-	if n := len(g.accounts); n == 0 || g.accounts[n-1] != row.Event.Account {
-		if g.cutOff { // what is left of a large account is a group of its own
-			if err := g.emit(1); err != nil {
-				return err
-			}
-		}
-		g.accounts = append(g.accounts, row.Event.Account)
-		g.rows = append(g.rows, 0)
+// before takes note that the next row is of an account.
+func (g *rowGroups) before(a billing.AccountID) error {
+	if n := len(g.accounts); n > 0 && g.accounts[n-1] == a {
+		return nil
 	}
-	if g.pending == nil {
-		if idle, ok := idleRows.Get().(*[]EventRow); ok {
-			g.pending = *idle
+	if g.cutOff { // what is left of a large account is a group of its own
+		if err := g.emit(1); err != nil {
+			return err
 		}
 	}
-	g.pending = append(g.pending, *row)
+	g.accounts, g.rows = append(g.accounts, a), append(g.rows, 0)
+	return nil
+}
+
+// add counts a row of the account that before was told of.
+func (g *rowGroups) add() error {
+	g.held++
 	g.rows[len(g.rows)-1]++
-	for len(g.pending) > g.limit {
+	for g.held > g.limit {
 		if err := g.cut(); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// close keeps the memory for the next file.
-func (g *rowGroups) close() {
-	if g.pending = g.pending[:0]; cap(g.pending) > 0 {
-		idleRows.Put(&g.pending)
-	}
 }
 
 // finish writes what is left.
@@ -83,12 +70,12 @@ func (g *rowGroups) finishBefore(next billing.AccountID) error {
 	return nil
 }
 
-// cut writes the first group of what is pending: more than a group, or the end.
+// cut writes the first group of what is held: more than a group, or the end.
 func (g *rowGroups) cut() error {
 	if len(g.accounts) == 1 && g.rows[0] > int64(g.limit) {
 		g.rows[0] -= int64(g.limit)
 		g.cutOff = true
-		return g.pass(g.limit)
+		return g.pass(g.accounts[0], g.accounts[0], g.limit)
 	}
 	before := -1
 	if g.previous != "" {
@@ -104,19 +91,15 @@ func (g *rowGroups) emit(n int) error {
 	for _, r := range g.rows[:n] {
 		rows += r
 	}
-	g.previous, g.cutOff = g.accounts[n-1], false
+	first, last := g.accounts[0], g.accounts[n-1]
+	g.previous, g.cutOff = last, false
 	g.accounts = append(g.accounts[:0], g.accounts[n:]...)
 	g.rows = append(g.rows[:0], g.rows[n:]...)
-	return g.pass(int(rows))
+	return g.pass(first, last, int(rows))
 }
 
-// pass writes the first rows that are pending and lets go of them.
-func (g *rowGroups) pass(rows int) error {
-	if err := g.write(g.pending[:rows]); err != nil {
-		return err
-	}
-	n := copy(g.pending, g.pending[rows:])
-	clear(g.pending[n:])
-	g.pending = g.pending[:n]
-	return nil
+// pass writes the first rows that are held.
+func (g *rowGroups) pass(first, last billing.AccountID, rows int) error {
+	g.held -= rows
+	return g.write(first, last, rows)
 }

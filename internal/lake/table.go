@@ -64,7 +64,7 @@ type table struct {
 	indexes []format.ColumnIndex // of all columns of all groups
 	places  []format.OffsetIndex
 	rows    int64 // of the file
-	inGroup int64 // of the row group in hand
+	inGroup int64 // that were ended in the row group in hand
 	sum     billing.Money
 }
 
@@ -84,7 +84,6 @@ func newTable(fsys FS, name string, l *layout) (*table, error) {
 
 // endRow ends a row: each column has taken a value of it.
 func (t *table) endRow() error {
-	t.rows++
 	if t.inGroup++; t.inGroup%pageLook != 0 {
 		return nil
 	}
@@ -92,7 +91,7 @@ func (t *table) endRow() error {
 		if t.inGroup%pageRows != 0 && len(c.data) < pageBytes {
 			continue
 		}
-		if err := c.endPage(); err != nil {
+		if err := c.endPages(c.rows); err != nil {
 			return err
 		}
 	}
@@ -102,12 +101,22 @@ func (t *table) endRow() error {
 	return nil
 }
 
-// cut ends the row group.
+// cut ends the row group with the rows that are held.
 func (t *table) cut() error {
-	if t.inGroup == 0 {
+	for _, c := range t.columns {
+		if err := c.endPages(c.rows); err != nil {
+			return err
+		}
+	}
+	return t.endGroup()
+}
+
+// endGroup ends the row group, of which all pages are there.
+func (t *table) endGroup() error {
+	g := format.RowGroup{NumRows: t.columns[0].total, FileOffset: t.out.bytes}
+	if t.inGroup = 0; g.NumRows == 0 {
 		return nil
 	}
-	g := format.RowGroup{NumRows: t.inGroup, FileOffset: t.out.bytes}
 	for _, c := range t.columns {
 		chunk, index, places, err := c.end()
 		if err != nil {
@@ -128,7 +137,6 @@ func (t *table) cut() error {
 		t.indexes, t.places = append(t.indexes, index), append(t.places, places)
 		c.reset()
 	}
-	t.inGroup = 0
 	return t.enter(g)
 }
 
@@ -137,6 +145,7 @@ func (t *table) enter(g format.RowGroup) error {
 	if len(t.groups) == math.MaxInt16 {
 		return fmt.Errorf("more than %d row groups", math.MaxInt16)
 	}
+	t.rows += g.NumRows
 	g.Ordinal = int16(len(t.groups))
 	t.groups = append(t.groups, g)
 	return nil
@@ -186,7 +195,6 @@ func (t *table) keep(r *ReleasedEvents, group int) error {
 	if _, err := t.out.Write(bytes.Clone(data)); err != nil { // the file may change what it is given
 		return err
 	}
-	t.rows += g.NumRows
 	return t.enter(g)
 }
 

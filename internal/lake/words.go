@@ -9,7 +9,8 @@ type words struct {
 	all    []string
 	places map[string]int32
 	recent [64]word // by a few of their bytes: most values are among them, and found without hashing
-	used   []bool   // scratch
+	used   []int32  // scratch
+	spare  []string // likewise
 }
 
 type word struct {
@@ -24,9 +25,9 @@ func (w *words) place(s string) int32 {
 	at := &w.recent[0]
 	if n := len(s); n > 0 {
 		at = &w.recent[(n+int(s[n/2])*3+int(s[n-1])*7)%len(w.recent)]
-	}
-	if at.text == s && len(w.all) > 0 && w.all[at.place] == s {
-		return at.place
+		if at.text == s {
+			return at.place
+		}
 	}
 	place, ok := w.places[s]
 	if !ok {
@@ -37,31 +38,49 @@ func (w *words) place(s string) int32 {
 	return place
 }
 
-// bounds are the least and the greatest of those at some places.
-func (w *words) bounds(places []int32) (least, greatest string) {
-	w.used = append(w.used[:0], make([]bool, len(w.all))...)
+// bounds are the least and the greatest of those at some places, and how many words there are up to the last of them.
+func (w *words) bounds(places []int32) (least, greatest string, upTo int) {
+	used := w.scratch()
 	least, greatest = w.all[places[0]], w.all[places[0]]
 	for _, p := range places {
-		if w.used[p] {
+		if used[p] != 0 {
 			continue
 		}
-		w.used[p] = true
+		used[p], upTo = 1, max(upTo, int(p)+1)
 		least, greatest = min(least, w.all[p]), max(greatest, w.all[p])
 	}
-	return least, greatest
+	return least, greatest, upTo
 }
 
-// plain appends the words in Parquet's encoding PLAIN.
-func (w *words) plain(to []byte) []byte {
-	for _, s := range w.all {
+// restart leaves only the words at some places, and puts in their new ones.
+func (w *words) restart(places []int32) {
+	next, kept := w.scratch(), w.spare[:0] // next: a word's new place, and one
+	for i, p := range places {
+		if next[p] == 0 {
+			kept = append(kept, w.all[p])
+			next[p] = int32(len(kept))
+		}
+		places[i] = next[p] - 1
+	}
+	clear(w.all)
+	clear(w.places)
+	w.all, w.spare, w.recent = kept, w.all, [64]word{}
+	for i, s := range kept {
+		w.places[s] = int32(i)
+	}
+}
+
+// scratch has a zero for each word.
+func (w *words) scratch() []int32 {
+	w.used = append(w.used[:0], make([]int32, len(w.all))...)
+	return w.used
+}
+
+// plain appends words in Parquet's encoding PLAIN.
+func plain(to []byte, words []string) []byte {
+	for _, s := range words {
 		to = binary.LittleEndian.AppendUint32(to, uint32(len(s)))
 		to = append(to, s...)
 	}
 	return to
-}
-
-func (w *words) reset() {
-	clear(w.all)
-	clear(w.places)
-	w.all, w.recent = w.all[:0], [64]word{}
 }

@@ -26,7 +26,6 @@ func (b *Build) WriteEvents(d billing.Day, part int, stretches ...Stretch) (File
 	f, err := write(b, f, eventLayout, func(t *table, f *File) error {
 		w := eventWriter{build: b, day: d, table: t}
 		w.groups = rowGroups{limit: rowGroupRows, write: w.group}
-		defer w.groups.close()
 		for i, s := range stretches {
 			if s.Kept != nil {
 				if err := w.keep(s.Kept); err != nil {
