@@ -212,10 +212,10 @@ func (c *checker) batch(batch *cells, tenant, money int, key []int) {
 	}
 	for i := range batch.rows {
 		for k, column := range key {
-			if v := batch.columns[column][i]; v.Kind() == parquet.Int32 {
-				c.parts[k] = []byte(billing.Day(v.Int32()).String())
+			if batch.isDay(column) {
+				c.parts[k] = []byte(billing.Day(batch.int32(column, i)).String())
 			} else {
-				c.parts[k] = v.ByteArray()
+				c.parts[k] = batch.bytes(column, i)
 			}
 		}
 		c.row(batch.bytes(tenant, i), c.parts...)
@@ -266,13 +266,20 @@ func (c *checker) row(tenant []byte, key ...[]byte) {
 	}
 	if c.last == nil {
 		c.last = make([][]byte, len(key))
-	} else if order := slices.CompareFunc(c.last, key, bytes.Compare); order == 0 {
+	}
+	k, order := 0, 0 // the first part that differs from the row before
+	for ; k < len(key); k++ {
+		if order = bytes.Compare(c.last[k], key[k]); order != 0 {
+			break
+		}
+	}
+	if order == 0 {
 		c.fault = fmt.Sprintf("rows %d and %d have one key: %q", c.rows-1, c.rows, key)
 	} else if order > 0 {
 		c.fault = fmt.Sprintf("row %d (%q) does not ascend", c.rows, key)
 	}
-	for k, part := range key {
-		c.last[k] = append(c.last[k][:0], part...)
+	for ; k < len(key); k++ {
+		c.last[k] = append(c.last[k][:0], key[k]...)
 	}
 }
 

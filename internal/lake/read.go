@@ -25,7 +25,7 @@ func (s *Series) ReadAccountDays(m *Manifest, d billing.Day) ([]AccountDayRow, e
 		err := s.readSmall(m, f, accountDaySchema, func(c *cells, i int) {
 			row := AccountDayRow{
 				Tenant: billing.TenantID(c.text(0, i)), Account: billing.AccountID(c.text(1, i)), Total: c.money(2, i),
-				Complete: c.columns[3][i].Boolean(), PublishedAt: time.UnixMicro(c.int64(4, i)).UTC(), Revision: c.int64(5, i),
+				Complete: c.bool(3, i), PublishedAt: time.UnixMicro(c.int64(4, i)).UTC(), Revision: c.int64(5, i),
 				Previous: c.money(6, i), HasPrevious: !c.null(6, i), Events: c.int64(7, i),
 			}
 			rows = append(rows, row)
@@ -271,6 +271,9 @@ func sameBytes(size int64, sum []byte, f File) error {
 	}
 	return nil
 }
+
+// readBatch is how many rows of any schema are decoded at once.
+const readBatch = 1024
 
 // eachRow decodes a row group of any schema.
 func eachRow(group parquet.RowGroup, take func(parquet.Row)) error {
