@@ -174,28 +174,31 @@ func (b *dayBuilder) merge(w *dayWork, old dayRows, folds []folded, r *dayResult
 			}
 			continue
 		}
-		row, services, err := b.judge(w, a, was, own, fresh[a], r)
+		totals := fresh[a]
+		if totals == nil {
+			totals = &rollup.Totals{}
+		}
+		before := len(now.services)
+		now.services = b.appendServices(now.services, a, totals)
+		row, err := b.judge(w, a, was, !slices.Equal(own, now.services[before:]), totals, r)
 		if err != nil {
 			return now, err
 		}
 		if row != nil {
 			now.rows = append(now.rows, *row)
-			now.services = append(now.services, services...)
+		} else {
+			now.services = now.services[:before]
 		}
 	}
 	return now, nil
 }
 
-// judge compares one recomputed account-day with its released row and returns the row as it
-// is now: nil when there is none any more.
-func (b *dayBuilder) judge(w *dayWork, a billing.AccountID, was *lake.AccountDayRow, own []lake.ServiceDayRow, totals *rollup.Totals, r *dayResult) (*lake.AccountDayRow, []lake.ServiceDayRow, error) {
-	if totals == nil {
-		totals = &rollup.Totals{}
-	}
-	services := b.serviceRows(a, totals)
+// judge compares one recomputed account-day with its released row and returns the row as it is now: nil when
+// there is none any more. shifted says that its service-days are not as released.
+func (b *dayBuilder) judge(w *dayWork, a billing.AccountID, was *lake.AccountDayRow, shifted bool, totals *rollup.Totals, r *dayResult) (*lake.AccountDayRow, error) {
 	why := w.why(a, totals.Events)
 	words, dirty := w.dirty[a]
-	numbers := was == nil || was.Total != totals.Total || was.Events != totals.Events || !slices.Equal(own, services)
+	numbers := was == nil || was.Total != totals.Total || was.Events != totals.Events || shifted
 	if w.prev != nil && w.known && !dirty && numbers && (was != nil || totals.Events > 0) {
 		r.differ = append(r.differ, differLine(a, w.day, was, totals))
 		words = []string{"damage_repaired"}
@@ -210,13 +213,13 @@ func (b *dayBuilder) judge(w *dayWork, a billing.AccountID, was *lake.AccountDay
 	}
 	var ok bool
 	if change.Delta, ok = change.New.Sub(change.Old); !ok {
-		return nil, nil, fmt.Errorf("account %q on %s: %w", a, w.day, rollup.ErrOverflow)
+		return nil, fmt.Errorf("account %q on %s: %w", a, w.day, rollup.ErrOverflow)
 	}
 
 	var row *lake.AccountDayRow
 	switch {
 	case !present && was == nil:
-		return nil, nil, nil
+		return nil, nil
 	case !present:
 		change.Kind = lake.ChangeRetracted
 	case was == nil:
@@ -243,7 +246,7 @@ func (b *dayBuilder) judge(w *dayWork, a billing.AccountID, was *lake.AccountDay
 		case completeness:
 			change.Kind = lake.ChangeCompleteness
 		default:
-			return row, services, nil
+			return row, nil
 		}
 		if completeness {
 			change.Reasons = append(change.Reasons, why...)
@@ -253,12 +256,11 @@ func (b *dayBuilder) judge(w *dayWork, a billing.AccountID, was *lake.AccountDay
 		}
 	}
 	r.changes = append(r.changes, change)
-	return row, services, nil
+	return row, nil
 }
 
-// serviceRows are an account-day's totals as rows.
-func (b *dayBuilder) serviceRows(a billing.AccountID, totals *rollup.Totals) []lake.ServiceDayRow {
-	rows := make([]lake.ServiceDayRow, 0, len(totals.Services))
+// appendServices appends an account-day's totals as rows.
+func (b *dayBuilder) appendServices(rows []lake.ServiceDayRow, a billing.AccountID, totals *rollup.Totals) []lake.ServiceDayRow {
 	for _, s := range totals.Services {
 		rows = append(rows, lake.ServiceDayRow{Tenant: b.tenant, Account: a, Service: s.Service, Total: s.Total, Events: s.Events})
 	}

@@ -145,7 +145,7 @@ func (v *verifier) day(ctx context.Context, w *dayWork) error {
 		if now == nil {
 			now = &rollup.Totals{}
 		}
-		if was.Total != now.Total || was.Events != now.Events || !slices.Equal(own, b.serviceRows(was.Account, now)) {
+		if was.Total != now.Total || was.Events != now.Events || !slices.Equal(own, b.appendServices(nil, was.Account, now)) {
 			v.differ(differLine(was.Account, w.day, was, now))
 		}
 	}
