@@ -11,6 +11,9 @@ import (
 // maxKnown is how many services a fold remembers from one account-day to the next.
 const maxKnown = 1 << 14
 
+// manyTimes the services of an account-day may be known, so that they are picked from those rather than sorted.
+const manyTimes = 8
+
 // Fold adds up the events of one account-day. The zero value is empty and
 // ready. It keeps nothing that belongs to an event it was given. Not safe for
 // concurrent use.
@@ -25,7 +28,8 @@ type Fold struct {
 	rows   []ServiceTotal // in the order of first sight
 	round  int            // counts Resets
 	known  map[billing.ServiceName]*service
-	last   *service // of the event before: runs of one service are common
+	order  []*service   // those known, ascending
+	recent [16]*service // by a few of their letters: most events' are among them, and found without hashing
 }
 
 // service is one that was seen, now or before the last Reset.
@@ -58,35 +62,58 @@ func (f *Fold) Add(e *billing.Event) error {
 
 // Totals returns what was added since the last Reset. The caller owns it.
 func (f *Fold) Totals() Totals {
-	services := slices.Clone(f.rows)
-	slices.SortFunc(services, func(a, b ServiceTotal) int { return cmp.Compare(a.Service, b.Service) })
+	services := make([]ServiceTotal, 0, len(f.rows))
+	if len(f.order) <= manyTimes*len(f.rows) {
+		for _, s := range f.order {
+			if s.round == f.round {
+				services = append(services, f.rows[s.row])
+			}
+		}
+	} else {
+		services = append(services, f.rows...)
+		slices.SortFunc(services, func(a, b ServiceTotal) int { return cmp.Compare(a.Service, b.Service) })
+	}
 	return Totals{Total: f.total, Events: f.events, Services: services, Digest: f.digest}
 }
 
 // Reset empties the fold and keeps its memory and its settings.
 func (f *Fold) Reset() {
-	*f = Fold{NoDigest: f.NoDigest, rows: f.rows[:0], round: f.round + 1, known: f.known, last: f.last}
+	f.total, f.events, f.digest, f.rows = billing.Money{}, 0, billing.Digest{}, f.rows[:0]
+	f.round++
 	if len(f.known) > maxKnown {
-		f.known, f.last = nil, nil
+		f.known, f.order, f.recent = nil, nil, [16]*service{}
 	}
 }
 
 // row finds the row of a service, or makes it.
 func (f *Fold) row(name billing.ServiceName) int {
-	s := f.last
+	at := &f.recent[0]
+	if n := len(name); n > 0 {
+		at = &f.recent[(n+int(name[n/2])*3+int(name[n-1])*7)%len(f.recent)]
+	}
+	s := *at
 	if s == nil || s.name != name {
-		if s = f.known[name]; s == nil {
-			s = &service{name: billing.ServiceName(strings.Clone(string(name))), round: -1}
-			if f.known == nil {
-				f.known = map[billing.ServiceName]*service{}
-			}
-			f.known[s.name] = s
-		}
-		f.last = s
+		s = f.find(name)
+		*at = s
 	}
 	if s.round != f.round {
 		s.row, s.round = len(f.rows), f.round
 		f.rows = append(f.rows, ServiceTotal{Service: s.name})
 	}
 	return s.row
+}
+
+// find is the service of a name, known or new.
+func (f *Fold) find(name billing.ServiceName) *service {
+	if s := f.known[name]; s != nil {
+		return s
+	}
+	s := &service{name: billing.ServiceName(strings.Clone(string(name))), round: -1}
+	if f.known == nil {
+		f.known = map[billing.ServiceName]*service{}
+	}
+	f.known[s.name] = s
+	i, _ := slices.BinarySearchFunc(f.order, s.name, func(s *service, n billing.ServiceName) int { return cmp.Compare(s.name, n) })
+	f.order = slices.Insert(f.order, i, s)
+	return s
 }
