@@ -92,7 +92,7 @@ func (s *stream) put(w *state.Batch) (state.Applied, error) {
 // done is errDone once the run has read what it was to read.
 func (s *stream) done() error {
 	switch {
-	case s.until != nil && s.board.reached(s.until):
+	case s.until != nil && s.board.reached(s.until, nil):
 		return errDone
 	case s.until == nil && s.opts.UntilCaughtUp && s.board.caughtUpSince(s.started):
 		return errDone

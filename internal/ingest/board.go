@@ -210,12 +210,17 @@ func (b *board) caughtUpSince(t time.Time) bool {
 	return len(b.mu.partitions) > 0
 }
 
-// reached reports whether every partition of until is durable up to there.
-func (b *board) reached(until map[state.PartitionID]int64) bool {
+// reached reports whether every partition of until was read up to there; reading is where each goes on, and one that
+// is not in it goes on where it is durable.
+func (b *board) reached(until, reading map[state.PartitionID]int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, end := range until {
-		if p, ok := b.mu.partitions[id]; !ok || p.next < end {
+		next, ok := reading[id]
+		if p := b.mu.partitions[id]; !ok && p != nil {
+			next, ok = p.next, true
+		}
+		if !ok || next < end {
 			return false
 		}
 	}

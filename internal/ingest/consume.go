@@ -200,13 +200,13 @@ func (s *stream) poll(ctx context.Context, b *batch) kgo.Fetches {
 	return s.client.PollRecords(ctx, min(pollRecords, max(1, s.cfg.BatchRecords-b.count)))
 }
 
-// due reports whether a batch is to be written now: when it is full, or has
+// due reports whether a batch is to be written now: when it is full, when it is the last to be read, or when it has
 // lingered while there is not enough left in the topic to fill it.
 func (s *stream) due(b *batch) bool {
 	if b.empty() {
 		return false
 	}
-	if b.count >= s.cfg.BatchRecords || b.bytes >= s.cfg.BatchBytes {
+	if b.count >= s.cfg.BatchRecords || b.bytes >= s.cfg.BatchBytes || s.until != nil && s.board.reached(s.until, s.next) {
 		return true
 	}
 	if s.deps.Now().Sub(b.since) < s.cfg.Linger {
