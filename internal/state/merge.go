@@ -4,31 +4,48 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
+	"math/bits"
 	"slices"
 )
 
 // merge reads runs as one, ascending by key. Rows of one key come in no order.
+//
+// It is a tree of losers: at each node waits the run that lost there, so a run that goes on to its next row plays
+// once a level. All that it plays with are told from one row, the one passed on last, and that says most: of two rows
+// the one that has more in common with it comes first, and of two that have as much the one whose next bytes are less.
+// So keys are seldom compared.
 type merge struct {
-	heap  []*runReader // by key
-	depth int          // what all keys have in common
-	high  []byte       // where it ends; nil: nowhere
-	begun bool
+	runs   []*runReader
+	winner contender
+	losers []contender // by node, from 1 on; node n is above 2n and 2n+1, and of n runs the first is at n
+	high   []byte      // where it ends; nil: nowhere
+	begun  bool
+}
+
+// contender is a run and the code of its row.
+type contender struct {
+	code uint64
+	run  uint64 // in merge.runs
+}
+
+const (
+	codeUnit  = 6              // bytes of a key
+	codeUnits = 1<<16 - 2      // no key has more units
+	codeLast  = math.MaxUint64 // of a run that has ended; no row has it
+)
+
+// codeOf tells a key from a lesser one with which it has its first bytes in common: how many units these are, so that
+// more are less, and the unit that follows.
+func codeOf(key []byte, common int) uint64 {
+	units := common / codeUnit
+	return uint64(codeUnits-units)<<(8*codeUnit) | wordAt(key[units*codeUnit:])>>(64-8*codeUnit)
 }
 
 // newMerge merges the rows of [low, high); nil is the beginning, or the end. It reads with some memory bytes.
 func newMerge(runs []run, low, high []byte, memory int) (*merge, error) {
 	m := &merge{high: high}
-	if len(runs) == 0 {
-		return m, nil
-	}
-	size := min(max(memory/len(runs), runBuffer), greatBuffer)
-	first, last := runs[0].marks[0].key, runs[0].last
-	for _, r := range runs {
-		first, last = least(first, r.marks[0].key), greatest(last, r.last)
-	}
-	for m.depth < min(len(first), len(last)) && first[m.depth] == last[m.depth] {
-		m.depth++
-	}
+	size := min(max(memory/max(len(runs), 1), runBuffer), greatBuffer)
 	for i := range runs {
 		r := runs[i].open(low, size)
 		err := r.next()
@@ -41,62 +58,93 @@ func newMerge(runs []run, low, high []byte, memory int) (*merge, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.word = wordAt(r.key[m.depth:])
-		m.heap = append(m.heap, r)
+		m.runs = append(m.runs, r)
 	}
-	for i := len(m.heap)/2 - 1; i >= 0; i-- {
-		m.sink(i)
+	m.losers = make([]contender, len(m.runs))
+	m.winner = contender{code: codeLast}
+	if len(m.runs) > 0 {
+		m.winner = m.play(1)
 	}
 	return m, nil
 }
 
+// play has the runs below a node play, and is the one that wins.
+func (m *merge) play(node int) contender {
+	if n := node - len(m.runs); n >= 0 {
+		return contender{codeOf(m.runs[n].key, 0), uint64(n)}
+	}
+	a, b := m.play(2*node), m.play(2*node+1)
+	m.decide(&a, &b)
+	m.losers[node] = b
+	return a
+}
+
 // next is the next row, valid until the call after it; io.EOF after the last.
 func (m *merge) next() (key, value []byte, err error) {
-	if m.begun && len(m.heap) > 0 {
-		top := m.heap[0]
-		switch err := top.next(); {
-		case err == nil:
-			top.word = wordAt(top.key[m.depth:])
-		case errors.Is(err, io.EOF):
-			end := len(m.heap) - 1
-			m.heap[0] = m.heap[end]
-			m.heap = m.heap[:end]
-		default:
+	if m.begun {
+		if err := m.pass(); err != nil {
 			return nil, nil, err
 		}
-		m.sink(0)
 	}
 	m.begun = true
-	if len(m.heap) == 0 || m.high != nil && bytes.Compare(m.heap[0].key, m.high) >= 0 {
+	if m.winner.code == codeLast {
 		return nil, nil, io.EOF
 	}
-	return m.heap[0].key, m.heap[0].value, nil
+	r := m.runs[m.winner.run]
+	if m.high != nil && bytes.Compare(r.key, m.high) >= 0 {
+		return nil, nil, io.EOF
+	}
+	return r.key, r.value, nil
 }
 
-// sink moves a reader down to where it belongs.
-func (m *merge) sink(i int) {
-	for {
-		child := 2*i + 1
-		if child >= len(m.heap) {
-			return
-		}
-		if child+1 < len(m.heap) && m.before(child+1, child) {
-			child++
-		}
-		if !m.before(child, i) {
-			return
-		}
-		m.heap[i], m.heap[child] = m.heap[child], m.heap[i]
-		i = child
+// pass goes past the row passed on last.
+func (m *merge) pass() error {
+	c := m.winner
+	if c.code == codeLast {
+		return nil
 	}
+	r := m.runs[c.run]
+	switch err := r.next(); {
+	case err == nil:
+		c.code = codeOf(r.key, r.common)
+	case errors.Is(err, io.EOF):
+		c.code = codeLast
+	default:
+		return err
+	}
+	for node := (int(c.run) + len(m.runs)) / 2; node > 0; node /= 2 {
+		l := &m.losers[node]
+		if l.code == c.code {
+			m.decide(&c, l)
+			continue
+		}
+		// Which of the two is less cannot be foretold, so there is no branch.
+		_, swap := bits.Sub64(l.code, c.code, 0)
+		code, run := (l.code^c.code)&-swap, (l.run^c.run)&-swap
+		l.code, c.code = l.code^code, c.code^code
+		l.run, c.run = l.run^run, c.run^run
+	}
+	m.winner = c
+	return nil
 }
 
-func (m *merge) before(i, j int) bool {
-	a, b := m.heap[i], m.heap[j]
-	if a.word != b.word {
-		return a.word < b.word
+// decide makes a the less of two. The code of the other then tells it from a: if the two codes differ, it does already,
+// since the rows differ from each other where the greater differs from the row passed on last.
+func (m *merge) decide(a, b *contender) {
+	if a.code != b.code || a.code == codeLast {
+		if b.code < a.code {
+			*a, *b = *b, *a
+		}
+		return
 	}
-	return bytes.Compare(a.key[m.depth:], b.key[m.depth:]) < 0
+	common := (codeUnits - int(a.code>>(8*codeUnit))) * codeUnit
+	x, y := m.runs[a.run].key, m.runs[b.run].key
+	common += commonBytes(x[common:], y[common:])
+	if bytes.Compare(y[common:], x[common:]) < 0 {
+		*a, *b = *b, *a
+		y = x
+	}
+	b.code = codeOf(y, common)
 }
 
 // split are the keys that cut the rows of runs in n ranges of about one size.
@@ -112,18 +160,4 @@ func split(runs []run, n int) (keys [][]byte) {
 		keys = append(keys, all[i*len(all)/n])
 	}
 	return slices.CompactFunc(keys, bytes.Equal)
-}
-
-func least(a, b []byte) []byte {
-	if bytes.Compare(b, a) < 0 {
-		return b
-	}
-	return a
-}
-
-func greatest(a, b []byte) []byte {
-	if bytes.Compare(b, a) > 0 {
-		return b
-	}
-	return a
 }

@@ -145,7 +145,7 @@ type runReader struct {
 	buf        []byte
 	rest       []byte // of buf: not passed on yet
 	key, value []byte
-	word       uint64 // of the key, for a merge
+	common     int // what the key has in common with the one before, in bytes
 }
 
 // open is a reader at the last mark before low, with a buffer of size bytes.
@@ -184,6 +184,10 @@ func (r *runReader) next() error {
 		if f.b = r.rest[passed:]; len(f.b) < need {
 			return fmt.Errorf("%w: a run is cut", ErrDamaged)
 		}
+	}
+	r.common = common
+	if common == 0 { // at a mark nothing is left out
+		r.common = commonBytes(r.key, f.b[:more])
 	}
 	r.key = append(r.key[:common], f.b[:more]...)
 	r.value = f.b[more : more+size]
