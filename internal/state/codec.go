@@ -189,12 +189,3 @@ func (f *fields) money() billing.Money {
 	}
 	return billing.MoneyFromParts(int64(h), l)
 }
-
-// passMoney goes past an amount.
-func (f *fields) passMoney() {
-	if f.byte()&moneyWide != 0 {
-		f.take(16)
-	} else {
-		f.uvarint()
-	}
-}

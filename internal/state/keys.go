@@ -175,6 +175,15 @@ func appendRecordKey(b []byte, a billing.AccountDay, id billing.EventID) []byte 
 	return appendKeyEvent(appendAccountDayKey(b, spaceRecord, a), id)
 }
 
+// appendLocatedKey is appendRecordKey of the event that a locator's key names.
+func appendLocatedKey(b, locator []byte, a billing.AccountID, d billing.Day) []byte {
+	event := locator[locatorHead:]
+	tenant := bytes.IndexByte(event, keyEnd) + 1
+	b = append(append(b, spaceRecord), event[:tenant]...)
+	b = appendKeyString(appendKeyDay(b, d), string(a))
+	return append(b, event[tenant:]...)
+}
+
 func appendTieKey(b []byte, t billing.TenantID, d billing.Day, id billing.EventID) []byte {
 	return appendKeyEvent(appendDayKey(b, spaceTie, t, d), id)
 }

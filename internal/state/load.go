@@ -180,7 +180,7 @@ func (l *Load) Commit(ctx context.Context) (Applied, error) {
 	return w.finish()
 }
 
-// account compares the records taken with what the positions moved over, and counts those that are quarantined.
+// account compares the records taken with what the positions moved over, and counts their outcomes as if each event had one version.
 func (l *Load) account() error {
 	w := l.w
 	left := maps.Clone(l.delivered)
@@ -193,9 +193,8 @@ func (l *Load) account() error {
 					of.first, of.last, id.Partition, id.Topic)
 			}
 			left[id] -= of.records
-			p.Outcomes[billing.Quarantined] += of.quarantined
-			w.outcomes[billing.Quarantined] += of.quarantined
-			w.totals.quarantined += of.quarantined
+			w.count(p, &of.outcomes)
+			w.totals.quarantined += of.outcomes[billing.Quarantined]
 		}
 	}
 	for id, n := range left {
@@ -223,11 +222,21 @@ func (l *Load) merge(ctx context.Context) error {
 		return err
 	}
 	w := l.w
+	var settled, taken int64
 	for _, k := range l.workers {
 		if err := k.versions.close(); err != nil {
 			return err
 		}
 		k.folded(w)
+		settled += k.settled
+	}
+	for o, n := range w.outcomes {
+		if billing.Outcome(o) != billing.Quarantined {
+			taken += n
+		}
+	}
+	if settled != taken {
+		return fmt.Errorf("%w: %d versions were taken, %d came of sorting them", ErrDamaged, taken, settled)
 	}
 	fates, err := l.runs(func(k *loadWorker) *spool { return k.fates })
 	if err != nil {

@@ -45,16 +45,28 @@ type version struct {
 
 // parseCandidate reads a row of versions, without its first byte.
 func parseCandidate(row []byte) (v version, err error) {
-	f := fields{b: row}
-	version := f.version()
-	v.cost = f.money()
-	digest := f.digest()
-	if f.bad {
-		return v, f.done("row of a load")
+	head, locator, err := cutCandidate(row)
+	if err != nil {
+		return v, err
 	}
-	v.Winner, err = parseLocator(f.b)
-	v.Version, v.Digest = version, digest
-	return v, err
+	if v.Winner, err = parseLocator(locator); err != nil {
+		return v, err
+	}
+	f := fields{b: head}
+	v.Version = f.version()
+	v.cost = f.money()
+	v.Digest = f.digest()
+	return v, f.done("row of a load")
+}
+
+// cutCandidate cuts a row of versions, without its first byte, in its two parts.
+func cutCandidate(row []byte) (head, locator []byte, err error) {
+	f := fields{b: row}
+	head = f.take(int(f.byte()))
+	if f.bad || len(f.b) == 0 {
+		return nil, nil, fmt.Errorf("%w: unreadable row of a load", ErrDamaged)
+	}
+	return head, f.b, nil
 }
 
 // fold resolves the versions of each event and writes its locator.
@@ -168,23 +180,18 @@ func (k *loadWorker) settle(g *group, words *texts, out *loadTables) error {
 		}
 		return k.resolve(g, out)
 	}
-	f := fields{b: g.first[1:]}
-	src := f.version().Source
-	f.passMoney()
-	f.take(len(billing.Digest{}))
-	if f.bad || len(f.b) == 0 {
-		return fmt.Errorf("%w: unreadable row of a load", ErrDamaged)
+	_, locator, err := cutCandidate(g.first[1:])
+	if err != nil {
+		return err
 	}
-	outcome := billing.Deleted
-	if f.b[0]&winnerDeleted == 0 {
+	k.settled++
+	if locator[0]&winnerDeleted == 0 {
 		k.live++
-		outcome = billing.New
 	}
-	k.outcomes(partitionOf(src))[outcome]++
-	g.row = append(append(g.row[:0], g.key...), f.b...)
+	g.row = append(append(g.row[:0], g.key...), locator...)
 	k.w.totals.locators++
 	k.w.totals.locatorDigest.add(hashLocator(g.row))
-	return out.set(g.key, f.b)
+	return out.set(g.key, locator)
 }
 
 // resolve resolves a group's versions, in the order of their partitions and offsets, and writes what comes of it.
@@ -201,6 +208,7 @@ func (k *loadWorker) resolve(g *group, out *loadTables) error {
 		})
 	}
 	var cost billing.Money
+	k.settled += int64(len(g.versions))
 	for i := range g.versions {
 		v := &g.versions[i]
 		e := billing.Event{Tenant: g.tenant, ID: g.id, Account: v.Account, Day: v.Day, Cost: v.cost, Version: v.Version}
@@ -223,7 +231,9 @@ func (k *loadWorker) resolve(g *group, out *loadTables) error {
 			w.ties++
 		}
 		sl.cur, sl.has = res.Winner, true
-		k.outcomes(partitionOf(v.Version.Source))[res.Outcome]++
+		outcomes := k.outcomes(partitionOf(v.Version.Source))
+		outcomes[aloneOutcome(v.Deleted)]-- // which it was counted as
+		outcomes[res.Outcome]++
 	}
 	if sl.has {
 		if !sl.cur.Deleted {
@@ -296,10 +306,7 @@ func (k *loadWorker) spillDirty() {
 // folded adds what the worker folded to the whole write.
 func (k *loadWorker) folded(w *write) {
 	for id, outcomes := range k.out {
-		for o, n := range outcomes {
-			w.positions[id].Outcomes[o] += n
-			w.outcomes[o] += n
-		}
+		w.count(w.positions[id], outcomes)
 	}
 	for a, change := range k.w.dirty {
 		w.dirty[a] |= change

@@ -11,7 +11,7 @@ import (
 
 // What a row of a load's versions is.
 const (
-	rowVersion = 0 // the version's money and the winner that it would be
+	rowVersion = 0 // the length of a head, the head, and the locator that the event has if this is its only version
 	rowHeld    = 1 // a quarantined record: its place, verdict and payload
 )
 
@@ -34,6 +34,7 @@ type loadWorker struct {
 	of         *loadTaken // taken from last
 	w          *write     // of single events
 	scratch    changes
+	settled    int64     // versions
 	live, kept int64     // events by their versions, and records
 	digest     setDigest // of the records
 	row        []byte    // scratch
@@ -43,9 +44,10 @@ type loadWorker struct {
 
 // loadTaken is what a worker has taken of one partition.
 type loadTaken struct {
-	partition            PartitionID
-	records, quarantined int64
-	first, last          int64 // the least and the greatest offset
+	partition   PartitionID
+	records     int64
+	first, last int64                       // the least and the greatest offset
+	outcomes    [billing.OutcomeCount]int64 // as if each event had one version
 }
 
 // take takes a record, of which nothing is kept.
@@ -62,10 +64,11 @@ func (k *loadWorker) take(r *Record) error {
 	of.first, of.last = min(of.first, src.Offset), max(of.last, src.Offset)
 	t := r.Event.Tenant
 	if r.Rejection != nil {
-		of.quarantined++
+		of.outcomes[billing.Quarantined]++
 		t = r.Rejection.Tenant
 		k.reject(r)
 	} else {
+		of.outcomes[aloneOutcome(r.Event.Op == billing.Delete)]++
 		k.event(&r.Event)
 	}
 	if t != k.tenant && t != "" {
@@ -80,21 +83,30 @@ func (k *loadWorker) take(r *Record) error {
 	return nil
 }
 
-// event makes the rows of a version. A row of versions is the version, its money, what its content is told from
-// others by, and the locator that the event has if this is its only version.
+// aloneOutcome is the outcome of an event's only version.
+func aloneOutcome(deleted bool) billing.Outcome {
+	if deleted {
+		return billing.Deleted
+	}
+	return billing.New
+}
+
+// event makes the rows of a version. The head of a row of versions is the version, its money, and what its content is told
+// from others by: that of an event with one version is passed over.
 func (k *loadWorker) event(e *billing.Event) {
 	win := dedup.WinnerOf(e, billing.Digest{})
 	c := &k.versions.changes
 	c.begin()
 	c.b = appendLocatorKey(c.b, 0, e.Tenant, e.ID)
 	c.value()
-	c.b = append(c.b, rowVersion)
+	c.b = append(c.b, rowVersion, 0)
 	at := len(c.b)
 	c.b = appendVersion(c.b, e.Version)
 	money := len(c.b)
 	c.b = appendMoney(c.b, e.Cost)
 	sum := len(c.b)
 	c.b = append(c.b, win.Digest[:]...)
+	c.b[at-1] = byte(len(c.b) - at)
 	c.b = appendLocator(c.b, &win)
 	c.put()
 	if win.Deleted {
@@ -102,7 +114,7 @@ func (k *loadWorker) event(e *billing.Event) {
 	}
 	r := &k.records.changes
 	r.begin()
-	r.b = appendRecordKey(r.b, e.AccountDay(), e.ID)
+	r.b = appendLocatedKey(r.b, c.b[c.at:c.val], e.Account, e.Day)
 	r.value()
 	r.b = append(append(r.b, 0), c.b[at:sum]...)
 	r.b = appendTexts(r.b, r.val, e)

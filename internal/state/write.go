@@ -90,6 +90,14 @@ func (w *write) position(id PartitionID) *Position {
 	return &p
 }
 
+// count adds outcomes of records of p.
+func (w *write) count(p *Position, outcomes *[billing.OutcomeCount]int64) {
+	for o, n := range outcomes {
+		p.Outcomes[o] += n
+		w.outcomes[o] += n
+	}
+}
+
 func (w *write) seen(t billing.TenantID) {
 	if t != "" && !w.s.mu.tenants[t] && !w.tenants[t] {
 		w.tenants[t] = true
