@@ -89,11 +89,16 @@ func appendString(b []byte, s string) []byte {
 var instantUnits = [4]int64{1, 1e3, 1e6, 1e9}
 
 func appendInstant(b []byte, t billing.Instant) []byte {
-	unit := 3
-	for unit > 0 && int64(t)%instantUnits[unit] != 0 {
-		unit--
+	n := int64(t)
+	switch { // of constants, because dividing by them is cheap
+	case n%1e9 == 0:
+		return binary.AppendVarint(append(b, 3), n/1e9)
+	case n%1e6 == 0:
+		return binary.AppendVarint(append(b, 2), n/1e6)
+	case n%1e3 == 0:
+		return binary.AppendVarint(append(b, 1), n/1e3)
 	}
-	return binary.AppendVarint(append(b, byte(unit)), int64(t)/instantUnits[unit])
+	return binary.AppendVarint(append(b, 0), n)
 }
 
 func (f *fields) instant() billing.Instant {
@@ -152,6 +157,9 @@ func appendMoney(b []byte, m billing.Money) []byte {
 	}
 	if h|l != 0 {
 		for _, step := range [...]struct{ zeros, power uint64 }{{9, 1e9}, {6, 1e6}, {3, 1e3}, {2, 100}, {1, 10}, {1, 10}, {1, 10}} {
+			if uint64(bits.TrailingZeros64(l)) < step.zeros {
+				continue // ten is two times five: most that is no multiple is seen without dividing
+			}
 			qh, r := h/step.power, h%step.power
 			ql, r := bits.Div64(r, l, step.power)
 			if r == 0 && uint64(head&moneyExponent)+step.zeros <= moneyExponent {
