@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 )
 
@@ -127,7 +128,7 @@ func (s *keySorter) sortEqual(words []keyWord, depth int) {
 // sortWords sorts by word: many by counting, byte by byte from the least, and bytes in which
 // all agree are passed over.
 func (s *keySorter) sortWords(words []keyWord) {
-	const many = 1 << 10
+	const many = 1 << 8
 	if len(words) < many {
 		slices.SortFunc(words, func(a, b keyWord) int { return cmp.Compare(a.word, b.word) })
 		return
@@ -165,12 +166,16 @@ func (s *keySorter) sortWords(words []keyWord) {
 // commonBytes is how many bytes a and b begin with that are the same.
 func commonBytes(a, b []byte) int {
 	n := min(len(a), len(b))
-	for i := 0; i < n; i++ {
-		if a[i] != b[i] {
-			return i
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		if differ := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); differ != 0 {
+			return i + bits.TrailingZeros64(differ)/8
 		}
 	}
-	return n
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
 }
 
 func wordAt(key []byte) uint64 {
