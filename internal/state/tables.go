@@ -103,15 +103,20 @@ func (s *Store) writeTables(c *changes) (paths []string, err error) {
 // they lie far apart, and waiting for one after the other took a third of what a table takes.
 const touchAhead = 64
 
-// touch reads something of each row.
+// touch reads something of each row, from every line of memory that it is in.
 func (c *changes) touch(rows []keyWord) {
+	const line = 64
 	var sum byte
 	for _, k := range rows {
-		key, value, _ := c.row(k.row)
-		sum += key[0]
-		if len(value) > 0 {
-			sum += value[len(value)-1]
+		r := &c.rows[k.row]
+		end := r.at + int(r.key)
+		if r.value != removed {
+			end += int(r.value)
 		}
+		for at := r.at; at < end; at += line {
+			sum += c.b[at]
+		}
+		sum += c.b[end-1]
 	}
 	touched.Store(uint32(sum))
 }
