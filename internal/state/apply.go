@@ -47,9 +47,12 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 		return Applied{}, err
 	}
 	for _, p := range b.Parts {
+		if p.rows == 0 {
+			continue
+		}
 		of := partitions[p.Partition]
 		if of == nil {
-			of = &taken{}
+			return Applied{}, p.within(nil)
 		}
 		if err := p.within(of.advance); err != nil {
 			return Applied{}, err
@@ -58,11 +61,8 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 		if err != nil {
 			return Applied{}, err
 		}
-		for outcome, n := range outcomes {
-			of.records += n
-			of.position.Outcomes[outcome] += n
-			w.outcomes[outcome] += n
-		}
+		w.count(of.position, &outcomes)
+		of.records += int64(p.rows)
 		applied.Rounded += p.rounded
 	}
 	for id, of := range partitions {

@@ -178,7 +178,7 @@ func appendRecordKey(b []byte, a billing.AccountDay, id billing.EventID) []byte 
 // appendLocatedKey is appendRecordKey of the event that a locator's key names.
 func appendLocatedKey(b, locator []byte, a billing.AccountID, d billing.Day) []byte {
 	event := locator[locatorHead:]
-	tenant := bytes.IndexByte(event, keyEnd) + 1
+	tenant := keyStringBytes(event)
 	b = append(append(b, spaceRecord), event[:tenant]...)
 	b = appendKeyString(appendKeyDay(b, d), string(a))
 	return append(b, event[tenant:]...)

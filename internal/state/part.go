@@ -139,13 +139,13 @@ func (p *Part) pack(e *billing.Event) {
 	p.records.add(hashRecord(b[locator:]))
 }
 
-// within reports an error if a record of p is not one that the advance of its partition passes over.
+// within reports an error if a record of p, which has some, is not one that the advance of its partition passes over.
 func (p *Part) within(a *Advance) error {
 	off := p.first
 	if a != nil && off >= a.From {
 		off = p.last
 	}
-	if p.rows > 0 && (p.stray || a == nil || off < a.From || off >= a.Next) {
+	if p.stray || a == nil || off < a.From || off >= a.Next {
 		return fmt.Errorf("%w: record %d of partition %d of topic %d is outside of its batch", ErrPosition, off, p.Partition.Partition, p.Partition.Topic)
 	}
 	return nil

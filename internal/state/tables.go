@@ -109,14 +109,15 @@ func (c *changes) touch(rows []keyWord) {
 	var sum byte
 	for _, k := range rows {
 		r := &c.rows[k.row]
-		end := r.at + int(r.key)
+		b, at := c.memory(r)
+		end := at + int(r.key)
 		if r.value != removed {
 			end += int(r.value)
 		}
-		for at := r.at; at < end; at += line {
-			sum += c.b[at]
+		for ; at < end; at += line {
+			sum += b[at]
 		}
-		sum += c.b[end-1]
+		sum += b[end-1]
 	}
 	touched.Store(uint32(sum))
 }
