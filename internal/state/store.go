@@ -211,9 +211,12 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if o.FS == vfs.Default {
 		p.WithFSDefaults() // which watches for operations that hang; the listener hears of them
 	}
+	c := &compactions{}
+	p.Experimental.CompactionScheduler = c
 	if s.db, err = openDB(sub, p); err != nil {
 		return nil, openError(err)
 	}
+	c.start()
 	s.loadOptions = p.MakeWriterOptions(0, s.db.TableFormat())
 	// Little of a big write is written again, so it is packed as what is at rest. The other options of that level are not
 	// for it: Pebble passes over deletions in tables that are said to be of the lowest.
