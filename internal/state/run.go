@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -66,11 +65,11 @@ const spoolRow = 48
 const spoolSome = 1 << 10
 
 // reserve takes all memory that rows like those so far will need, once there are some: to let it grow would move
-// every byte twice.
+// every byte twice. It is made anew, because what a slice is grown by is cleared, and that is new memory already.
 func (s *spool) reserve() {
 	n := s.limit / (len(s.b)/len(s.rows) + spoolRow)
-	s.rows = slices.Grow(s.rows, n)
-	s.b = slices.Grow(s.b, s.limit-spoolRow*n)
+	s.rows = append(make([]rowChange, 0, len(s.rows)+n), s.rows...)
+	s.b = append(make([]byte, 0, len(s.b)+s.limit-spoolRow*n), s.b...)
 }
 
 // spillFull writes a run once there are enough rows for one.
