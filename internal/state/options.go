@@ -110,11 +110,13 @@ func (o *Options) pebble(readOnly bool) *pebble.Options {
 		// Not more: with 8, twelve layers of small tables were seen that Pebble saw no need to compact.
 		L0CompactionThreshold: 4,
 		L0StopWritesThreshold: 20,
-		LBaseMaxBytes:         256 << 20,
-		MaxOpenFiles:          1000,
-		FormatMajorVersion:    pebble.FormatNewest,
-		Comparer:              pebble.DefaultComparer,
-		Logger:                logger{log: o.Logger, fatal: o.Fatal},
+		// What comes into days that are there lies in the base level until that is full, and is written into the lowest
+		// level then, with all that lies there between. The more comes at once, the less is written for each of it.
+		LBaseMaxBytes:      2 << 30,
+		MaxOpenFiles:       1000,
+		FormatMajorVersion: pebble.FormatNewest,
+		Comparer:           pebble.DefaultComparer,
+		Logger:             logger{log: o.Logger, fatal: o.Fatal},
 	}
 	p.DisableAutomaticCompactions, p.DisableTableStats = o.Brief, o.Brief
 	if o.Brief {
