@@ -82,9 +82,6 @@ func keyString(key []byte) (s, rest []byte, err error) {
 	return out, rest, nil
 }
 
-// keyStringBytes is how many bytes a string takes in a key.
-func keyStringBytes(key []byte) int { return bytes.IndexByte(key, keyEnd) + 1 }
-
 // appendKeyDay appends a day so that days before 1970 sort first.
 func appendKeyDay(b []byte, d billing.Day) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(d)^1<<31)
@@ -175,13 +172,13 @@ func appendRecordKey(b []byte, a billing.AccountDay, id billing.EventID) []byte 
 	return appendKeyEvent(appendAccountDayKey(b, spaceRecord, a), id)
 }
 
-// appendLocatedKey is appendRecordKey of the event that a locator's key names.
-func appendLocatedKey(b, locator []byte, a billing.AccountID, d billing.Day) []byte {
+// appendLocatedKey is appendRecordKey of the event that a locator's key names. at is where its id begins.
+func appendLocatedKey(b, locator []byte, a billing.AccountID, d billing.Day) (key []byte, at int) {
 	event := locator[locatorHead:]
-	tenant := keyStringBytes(event)
+	tenant := bytes.IndexByte(event, keyEnd) + 1
 	b = append(append(b, spaceRecord), event[:tenant]...)
 	b = appendKeyString(appendKeyDay(b, d), string(a))
-	return append(b, event[tenant:]...)
+	return append(b, event[tenant:]...), len(b)
 }
 
 func appendTieKey(b []byte, t billing.TenantID, d billing.Day, id billing.EventID) []byte {

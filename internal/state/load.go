@@ -160,7 +160,7 @@ func (l *Load) Commit(ctx context.Context) (Applied, error) {
 	}
 	w.sequence, w.at = s.mu.journal.head.Sequence+1, s.o.Now().UTC()
 	w.slots.reset()
-	l.s.mu.changes.reset()
+	s.mu.changes.reset()
 	w.totals, w.spans = s.mu.journal.totals, nil
 	for _, id := range sortedPartitions(w.positions) {
 		var from int64

@@ -114,7 +114,7 @@ func (k *loadWorker) event(e *billing.Event) {
 	}
 	r := &k.records.changes
 	r.begin()
-	r.b = appendLocatedKey(r.b, c.b[c.at:c.val], e.Account, e.Day)
+	r.b, _ = appendLocatedKey(r.b, c.b[c.at:c.val], e.Account, e.Day)
 	r.value()
 	r.b = append(append(r.b, 0), c.b[at:sum]...)
 	r.b = appendTexts(r.b, r.val, e)

@@ -19,7 +19,7 @@ import (
 type Part struct {
 	Partition PartitionID
 
-	slabs       []*[]byte // of rows, see appendRow
+	slabs       []*[]byte // of rows: each a partRow and what follows it
 	rows        int
 	rare        []Record // rejections and deletes
 	first, last int64    // the least and the greatest offset
@@ -96,10 +96,12 @@ func (p *Part) slab(n int) *[]byte {
 	if i := len(p.slabs) - 1; i >= 0 && cap(*p.slabs[i])-len(*p.slabs[i]) >= n {
 		return p.slabs[i]
 	}
-	slab := slabs.Get().(*[]byte)
+	var slab *[]byte
 	if n > slabBytes {
 		b := make([]byte, 0, n)
 		slab = &b
+	} else {
+		slab = slabs.Get().(*[]byte)
 	}
 	p.slabs = append(p.slabs, slab)
 	return slab
@@ -123,9 +125,7 @@ func (p *Part) pack(e *billing.Event) {
 	locatorKey := len(b)
 	b = appendLocator(b, &win)
 	locator := len(b)
-	b = appendAccountDayKey(b, spaceRecord, e.AccountDay())
-	accountDay := len(b)
-	b = append(b, b[at+locatorHead+keyStringBytes(b[at+locatorHead:]):locatorKey]...)
+	b, accountDay := appendLocatedKey(b, b[at:locatorKey], e.Account, e.Day)
 	recordKey := len(b)
 	b = appendContent(b, e)
 	r := partRow{
