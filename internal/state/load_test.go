@@ -112,7 +112,9 @@ func TestLoad(t *testing.T) {
 			m.took(b)
 			batches = append(batches, b)
 		}
-		bulk := newStore(t, testOptions(vfs.NewMem()))
+		o := testOptions(vfs.NewMem())
+		o.LoadDirty = rapid.SampledFrom([]int{0, 1}).Draw(t, "dirty account-days in memory")
+		bulk := newStore(t, o)
 		defer func() { _ = bulk.Close() }()
 		load(t, bulk, rapid.SampledFrom([]int64{1, 5_000, 1 << 20}).Draw(t, "memory"), batches)
 		r, err := bulk.Reader()

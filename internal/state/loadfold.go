@@ -19,9 +19,6 @@ const (
 	fateLives = 1 // it lives here; its dirty account-days are known already
 )
 
-// loadDirty bounds how many dirty account-days a worker holds in memory.
-const loadDirty = 1 << 17
-
 // looksAtContext is after how many rows a worker looks whether it is to go on, and says how far it is.
 const looksAtContext = 4096
 
@@ -247,7 +244,7 @@ func (k *loadWorker) resolve(g *group, out *loadTables) error {
 		w.overtake(h, &sl)
 		w.encodeQuarantine(&k.rest.changes, h)
 	}
-	if len(w.dirty) > loadDirty {
+	if len(w.dirty) > w.s.o.LoadDirty {
 		k.spillDirty()
 	}
 	return errors.Join(k.fates.spillFull(), k.rest.spillFull())

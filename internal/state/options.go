@@ -38,6 +38,7 @@ type Options struct {
 	GenerationEvents int64  // least size of a generation of locators; default 400,000
 	BulkRecords      int    // a batch of at least this many records is written as tables; default 50,000
 	JournalFoldKeep  int    // entries kept unfolded; default 10,000
+	LoadDirty        int    // dirty account-days that each worker of a load holds in memory; default 131,072
 }
 
 // The database's directories inside a state directory.
@@ -88,6 +89,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.JournalFoldKeep == 0 {
 		o.JournalFoldKeep = 10_000
+	}
+	if o.LoadDirty == 0 {
+		o.LoadDirty = 1 << 17
 	}
 	return o
 }

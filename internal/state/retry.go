@@ -104,14 +104,11 @@ func looser(old, next billing.Rules) error {
 			}
 		}
 	}
-	for topic, t := range old.Bindings {
-		if next.Bindings[topic] != t {
-			return fmt.Errorf("topic %s was bound to tenant %s", topic, t)
-		}
-	}
-	for topic, t := range next.Bindings {
-		if old.Bindings[topic] != t {
-			return fmt.Errorf("topic %s was not bound to tenant %s", topic, t)
+	for _, bindings := range [...]map[string]billing.TenantID{old.Bindings, next.Bindings} {
+		for topic := range bindings {
+			if a, b := old.Bindings[topic], next.Bindings[topic]; a != b {
+				return fmt.Errorf("topic %s: bound to tenant %q, was %q", topic, b, a)
+			}
 		}
 	}
 	switch {
