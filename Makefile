@@ -45,6 +45,10 @@ bench-curves: ## how the cost grows, drawn into docs/performance (BENCH_EVENTS, 
 	go test ./internal/bench -count=1 -v -timeout 6h -run TestCurves -bench.events=$(BENCH_EVENTS) -bench.state=$(BENCH_STATE) \
 		-bench.curves=docs/performance
 
+.PHONY: charts
+charts: ## draw the charts of docs/performance again, from their measurements
+	go test ./internal/test/chart -count=1 -redraw
+
 .PHONY: bench-smoke
 bench-smoke: ## the same at a size that proves only that it works
 	go test ./internal/bench -count=1 -v -run TestTable

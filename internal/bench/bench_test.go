@@ -16,7 +16,7 @@ var (
 	dayCount     = flag.Int64("bench.day", 100_000, "events of the day that is rolled up (10000000 for the target)")
 	journalCount = flag.Int64("bench.journal", 200, "unfolded journal entries at the start after kill -9 (19000 is as many as there can be)")
 	roundCount   = flag.Int("bench.rounds", 1, "times that the first rows are measured; the median counts")
-	curvesDir    = flag.String("bench.curves", "", "measure the curves instead of the table, and write them as SVG into this directory")
+	curvesDir    = flag.String("bench.curves", "", "measure the curves instead of the table, and write them as JSON and PNG into this directory")
 	documentFile = flag.String("bench.document", "", "write the table into this Markdown file, between its markers")
 )
 

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"daybook/internal/test/chart"
 )
 
 // TestCurves measures how the cost grows, and draws it.
@@ -32,16 +34,25 @@ type curves struct {
 }
 
 // rates is a curve of an ingest beside its ceiling.
-type rates struct{ ingest, ceiling []point }
+type rates struct{ ingest, ceiling []chart.Point }
 
 func (r *rates) add(x float64, n int64, ingest, ceiling usage) {
-	r.ingest = append(r.ingest, point{x, ingest.rate(n)})
-	r.ceiling = append(r.ceiling, point{x, ceiling.rate(n)})
+	r.ingest = append(r.ingest, chart.Point{x, ingest.rate(n)})
+	r.ceiling = append(r.ceiling, chart.Point{x, ceiling.rate(n)})
 }
 
-func (c *curves) draw(name, title, x string, log bool, r rates) {
-	p := plot{title: title, x: x, y: "events a second", logX: log, lines: []line{{"ingest", r.ingest}, {"consume and decode", r.ceiling}}}
-	p.write(c.t, filepath.Join(c.out, name+".svg"))
+func (c *curves) draw(name, title, x string, scale chart.Scale, r rates) {
+	c.save(name, &chart.Chart{
+		Title: title, X: x, XScale: scale, Y: "throughput, events/s",
+		Series: []chart.Series{{Name: "ingest", Points: r.ingest}, {Name: "ceiling: consume and decode only", Points: r.ceiling}},
+	})
+}
+
+func (c *curves) save(name string, drawn *chart.Chart) {
+	c.t.Helper()
+	if err := drawn.Save(c.out, name); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // state measures ingest on a growing state, corrections on it, and the memory of one
@@ -59,27 +70,30 @@ func (c *curves) state() {
 		r.add(float64(b.site.records-*eventCount)+1, *eventCount, u, ceiling)
 		fmt.Fprintf(os.Stdout, "state of %d: %s\n", b.site.records, figures(u, *eventCount))
 	}
-	c.draw("ingest-by-state", "Live ingest of "+million(*eventCount)+" events, by events already in the state", "events in the state", false, r)
+	c.draw("ingest-by-state", "Live ingest of "+million(*eventCount)+" events by events already in the state", "events already in the state", chart.Linear, r)
 
 	b.site.publish()
-	var dirty []point
+	var dirty []chart.Point
 	for _, n := range []int{1, 10, 100, 1000, 10_000} {
 		u := b.correct(b.write(b.scattered(n, n)), n)
-		dirty = append(dirty, point{float64(n), u.wall.Seconds()})
+		dirty = append(dirty, chart.Point{float64(n), u.wall.Seconds()})
 		fmt.Fprintf(os.Stdout, "%d corrections: %s\n", n, seconds(u.wall))
 	}
-	p := plot{
-		title: fmt.Sprintf("A publisher run by corrections scattered over %d days × %d accounts × %s", days, accounts, million(b.site.records)),
-		x:     "corrected events, as many account-days", y: "seconds", logX: true, lines: []line{{"publisher run", dirty}},
-	}
-	p.write(c.t, filepath.Join(c.out, "publish-by-corrections.svg"))
+	c.save("publish-by-corrections", &chart.Chart{
+		Title: fmt.Sprintf("Duration of a publisher run by corrected events (%d days, %d accounts, %s events)", days, accounts, million(b.site.records)),
+		X:     "corrected events, one per account-day (log scale)", XScale: chart.Logarithmic, Y: "duration, s",
+		Series: []chart.Series{{Name: "publisher run", Points: dirty}},
+	})
 
 	one := *b.site
 	one.state = filepath.Join(one.dir, "whole")
 	one.run("ingest", "init")
 	u := one.ingest()
-	p = plot{title: "Memory of one ingest of " + million(b.site.records) + " events", x: "seconds", y: "MiB resident", lines: []line{{"ingest", u.memory}}}
-	p.write(c.t, filepath.Join(c.out, "ingest-memory.svg"))
+	c.save("ingest-memory", &chart.Chart{
+		Title: "Resident memory of one ingest of " + million(b.site.records) + " events",
+		X:     "time since start, s", XScale: chart.Linear, Y: "resident memory, MiB",
+		Series: []chart.Series{{Name: "ingest", Points: perSecond(u.memory)}},
+	})
 	b.site.close()
 }
 
@@ -94,7 +108,7 @@ func (c *curves) partitions() {
 		fmt.Fprintf(os.Stdout, "%d partitions: %s\n", n, figures(u, *eventCount))
 		s.close()
 	}
-	c.draw("ingest-by-partitions", "Live ingest of "+million(*eventCount)+" events, by partitions of the topic", "partitions", true, r)
+	c.draw("ingest-by-partitions", "Live ingest of "+million(*eventCount)+" events by partitions of the topic", "partitions (log scale)", chart.Logarithmic, r)
 }
 
 // batches measures ingest by the most records in one write.
@@ -111,6 +125,17 @@ func (c *curves) batches() {
 		r.add(float64(n), *eventCount, u, ceiling)
 		fmt.Fprintf(os.Stdout, "batches of %d: %s, %s\n", n, figures(u, *eventCount), mebibytes(u.peak))
 	}
-	c.draw("ingest-by-batch", "Live ingest of "+million(*eventCount)+" events, by the most records in one write", "records in a write", true, r)
+	c.draw("ingest-by-batch", "Live ingest of "+million(*eventCount)+" events by records per write", "records per write, --batch-records (log scale)", chart.Logarithmic, r)
 	s.close()
+}
+
+// perSecond keeps the first of the points of each second.
+func perSecond(points []chart.Point) []chart.Point {
+	var kept []chart.Point
+	for _, p := range points {
+		if len(kept) == 0 || int(p[0]) != int(kept[len(kept)-1][0]) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
 }

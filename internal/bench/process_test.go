@@ -12,13 +12,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"daybook/internal/test/chart"
 )
 
 // usage is what a process took.
 type usage struct {
 	wall, cpu time.Duration // cpu: user and system
 	peak      int64         // bytes resident at most; 0 where there is no /proc
-	memory    []point       // resident MiB over seconds
+	memory    []chart.Point // resident MiB over seconds
 }
 
 // rate is n in a second of wall time.
@@ -73,7 +75,7 @@ func (u *usage) watch(pid int, began time.Time, ended <-chan struct{}) {
 			continue
 		}
 		u.peak = max(u.peak, peak)
-		u.memory = append(u.memory, point{time.Since(began).Seconds(), float64(now) / (1 << 20)})
+		u.memory = append(u.memory, chart.Point{time.Since(began).Seconds(), float64(now) / (1 << 20)})
 	}
 }
 
