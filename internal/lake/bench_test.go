@@ -80,7 +80,7 @@ func BenchmarkReadBack(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	f, err := build.WriteEvents(d, 0, Stretch{Rows: someEvents(b, d, n)})
+	f, err := build.WriteEvents(d, 0, Segment{Rows: someEvents(b, d, n)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func BenchmarkPublish(b *testing.B) {
 	const accounts, perAccount, dayCount, corrected = 2000, 5, 90, 10
 	first := day(b, "2025-01-01")
 	write := func(build *Build, d billing.Day) {
-		if _, err := build.WriteEvents(d, 0, Stretch{Rows: someEvents(b, d, accounts*perAccount)}); err != nil {
+		if _, err := build.WriteEvents(d, 0, Segment{Rows: someEvents(b, d, accounts*perAccount)}); err != nil {
 			b.Fatal(err)
 		}
 		var services []ServiceDayRow

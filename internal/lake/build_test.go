@@ -44,8 +44,8 @@ func event(t testing.TB, d billing.Day, account, id, cost string) EventRow {
 	}}
 }
 
-func events(rows ...EventRow) Stretch {
-	return Stretch{Rows: func(yield func(*EventRow, error) bool) {
+func events(rows ...EventRow) Segment {
+	return Segment{Rows: func(yield func(*EventRow, error) bool) {
 		for i := range rows {
 			if !yield(&rows[i], nil) {
 				return

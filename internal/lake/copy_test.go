@@ -149,7 +149,7 @@ func writeOneAccount(t *testing.T, b *lake.Build, d billing.Day, usd int64) {
 	event := lake.EventRow{Topic: "billing", Event: billing.Event{
 		Tenant: "acme", ID: "e1", Account: "0001", Service: "Compute", Day: d, Cost: cost,
 	}}
-	if _, err := b.WriteEvents(d, 0, lake.Stretch{Rows: func(yield func(*lake.EventRow, error) bool) { yield(&event, nil) }}); err != nil {
+	if _, err := b.WriteEvents(d, 0, lake.Segment{Rows: func(yield func(*lake.EventRow, error) bool) { yield(&event, nil) }}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.WriteServiceDays(d, []lake.ServiceDayRow{{Tenant: "acme", Account: "0001", Service: "Compute", Total: cost, Events: 1}}); err != nil {

@@ -109,7 +109,7 @@ func (w *eventWriter) group(first, last billing.AccountID, rows int) error {
 }
 
 // keep takes over row groups.
-func (w *eventWriter) keep(k *KeptGroups) error {
+func (w *eventWriter) keep(k *ReusedRowGroups) error {
 	if first := string(k.cut.First); first <= w.last[0] {
 		return fmt.Errorf("row groups from account %q follow account %q", first, w.last[0])
 	}

@@ -11,24 +11,24 @@ import (
 	"daybook/internal/billing"
 )
 
-// Stretch is a part of a file of events: rows, or row groups of a released file in their place.
-type Stretch struct {
-	Rows iter.Seq2[*EventRow, error]
-	Kept *KeptGroups // instead of Rows
+// Segment is a part of a file of events: rows, or row groups of a released file in their place.
+type Segment struct {
+	Rows   iter.Seq2[*EventRow, error]
+	Reused *ReusedRowGroups // instead of Rows
 }
 
 // WriteEvents writes one file of a day's events, part numbers from 0, and returns its manifest entry.
-// Rows must be ascending by account and event id, and an account may not go on from one stretch to the
+// Rows must be ascending by account and event id, and an account may not go on from one segment to the
 // next. The bytes are the same whether row groups are taken over or written. Memory is bounded by a row group.
-func (b *Build) WriteEvents(d billing.Day, part int, stretches ...Stretch) (File, error) {
+func (b *Build) WriteEvents(d billing.Day, part int, segments ...Segment) (File, error) {
 	f := File{Dataset: Events, Day: d.String(), Path: b.dayPath(Events, d, part)}
 	var kept []bool
 	f, err := write(b, f, eventLayout, func(t *table, f *File) error {
 		w := eventWriter{build: b, day: d, table: t}
 		w.groups = rowGroups{limit: rowGroupRows, write: w.group}
-		for i, s := range stretches {
-			if s.Kept != nil {
-				if err := w.keep(s.Kept); err != nil {
+		for i, s := range segments {
+			if s.Reused != nil {
+				if err := w.keep(s.Reused); err != nil {
 					return err
 				}
 				continue
@@ -36,11 +36,11 @@ func (b *Build) WriteEvents(d billing.Day, part int, stretches ...Stretch) (File
 			if err := w.rows(s.Rows); err != nil {
 				return err
 			}
-			if next := i + 1; next == len(stretches) {
+			if next := i + 1; next == len(segments) {
 				if err := w.groups.finish(); err != nil {
 					return err
 				}
-			} else if k := stretches[next].Kept; k != nil {
+			} else if k := segments[next].Reused; k != nil {
 				if err := w.groups.finishBefore(k.cut.First); err != nil {
 					return err
 				}
@@ -64,7 +64,7 @@ var errNotWhole = errors.New("more rows than a file holds")
 // false and the file is as if never begun. Else it is what WriteEvents makes of the same rows.
 func (b *Build) WriteWholeDay(d billing.Day, limit int64, rows iter.Seq2[*EventRow, error]) (f File, whole bool, err error) {
 	n := int64(0)
-	f, err = b.WriteEvents(d, 0, Stretch{Rows: func(yield func(*EventRow, error) bool) {
+	f, err = b.WriteEvents(d, 0, Segment{Rows: func(yield func(*EventRow, error) bool) {
 		for row, err := range rows {
 			if n++; n > limit && err == nil {
 				row, err = nil, errNotWhole

@@ -24,12 +24,12 @@ type cutWriter struct {
 
 // write writes a file with the events of accounts, of which each has so many.
 func (c *cutWriter) write(ctx context.Context, part int, accounts []billing.AccountID, counts []int64) (lake.File, error) {
-	var stretches []lake.Stretch
-	var first, last billing.AccountID // of the rows not yet in a stretch; empty: there are none
+	var segments []lake.Segment
+	var first, last billing.AccountID // of the rows not yet in a segment; empty: there are none
 	expected, seen := 0, 0
 	flush := func() {
 		if first != "" {
-			stretches = append(stretches, lake.Stretch{Rows: c.events(ctx, first, last, &seen)})
+			segments = append(segments, lake.Segment{Rows: c.events(ctx, first, last, &seen)})
 			first = ""
 		}
 	}
@@ -46,7 +46,7 @@ func (c *cutWriter) write(ctx context.Context, part int, accounts []billing.Acco
 		}
 		if kept != nil {
 			flush()
-			stretches = append(stretches, lake.Stretch{Kept: kept})
+			segments = append(segments, lake.Segment{Reused: kept})
 			continue
 		}
 		if last = cut.Last; first == "" {
@@ -55,7 +55,7 @@ func (c *cutWriter) write(ctx context.Context, part int, accounts []billing.Acco
 		expected += n
 	}
 	flush()
-	f, err := c.build.WriteEvents(c.w.day, part, stretches...)
+	f, err := c.build.WriteEvents(c.w.day, part, segments...)
 	if err != nil {
 		return f, fmt.Errorf("write events of %s: %w", c.w.day, err)
 	}
@@ -66,7 +66,7 @@ func (c *cutWriter) write(ctx context.Context, part int, accounts []billing.Acco
 }
 
 // keep finds the released row groups of a cut in which nothing changed; nil where there are none.
-func (c *cutWriter) keep(cut lake.Cut, accounts []billing.AccountID) (*lake.KeptGroups, error) {
+func (c *cutWriter) keep(cut lake.Cut, accounts []billing.AccountID) (*lake.ReusedRowGroups, error) {
 	if c.changed(cut.First, cut.Last) {
 		return nil, nil
 	}

@@ -40,17 +40,17 @@ func (s *Series) OpenEvents(m *Manifest, f File) (*ReleasedEvents, error) {
 	return r, nil
 }
 
-// KeptGroups are consecutive row groups of a released file.
-type KeptGroups struct {
+// ReusedRowGroups are consecutive row groups of a released file.
+type ReusedRowGroups struct {
 	from     *ReleasedEvents
 	at, upTo int
 	cut      Cut
 }
 
 // Groups finds the row groups that hold a cut's accounts and as many rows, cut as they would be today.
-func (r *ReleasedEvents) Groups(c Cut) (*KeptGroups, bool) {
+func (r *ReleasedEvents) Groups(c Cut) (*ReusedRowGroups, bool) {
 	left := c.Rows
-	k := &KeptGroups{from: r, at: -1, cut: c}
+	k := &ReusedRowGroups{from: r, at: -1, cut: c}
 	for i := range r.notes {
 		n := &r.notes[i]
 		if k.at < 0 && n.First != c.First || n.Last > c.Last {
@@ -72,7 +72,7 @@ func (r *ReleasedEvents) Groups(c Cut) (*KeptGroups, bool) {
 }
 
 // Sum is what the groups' events come to; ok is false where that leaves DECIMAL(38,18).
-func (k *KeptGroups) Sum() (sum billing.Money, ok bool) {
+func (k *ReusedRowGroups) Sum() (sum billing.Money, ok bool) {
 	ok = true
 	for i := k.at; i < k.upTo && ok; i++ {
 		sum, ok = sum.Add(k.from.notes[i].Sum)

@@ -53,9 +53,9 @@ func (e *dayOfEvents) of(accounts []billing.AccountID) []EventRow {
 	return rows
 }
 
-// TestRowGroupsAreTakenOver: a file of which row groups are taken over from a released one is the same, byte for
+// TestReusedRowGroupsEqualRewritten: a file of which row groups are taken over from a released one is the same, byte for
 // byte, as one that is written anew from the same rows, and so is its entry. It reads back without a fault.
-func TestRowGroupsAreTakenOver(t *testing.T) {
+func TestReusedRowGroupsEqualRewritten(t *testing.T) {
 	seeds := 16
 	if testing.Short() {
 		seeds = 4
@@ -75,12 +75,12 @@ func TestRowGroupsAreTakenOver(t *testing.T) {
 			l, _ := memLake()
 			s := l.Tenant("acme")
 			lock(t, s)
-			build := func(n int, prev *Manifest, stretches ...Stretch) File {
+			build := func(n int, prev *Manifest, segments ...Segment) File {
 				b, err := s.Begin(n, prev)
 				if err != nil {
 					t.Fatal(err)
 				}
-				f, err := b.WriteEvents(e.day, 0, stretches...)
+				f, err := b.WriteEvents(e.day, 0, segments...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -114,11 +114,11 @@ func TestRowGroupsAreTakenOver(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var stretches []Stretch
+			var segments []Segment
 			var open []billing.AccountID
 			flush := func() {
 				if len(open) > 0 {
-					stretches, open = append(stretches, events(e.of(open)...)), nil
+					segments, open = append(segments, events(e.of(open)...)), nil
 				}
 			}
 			for _, c := range Cuts(accounts, counts, rowGroupRows) {
@@ -126,14 +126,14 @@ func TestRowGroupsAreTakenOver(t *testing.T) {
 				k, ok := released.Groups(c)
 				if ok && !slices.ContainsFunc(in, func(a billing.AccountID) bool { return changed[a] }) {
 					flush()
-					stretches = append(stretches, Stretch{Kept: k})
+					segments = append(segments, Segment{Reused: k})
 					taken += k.upTo - k.at
 				} else {
 					open = append(open, in...)
 				}
 			}
 			flush()
-			again := build(3, prev, stretches...)
+			again := build(3, prev, segments...)
 			anew.Path, anew.WrittenBy = again.Path, again.WrittenBy
 			if got, want := fmt.Sprintf("%+v", again), fmt.Sprintf("%+v", anew); got != want {
 				t.Errorf("taken over %s\n     anew %s", got, want)
@@ -179,13 +179,13 @@ func TestRowGroupsOutOfPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := day(t, "2025-01-01")
-	if _, err := b.WriteEvents(d, 0, Stretch{Kept: k}, Stretch{Kept: k}); err == nil {
+	if _, err := b.WriteEvents(d, 0, Segment{Reused: k}, Segment{Reused: k}); err == nil {
 		t.Error("a row group was taken over twice")
 	}
-	if _, err := b.WriteEvents(d, 1, events(event(t, d, string(n.Last), "a", "1")), Stretch{Kept: k}); err == nil {
+	if _, err := b.WriteEvents(d, 1, events(event(t, d, string(n.Last), "a", "1")), Segment{Reused: k}); err == nil {
 		t.Error("a row group follows an account of its own")
 	}
-	if _, err := b.WriteEvents(d, 2, Stretch{Kept: k}, events(event(t, d, string(n.Last), "z", "1"))); err == nil {
+	if _, err := b.WriteEvents(d, 2, Segment{Reused: k}, events(event(t, d, string(n.Last), "z", "1"))); err == nil {
 		t.Error("a row follows a row group with its account")
 	}
 }
