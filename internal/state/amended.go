@@ -3,7 +3,7 @@ package state
 import (
 	"errors"
 
-	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 // A record that is written again where it lies, because the event came again or was corrected, is put
@@ -14,14 +14,6 @@ import (
 // the records of all years again. The amended are few, and so is what their compactions write. When an event is
 // deleted or moves away, both rows go.
 
-// appendAmendedKey is appendRecordKey for an amended record.
-func appendAmendedKey(b []byte, a billing.AccountDay, id billing.EventID) []byte {
-	at := len(b)
-	b = appendRecordKey(b, a, id)
-	b[at] = spaceAmended
-	return b
-}
-
 // addRecords adds the records whose keys are from low up to high, amended ones in the place of those that they amend.
 func (c *cursor) addRecords(v view, low, high []byte) error {
 	c.head = 1
@@ -29,7 +21,7 @@ func (c *cursor) addRecords(v view, low, high []byte) error {
 		return err
 	}
 	amended := func(bound []byte) []byte {
-		return append([]byte{bound[0] + spaceAmended - spaceRecord}, bound[1:]...)
+		return append([]byte{bound[0] + format.SpaceOverlay - format.SpaceRecord}, bound[1:]...)
 	}
 	return c.add(v, amended(low), amended(high))
 }
@@ -40,14 +32,14 @@ func (c *cursor) recordKey() []byte {
 	if c.at == 0 {
 		return c.its[0].Key()
 	}
-	c.buf = append(append(c.buf[:0], spaceRecord), c.tail()...)
+	c.buf = append(append(c.buf[:0], format.SpaceRecord), c.tail()...)
 	return c.buf
 }
 
 // seekRecord moves the cursor to the first record at or after key.
 func (c *cursor) seekRecord(key []byte) bool {
 	c.its[0].SeekGE(key)
-	c.buf = append(append(c.buf[:0], spaceAmended), key[1:]...)
+	c.buf = append(append(c.buf[:0], format.SpaceOverlay), key[1:]...)
 	c.its[1].SeekGE(c.buf)
 	return c.settle()
 }

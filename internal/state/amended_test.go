@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 // rows counts the rows of a keyspace.
@@ -79,7 +80,7 @@ func TestAmended(t *testing.T) {
 		if got := dayOf(t, s, 100); !slices.Equal(got, step.day) {
 			t.Errorf("%s: day 100 is %q, want %q", step.what, got, step.day)
 		}
-		if r, a := rows(t, s, spaceRecord), rows(t, s, spaceAmended); r != step.records || a != step.amended {
+		if r, a := rows(t, s, format.SpaceRecord), rows(t, s, format.SpaceOverlay); r != step.records || a != step.amended {
 			t.Errorf("%s: %d records and %d amended, want %d and %d", step.what, r, a, step.records, step.amended)
 		}
 		checkClean(t, s)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 // Apply writes a batch: all of it or nothing, synced. Its only error that may
@@ -20,7 +21,7 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 		s.mu.unfiltered = false
 		s.startFilters()
 	}
-	w := s.beginLocked(entryBatch)
+	w := s.beginLocked(format.EntryBatch)
 	if w.bulk = records >= s.o.BulkRecords; w.bulk {
 		s.awaitFilterLocked(records)
 	}
@@ -90,8 +91,8 @@ func (w *write) part(p *Part, reasons map[billing.Reason]int64) (outcomes [billi
 	for t := range p.tenants {
 		w.seen(t)
 	}
-	w.totals.locatorDigest.add(p.locators)
-	w.totals.recordDigest.add(p.records)
+	w.totals.LocatorDigest.Add(p.locators)
+	w.totals.RecordDigest.Add(p.records)
 	changes := &w.s.mu.changes
 	memory := changes.lend(p.slabs)
 	for c := p.cursor(); c.step(); {
@@ -123,19 +124,19 @@ func (w *write) rareKey(r *Record) []byte {
 	if r.Rejection != nil {
 		t, id = r.Rejection.Tenant, r.Rejection.Event
 	}
-	w.key = appendEventKey(w.key[:0], t, id)
+	w.key = format.AppendEventKey(w.key[:0], t, id)
 	return w.key
 }
 
 // alone applies the only version of an event that the store and the batch have. Its rows are as they are to be stored.
 func (w *write) alone(changes *changes, memory int, c *partCursor) {
 	t := &w.totals
-	c.setGeneration(t.generation)
+	c.setGeneration(t.Generation)
 	record := c.recordAt()
 	changes.refer(memory+c.slab, c.at, c.locatorKey, c.locator)
 	changes.refer(memory+c.slab, record, c.recordKey, c.record)
-	t.locators++
-	t.records++
+	t.Locators++
+	t.Records++
 	if accountDay := c.b[record : record+int(c.accountDay)]; !w.added[string(accountDay)] {
 		w.added[string(accountDay)] = true
 	}
@@ -144,8 +145,8 @@ func (w *write) alone(changes *changes, memory int, c *partCursor) {
 // oneOf applies a version of an event that has, or may have, others.
 func (w *write) oneOf(sl *slot, c *partCursor) (billing.Outcome, error) {
 	record := c.recordAt()
-	w.totals.locatorDigest.sub(hashLocator(c.b[c.at:record]))
-	w.totals.recordDigest.sub(hashRecord(c.b[record:c.next]))
+	w.totals.LocatorDigest.Sub(format.HashLocator(c.b[c.at:record]))
+	w.totals.RecordDigest.Sub(format.HashRecord(c.b[record:c.next]))
 	e, err := c.event(&w.s.mu.words)
 	if err != nil {
 		return 0, err
@@ -184,6 +185,6 @@ func (w *write) advance(a *Advance) error {
 	if a.Delivered > 0 {
 		p.LastOffset, p.LastDigest = a.LastOffset, a.LastDigest
 	}
-	w.spans = append(w.spans, span{a.Partition, a.From, a.Next})
+	w.spans = append(w.spans, format.Span{Partition: a.Partition, From: a.From, Next: a.Next})
 	return nil
 }

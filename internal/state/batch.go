@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 // Record is one delivered record with its verdict.
@@ -49,7 +50,7 @@ type Batch struct {
 // Add adds records in the order given, each to the last part if that is of its partition, else to a new one.
 func (b *Batch) Add(records ...Record) {
 	for i := range records {
-		id := partitionOf(records[i].source())
+		id := format.PartitionOf(records[i].source())
 		if n := len(b.Parts); n == 0 || b.Parts[n-1].Partition != id {
 			b.Parts = append(b.Parts, &Part{Partition: id})
 		}

@@ -9,6 +9,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/state/format"
 )
 
 // Fault is one thing that Check found wrong.
@@ -47,12 +48,12 @@ func (r *Reader) Check(progress func(done, total int64)) ([]Fault, error) {
 // tally is a set's size and digest.
 type tally struct {
 	n      int64
-	digest setDigest
+	digest format.SetDigest
 }
 
 func (t *tally) add(row []byte) {
 	t.n++
-	t.digest.add(hashRow(row))
+	t.digest.Add(format.HashRow(row))
 }
 
 type check struct {
@@ -78,8 +79,8 @@ func (c *check) fault(key []byte, format string, args ...any) {
 func (c *check) step() {
 	c.done++
 	if c.progress != nil && c.done%10_000 == 0 {
-		t := &c.journal.totals
-		c.progress(c.done, t.locators+t.records)
+		t := &c.journal.Totals
+		c.progress(c.done, t.Locators+t.Records)
 	}
 }
 
@@ -89,7 +90,7 @@ func (c *check) checkBooks() error {
 	if err != nil {
 		return err
 	}
-	if j.head != c.journal.head {
+	if j.Head != c.journal.Head {
 		c.fault(nil, "the journal's head is not the one that was opened")
 	}
 	positions, err := c.positions()
@@ -106,19 +107,19 @@ func (c *check) checkBooks() error {
 	}
 	for i, d := range decisions {
 		if d.Number != uint64(i)+1 {
-			c.fault(sequenceKey(spaceDecision, d.Number), "decision %d stands where %d should", d.Number, i+1)
+			c.fault(format.SequenceKey(format.SpaceDecision, d.Number), "decision %d stands where %d should", d.Number, i+1)
 		}
 	}
-	if n := int64(len(decisions)); n != j.totals.decisions {
-		c.fault(nil, "%d decisions, the journal counts %d", n, j.totals.decisions)
+	if n := int64(len(decisions)); n != j.Totals.Decisions {
+		c.fault(nil, "%d decisions, the journal counts %d", n, j.Totals.Decisions)
 	}
-	return c.scanPrefix([]byte{spaceKept}, func(key, value []byte) error {
-		n, err := keySequence(key)
-		if err != nil || len(value) != 16 || Sequence(n) > j.head.Sequence {
+	return c.scanPrefix([]byte{format.SpaceKeptDigest}, func(key, value []byte) error {
+		n, err := format.ParseSequenceKey(key)
+		if err != nil || len(value) != 16 || Sequence(n) > j.Head.Sequence {
 			c.fault(key, "a kept digest that cannot be")
 			return err
 		}
-		_, err = c.get(sequenceKey(spaceJournal, n), func(entry []byte) error {
+		_, err = c.get(format.SequenceKey(format.SpaceJournal, n), func(entry []byte) error {
 			if !bytes.HasPrefix(entry, value) {
 				c.fault(key, "the kept digest is not the journal's")
 			}
@@ -129,8 +130,8 @@ func (c *check) checkBooks() error {
 }
 
 func (c *check) checkTenants() error {
-	return c.scanPrefix([]byte{spaceTenant}, func(key, _ []byte) error {
-		t, _, err := keyString(key[1:])
+	return c.scanPrefix([]byte{format.SpaceTenant}, func(key, _ []byte) error {
+		t, _, err := format.CutKeyString(key[1:])
 		c.tenants[string(t)] = true
 		return err
 	})
@@ -140,21 +141,21 @@ func (c *check) checkTenants() error {
 // deletion lies within what was consumed.
 func (c *check) checkLocators() error {
 	var all tally
-	newest := c.journal.totals.generation
-	err := c.scanPrefix([]byte{spaceLocator}, func(key, value []byte) error {
+	newest := c.journal.Totals.Generation
+	err := c.scanPrefix([]byte{format.SpaceLocator}, func(key, value []byte) error {
 		c.step()
 		c.scratch = append(append(c.scratch[:0], key...), value...)
-		all.add(c.scratch[min(locatorHead, len(key)):])
+		all.add(c.scratch[min(format.LocatorHeader, len(key)):])
 		var uuid [36]byte
-		tenant, id, err := locatorEvent(key, &uuid)
+		tenant, id, err := format.ParseLocatorKey(key, &uuid)
 		if err != nil {
 			c.fault(key, "%s", err)
 			return nil
 		}
-		if g := keyGeneration(key); g > newest {
+		if g := format.LocatorGeneration(key); g > newest {
 			c.fault(key, "a locator of generation %d, the journal knows %d", g, newest)
 		}
-		w, err := parseLocator(value)
+		w, err := format.ParseLocatorValue(value)
 		if err != nil {
 			c.fault(key, "%s", err)
 			return nil
@@ -167,24 +168,24 @@ func (c *check) checkLocators() error {
 			return nil
 		}
 		a := billing.AccountDay{Tenant: billing.TenantID(tenant), Account: w.Account, Day: w.Day}
-		c.scratch = appendRecordKey(c.scratch[:0], a, billing.EventID(id))
+		c.scratch = format.AppendRecordKey(c.scratch[:0], a, billing.EventID(id))
 		c.records.add(c.scratch)
 		if w.Tied {
-			c.scratch = appendTieKey(c.scratch[:0], a.Tenant, w.Day, billing.EventID(id))
+			c.scratch = format.AppendTieKey(c.scratch[:0], a.Tenant, w.Day, billing.EventID(id))
 			c.ties.add(c.scratch)
 		}
 		return nil
 	})
-	t := &c.journal.totals
-	if err == nil && all != (tally{t.locators, t.locatorDigest}) {
-		c.fault([]byte{spaceLocator}, "%d locators, the journal counts %d, or their digest differs", all.n, t.locators)
+	t := &c.journal.Totals
+	if err == nil && all != (tally{t.Locators, t.LocatorDigest}) {
+		c.fault([]byte{format.SpaceLocator}, "%d locators, the journal counts %d, or their digest differs", all.n, t.Locators)
 	}
 	return err
 }
 
 // consumed: a winner's version lies within what was consumed.
 func (c *check) consumed(key []byte, v billing.Version) {
-	if src := v.Source; src.Offset >= c.next[partitionOf(src)] {
+	if src := v.Source; src.Offset >= c.next[format.PartitionOf(src)] {
 		c.fault(key, "its winner comes from offset %d, which was not consumed", src.Offset)
 	}
 }
@@ -192,18 +193,18 @@ func (c *check) consumed(key []byte, v billing.Version) {
 // checkRecords: counted and digested as the journal says; they lie where the locators
 // say, one to one, within what was consumed; each account-day with events has a marker.
 func (c *check) checkRecords() (err error) {
-	markers, err := c.r.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceMarker}, UpperBound: []byte{spaceMarker + 1}})
+	markers, err := c.r.NewIter(&pebble.IterOptions{LowerBound: []byte{format.SpaceMarker}, UpperBound: []byte{format.SpaceMarker + 1}})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, markers.Close()) }()
 	var all, places tally
 	var e billing.Event
-	var words texts
+	var words format.Strings
 	var accountDay, next []byte
-	err = c.scanRecords([]byte{spaceRecord}, []byte{spaceRecord + 1}, func(key, value []byte) error {
+	err = c.scanRecords([]byte{format.SpaceRecord}, []byte{format.SpaceRecord + 1}, func(key, value []byte) error {
 		c.step()
-		if err := parseRecord(key, value, &e, &words); err != nil {
+		if err := format.ParseRecord(key, value, &e, &words); err != nil {
 			c.fault(key, "%s", err)
 			return nil
 		}
@@ -211,7 +212,7 @@ func (c *check) checkRecords() (err error) {
 		all.add(c.scratch[1:])
 		places.add(key)
 		c.consumed(key, e.Version)
-		next = appendAccountDayKey(next[:0], spaceMarker, e.AccountDay())
+		next = format.AppendAccountDayPrefix(next[:0], format.SpaceMarker, e.AccountDay())
 		if !bytes.Equal(next, accountDay) {
 			accountDay, next = next, accountDay
 			if !markers.SeekGE(accountDay) || !bytes.HasPrefix(markers.Key(), accountDay) {
@@ -223,12 +224,12 @@ func (c *check) checkRecords() (err error) {
 	if err != nil {
 		return err
 	}
-	t := &c.journal.totals
-	if all != (tally{t.records, t.recordDigest}) {
-		c.fault([]byte{spaceRecord}, "%d records, the journal counts %d, or their digest differs", all.n, t.records)
+	t := &c.journal.Totals
+	if all != (tally{t.Records, t.RecordDigest}) {
+		c.fault([]byte{format.SpaceRecord}, "%d records, the journal counts %d, or their digest differs", all.n, t.Records)
 	}
 	if places != c.records {
-		c.fault([]byte{spaceRecord}, "%d records, locators name %d, or others", all.n, c.records.n)
+		c.fault([]byte{format.SpaceRecord}, "%d records, locators name %d, or others", all.n, c.records.n)
 		return c.nameRecords()
 	}
 	return nil
@@ -237,14 +238,14 @@ func (c *check) checkRecords() (err error) {
 // nameRecords finds which records and locators do not belong together.
 func (c *check) nameRecords() error {
 	var e billing.Event
-	var words texts
-	err := c.scanRecords([]byte{spaceRecord}, []byte{spaceRecord + 1}, func(key, value []byte) error {
-		if err := parseRecord(key, value, &e, &words); err != nil {
+	var words format.Strings
+	err := c.scanRecords([]byte{format.SpaceRecord}, []byte{format.SpaceRecord + 1}, func(key, value []byte) error {
+		if err := format.ParseRecord(key, value, &e, &words); err != nil {
 			return nil // named already
 		}
 		var w dedup.Winner
-		_, found, err := c.locator(c.journal.totals.generation, e.Tenant, e.ID, func(value []byte) (err error) {
-			w, err = parseLocator(value)
+		_, found, err := c.locator(c.journal.Totals.Generation, e.Tenant, e.ID, func(value []byte) (err error) {
+			w, err = format.ParseLocatorValue(value)
 			return err
 		})
 		switch {
@@ -260,8 +261,8 @@ func (c *check) nameRecords() error {
 	if err != nil {
 		return err
 	}
-	return c.scanPrefix([]byte{spaceLocator}, func(key, value []byte) error {
-		w, err := parseLocator(value)
+	return c.scanPrefix([]byte{format.SpaceLocator}, func(key, value []byte) error {
+		w, err := format.ParseLocatorValue(value)
 		if err != nil || w.Deleted {
 			return nil
 		}
@@ -269,7 +270,7 @@ func (c *check) nameRecords() error {
 		if err != nil {
 			return nil
 		}
-		found, err := c.get(appendRecordKey(nil, a, id), func([]byte) error { return nil })
+		found, err := c.get(format.AppendRecordKey(nil, a, id), func([]byte) error { return nil })
 		if err == nil && !found {
 			c.fault(key, "a locator that points to no record")
 		}
@@ -280,21 +281,21 @@ func (c *check) nameRecords() error {
 // locatorParts is where a locator points.
 func locatorParts(key []byte, w *dedup.Winner) (a billing.AccountDay, id billing.EventID, err error) {
 	var uuid [36]byte
-	tenant, event, err := locatorEvent(key, &uuid)
+	tenant, event, err := format.ParseLocatorKey(key, &uuid)
 	return billing.AccountDay{Tenant: billing.TenantID(tenant), Account: w.Account, Day: w.Day}, billing.EventID(event), err
 }
 
 // checkMarkers: no marker is newer than the journal; the tenant is listed.
 func (c *check) checkMarkers() error {
-	head := c.journal.head.Sequence
-	return c.scanPrefix([]byte{spaceMarker}, func(key, value []byte) error {
-		row, err := parseMarker(key, value)
+	head := c.journal.Head.Sequence
+	return c.scanPrefix([]byte{format.SpaceMarker}, func(key, value []byte) error {
+		row, err := format.ParseMarker(key, value)
 		switch {
 		case err != nil:
 			c.fault(key, "%s", err)
-		case row.sequence == 0 || row.sequence > head:
-			c.fault(key, "a marker of write %d, the journal ends at %d", row.sequence, head)
-		case !c.tenants[string(row.tenant)]:
+		case row.Sequence == 0 || row.Sequence > head:
+			c.fault(key, "a marker of write %d, the journal ends at %d", row.Sequence, head)
+		case !c.tenants[string(row.Tenant)]:
 			c.fault(key, "its tenant is not listed")
 		}
 		return nil
@@ -304,12 +305,12 @@ func (c *check) checkMarkers() error {
 // checkTies: the index of tied winners is the locators'.
 func (c *check) checkTies() error {
 	var all tally
-	err := c.scanPrefix([]byte{spaceTie}, func(key, _ []byte) error {
+	err := c.scanPrefix([]byte{format.SpaceTie}, func(key, _ []byte) error {
 		all.add(key)
 		return nil
 	})
 	if err == nil && all != c.ties {
-		c.fault([]byte{spaceTie}, "%d tied winners are indexed, locators say %d, or others", all.n, c.ties.n)
+		c.fault([]byte{format.SpaceTie}, "%d tied winners are indexed, locators say %d, or others", all.n, c.ties.n)
 	}
 	return err
 }
@@ -320,15 +321,15 @@ func (c *check) checkQuarantine() error {
 	var byEvent, byDay, want, have tally
 	counts := map[PartitionID]int64{}
 	total := int64(0)
-	err := c.scanPrefix([]byte{spaceQuarantine}, func(key, value []byte) error {
-		q, err := parseQuarantined(key, value)
+	err := c.scanPrefix([]byte{format.SpaceQuarantine}, func(key, value []byte) error {
+		q, err := format.ParseQuarantined(key, value)
 		if err != nil {
 			c.fault(key, "%s", err)
 			return nil
 		}
 		total++
-		counts[partitionOf(q.Source)]++
-		if q.Source.Offset >= c.next[partitionOf(q.Source)] {
+		counts[format.PartitionOf(q.Source)]++
+		if q.Source.Offset >= c.next[format.PartitionOf(q.Source)] {
 			c.fault(key, "a quarantined record that was not consumed")
 		}
 		want.add(key[1:])
@@ -336,11 +337,11 @@ func (c *check) checkQuarantine() error {
 		if r.Tenant != "" && !c.tenants[string(r.Tenant)] {
 			c.fault(key, "its tenant is not listed")
 		}
-		if q.supersedable() {
-			byEvent.add(appendKeySource(appendByEventKey(nil, r.Tenant, r.Event), partitionOf(q.Source), q.Source.Offset))
+		if q.Supersedable() {
+			byEvent.add(format.AppendSource(format.AppendByEventPrefix(nil, r.Tenant, r.Event), format.PartitionOf(q.Source), q.Source.Offset))
 		}
-		if a, ok := q.AccountDay(); ok && q.withholds() {
-			byDay.add(appendKeySource(appendAccountDayKey(nil, spaceByDay, a), partitionOf(q.Source), q.Source.Offset))
+		if a, ok := q.AccountDay(); ok && q.Withholds() {
+			byDay.add(format.AppendSource(format.AppendAccountDayPrefix(nil, format.SpaceByDay, a), format.PartitionOf(q.Source), q.Source.Offset))
 		}
 		if r.Tenant == "" || r.Event == "" {
 			return nil
@@ -357,19 +358,19 @@ func (c *check) checkQuarantine() error {
 	if err != nil {
 		return err
 	}
-	if n := c.journal.totals.quarantined; total != n {
-		c.fault([]byte{spaceQuarantine}, "%d quarantined records, the journal counts %d", total, n)
+	if n := c.journal.Totals.Quarantined; total != n {
+		c.fault([]byte{format.SpaceQuarantine}, "%d quarantined records, the journal counts %d", total, n)
 	}
 	for id, n := range c.quarantined {
 		if counts[id] != n {
-			c.fault(positionKey(id), "%d quarantined records, %d had that outcome", counts[id], n)
+			c.fault(format.PositionKey(id), "%d quarantined records, %d had that outcome", counts[id], n)
 		}
 	}
 	for _, index := range []struct {
 		space byte
 		want  tally
 		name  string
-	}{{spaceByEvent, byEvent, "by event"}, {spaceByDay, byDay, "by account-day"}} {
+	}{{format.SpaceByEvent, byEvent, "by event"}, {format.SpaceByDay, byDay, "by account-day"}} {
 		var all tally
 		err := c.scanPrefix([]byte{index.space}, func(key, _ []byte) error {
 			all.add(key)
@@ -382,20 +383,20 @@ func (c *check) checkQuarantine() error {
 			c.fault([]byte{index.space}, "%d quarantined records are indexed %s, it should be %d, or others", all.n, index.name, index.want.n)
 		}
 	}
-	err = c.scanPrefix([]byte{spacePayload}, func(key, _ []byte) error {
+	err = c.scanPrefix([]byte{format.SpacePayload}, func(key, _ []byte) error {
 		have.add(key[1:])
 		return nil
 	})
 	if err == nil && have != want {
-		c.fault([]byte{spacePayload}, "bytes of %d quarantined records, there are %d, or of others", have.n, want.n)
+		c.fault([]byte{format.SpacePayload}, "bytes of %d quarantined records, there are %d, or of others", have.n, want.n)
 	}
 	return err
 }
 
 // checkSpaces: there are no rows but those of the known keyspaces.
 func (c *check) checkSpaces() error {
-	known := []byte{spaceIdentity, spaceBase, spaceJournal, spaceKept, spacePosition, spaceDecision, spaceCovered, spaceTenant,
-		spaceLocator, spaceRecord, spaceMarker, spaceTie, spaceAmended, spaceQuarantine, spacePayload, spaceByEvent, spaceByDay}
+	known := []byte{format.SpaceIdentity, format.SpaceBase, format.SpaceJournal, format.SpaceKeptDigest, format.SpacePosition, format.SpaceDecision, format.SpaceCovered, format.SpaceTenant,
+		format.SpaceLocator, format.SpaceRecord, format.SpaceMarker, format.SpaceTie, format.SpaceOverlay, format.SpaceQuarantine, format.SpacePayload, format.SpaceByEvent, format.SpaceByDay}
 	var low []byte // nil: the iterator takes no empty bound
 	for _, space := range append(known, 0) {
 		high := []byte{space}

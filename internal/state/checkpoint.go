@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"daybook/internal/state/format"
 )
 
 // flushPatience is for how many tenths of a second in a row a checkpoint bears a failing disk.
@@ -24,10 +26,10 @@ func (s *Store) Checkpoint(dir string) (Head, error) {
 	if _, err := s.o.FS.Stat(dir); err == nil {
 		return Head{}, fmt.Errorf("checkpoint: %s exists already", dir)
 	}
-	head := s.mu.journal.head
+	head := s.mu.journal.Head
 	c := &s.mu.changes
 	c.reset()
-	c.set(sequenceKey(spaceKept, uint64(head.Sequence)), head.Digest[:])
+	c.set(format.SequenceKey(format.SpaceKeptDigest, uint64(head.Sequence)), head.Digest[:])
 	s.commit(c)
 	// Flushed, because the copy of a live WAL can lack a write that precedes one it holds.
 	if err := s.flush(); err != nil {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"daybook/internal/state/format"
 )
 
 // Compare says in what two states of the same log differ: locators, records,
@@ -18,8 +20,8 @@ func Compare(a, b *Reader, progress func(done, total int64)) ([]Fault, error) {
 		c.comparePositions,
 		c.compareLocators,
 		c.compareRecords,
-		func() error { return c.compareRows(spaceQuarantine, "quarantined record", sameVerdict) },
-		func() error { return c.compareRows(spacePayload, "quarantined record's bytes", sameBytes) },
+		func() error { return c.compareRows(format.SpaceQuarantine, "quarantined record", sameVerdict) },
+		func() error { return c.compareRows(format.SpacePayload, "quarantined record's bytes", sameBytes) },
 	} {
 		if err := step(); err != nil {
 			return c.differences, fmt.Errorf("compare states: %w", err)
@@ -54,10 +56,10 @@ func (c *comparison) comparePositions() error {
 			byID[p.Partition] = both
 		}
 	}
-	for _, id := range sortedPartitions(byID) {
+	for _, id := range format.SortedPartitions(byID) {
 		p, q := byID[id][0], byID[id][1]
 		if p.Delivered != q.Delivered {
-			c.differ(positionKey(id), "partition %d of topic %d: %d records delivered up to offset %d, or %d up to offset %d",
+			c.differ(format.PositionKey(id), "partition %d of topic %d: %d records delivered up to offset %d, or %d up to offset %d",
 				id.Partition, id.Topic, p.Delivered, p.NextOffset, q.Delivered, q.NextOffset)
 		}
 	}
@@ -74,17 +76,17 @@ func (c *comparison) compareRows(space byte, name string, same func(key, a, b []
 // compareRecords walks all records of both states side by side, amended or not.
 func (c *comparison) compareRecords() error {
 	return c.compareCursors(&cursor{}, &cursor{}, "record", sameBytes, func(cur *cursor, r *Reader) error {
-		return cur.addRecords(r.view, []byte{spaceRecord}, []byte{spaceRecord + 1})
+		return cur.addRecords(r.view, []byte{format.SpaceRecord}, []byte{format.SpaceRecord + 1})
 	})
 }
 
 // compareLocators walks all locators of both states side by side, in the order of their events: the
 // generation depends on the order of arrival.
 func (c *comparison) compareLocators() error {
-	return c.compareCursors(&cursor{head: locatorHead}, &cursor{head: locatorHead}, "locator", sameBytes, func(cur *cursor, r *Reader) error {
-		for g := 0; g <= int(r.journal.totals.generation); g++ {
-			low := binary.BigEndian.AppendUint16([]byte{spaceLocator}, uint16(g))
-			if err := cur.add(r.view, low, after(low)); err != nil {
+	return c.compareCursors(&cursor{head: format.LocatorHeader}, &cursor{head: format.LocatorHeader}, "locator", sameBytes, func(cur *cursor, r *Reader) error {
+		for g := 0; g <= int(r.journal.Totals.Generation); g++ {
+			low := binary.BigEndian.AppendUint16([]byte{format.SpaceLocator}, uint16(g))
+			if err := cur.add(r.view, low, format.PrefixEnd(low)); err != nil {
 				return err
 			}
 		}
@@ -137,8 +139,8 @@ func (c *comparison) compareCursors(a, b *cursor, name string, same func(key, a,
 func (c *comparison) step() {
 	c.done++
 	if c.progress != nil && c.done%10_000 == 0 {
-		t := &c.a.journal.totals
-		c.progress(c.done, t.locators+t.records+2*t.quarantined)
+		t := &c.a.journal.Totals
+		c.progress(c.done, t.Locators+t.Records+2*t.Quarantined)
 	}
 }
 
@@ -146,11 +148,11 @@ func sameBytes(_, a, b []byte) (bool, error) { return bytes.Equal(a, b), nil }
 
 // sameVerdict compares quarantined records without what hangs on arrival and decisions.
 func sameVerdict(key, a, b []byte) (bool, error) {
-	p, err := parseQuarantined(key, a)
+	p, err := format.ParseQuarantined(key, a)
 	if err != nil {
 		return false, err
 	}
-	q, err := parseQuarantined(key, b)
+	q, err := format.ParseQuarantined(key, b)
 	if err != nil {
 		return false, err
 	}
@@ -172,7 +174,7 @@ func CarryDecisions(from *Reader, to *Store, carried Decision) error {
 	if to.mu.closed {
 		return errClosed
 	}
-	w := to.beginLocked(entryDecision)
+	w := to.beginLocked(format.EntryDecision)
 	for _, d := range decisions {
 		number := w.decide(d)
 		if d.Kind != QuarantineSettled {

@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 // Costs are the winners of a tenant's day for accounts in [from, to), ascending by account, of which
@@ -15,24 +16,24 @@ func (r *Reader) Costs(t billing.TenantID, d billing.Day, from, to billing.Accou
 	return func(yield func(*billing.Event, error) bool) {
 		low, high, day := recordRange(t, d, from, to)
 		e := billing.Event{Tenant: t, Day: d}
-		var words texts
+		var words format.Strings
 		var prefix []byte // of the account's keys
 		err := r.scanRecords(low, high, func(key, value []byte) error {
 			if prefix == nil || !bytes.HasPrefix(key, prefix) {
-				account, rest, err := keyString(key[day:])
+				account, rest, err := format.CutKeyString(key[day:])
 				if err != nil {
 					return err
 				}
 				e.Account = billing.AccountID(account)
 				prefix = append(prefix[:0], key[:len(key)-len(rest)]...)
 			}
-			f := fields{b: value}
-			f.byte() // flags
-			f.skipVersion()
-			e.Cost = f.money()
-			e.Service = billing.ServiceName(words.word(f.bytes()))
-			f.b = nil // what follows is no part of a total
-			if err := f.done("record"); err != nil {
+			f := format.Decoder{Rest: value}
+			f.Byte() // flags
+			f.SkipVersion()
+			e.Cost = f.Money()
+			e.Service = billing.ServiceName(words.Intern(f.Bytes()))
+			f.Rest = nil // what follows is no part of a total
+			if err := f.Done("record"); err != nil {
 				return err
 			}
 			if !yield(&e, nil) {
@@ -49,25 +50,13 @@ func (r *Reader) Costs(t billing.TenantID, d billing.Day, from, to billing.Accou
 // recordRange is the range of keys of a day's records for accounts in [from, to), and how long
 // the part of a key is that names the day.
 func recordRange(t billing.TenantID, d billing.Day, from, to billing.AccountID) (low, high []byte, day int) {
-	prefix := appendDayKey(nil, spaceRecord, t, d)
-	low, high = prefix, after(prefix)
+	prefix := format.AppendDayPrefix(nil, format.SpaceRecord, t, d)
+	low, high = prefix, format.PrefixEnd(prefix)
 	if from != "" {
-		low = appendKeyString(bytes.Clone(prefix), string(from))
+		low = format.AppendKeyString(bytes.Clone(prefix), string(from))
 	}
 	if to != "" {
-		high = appendKeyString(bytes.Clone(prefix), string(to))
+		high = format.AppendKeyString(bytes.Clone(prefix), string(to))
 	}
 	return low, high, len(prefix)
-}
-
-// skipVersion reads over what version reads.
-func (f *fields) skipVersion() {
-	f.byte()
-	for range 6 {
-		n := 0
-		for n < len(f.b) && f.b[n] >= 0x80 {
-			n++
-		}
-		f.take(n + 1)
-	}
 }

@@ -1,10 +1,10 @@
 package state
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 // Decide writes a decision and its effects (resolved quarantine becomes dirty account-days; an accepted
@@ -15,7 +15,7 @@ func (s *Store) Decide(d Decision) (uint64, error) {
 	if s.mu.closed {
 		return 0, errClosed
 	}
-	w := s.beginLocked(entryDecision)
+	w := s.beginLocked(format.EntryDecision)
 	number := w.decide(d)
 	switch d.Kind {
 	case GapAccepted:
@@ -61,7 +61,7 @@ func (w *write) acceptGap(d *Decision) error {
 	}
 	p.Gaps += d.Next - d.From
 	p.NextOffset = d.Next
-	w.spans = append(w.spans, span{id, d.From, d.Next})
+	w.spans = append(w.spans, format.Span{Partition: id, From: d.From, Next: d.Next})
 	return nil
 }
 
@@ -99,7 +99,7 @@ func (s *Store) AddTopics(topics []Topic) error {
 		t.Ordinal = billing.TopicOrdinal(len(id.Topics))
 		id.Topics = append(id.Topics, t)
 	}
-	w := s.beginLocked(entryTopics)
+	w := s.beginLocked(format.EntryTopics)
 	w.identity = &id
 	_, err := w.finish()
 	return err
@@ -114,17 +114,7 @@ func (s *Store) Covered(t billing.TenantID, seq Sequence) error {
 	}
 	c := &s.mu.changes
 	c.reset()
-	c.set(tenantKey(spaceCovered, t), appendSequence(seq))
+	c.set(format.TenantKey(format.SpaceCovered, t), format.AppendCoveredValue(nil, seq))
 	s.commit(c)
 	return nil
-}
-
-func appendSequence(seq Sequence) []byte { return sequenceKey(0, uint64(seq))[1:] }
-
-func (id *Identity) encode() ([]byte, error) {
-	text, err := json.Marshal(id)
-	if err != nil {
-		return nil, fmt.Errorf("write identity: %w", err)
-	}
-	return text, nil
 }

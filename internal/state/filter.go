@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/zeebo/xxh3"
+
+	"daybook/internal/state/format"
 )
 
 // filter says of most events that are new that they are, so that they need no
@@ -82,7 +84,7 @@ func (f *filter) addAll(hashes []xxh3.Uint128) {
 // fillFilters fills the filters with the quarantine's index by event and with all locators, as far
 // as they were not saved, until it is done or the store closes.
 func (s *Store) fillFilters(v view, head Head, database DatabaseID) error {
-	err := s.fill(v, s.held, []byte{spaceByEvent}, func(key []byte) []byte { return key[:max(1, len(key)-14)] })
+	err := s.fill(v, s.held, []byte{format.SpaceByEvent}, func(key []byte) []byte { return key[:max(1, len(key)-14)] })
 	if err != nil {
 		return err
 	}
@@ -98,8 +100,8 @@ func (s *Store) fillFilters(v view, head Head, database DatabaseID) error {
 		s.filter.filled.Store(true)
 		return nil
 	}
-	low := binary.BigEndian.AppendUint16([]byte{spaceLocator}, uint16(from))
-	return s.fill(v, s.filter, low, func(key []byte) []byte { return key[min(locatorHead, len(key)):] })
+	low := binary.BigEndian.AppendUint16([]byte{format.SpaceLocator}, uint16(from))
+	return s.fill(v, s.filter, low, func(key []byte) []byte { return key[min(format.LocatorHeader, len(key)):] })
 }
 
 // lookUpTakes is about what looking an event up in one generation takes.
@@ -110,7 +112,7 @@ func (s *Store) awaitFilterLocked(events int) {
 	if s.filter.filled.Load() || s.o.Brief {
 		return
 	}
-	patience := time.Duration(events) * time.Duration(s.mu.journal.totals.generation+1) * lookUpTakes
+	patience := time.Duration(events) * time.Duration(s.mu.journal.Totals.Generation+1) * lookUpTakes
 	select {
 	case <-s.filtered:
 	case <-time.After(patience):

@@ -12,6 +12,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/zeebo/xxh3"
+
+	"daybook/internal/state/format"
 )
 
 // The membership filter is saved when a store closes, so that the next one need not read all locators. It is
@@ -34,7 +36,7 @@ var errNoFilter = errors.New("no saved filter of this state")
 type filterFile struct {
 	database   DatabaseID
 	head       Head
-	generation generation
+	generation format.Generation
 	blocks     int
 }
 
@@ -52,12 +54,12 @@ func parseFilterFile(b []byte) (h filterFile, err error) {
 	if !ok {
 		return h, errNoFilter
 	}
-	f := fields{b: rest}
-	h.database = DatabaseID(f.take(32))
-	h.head.Sequence = Sequence(binary.BigEndian.Uint64(f.take(8)))
-	h.head.Digest = f.digest()
-	h.generation = generation(binary.BigEndian.Uint16(f.take(2)))
-	h.blocks = int(binary.BigEndian.Uint64(f.take(8)))
+	f := format.Decoder{Rest: rest}
+	h.database = DatabaseID(f.Take(32))
+	h.head.Sequence = Sequence(binary.BigEndian.Uint64(f.Take(8)))
+	h.head.Digest = f.Digest()
+	h.generation = format.Generation(binary.BigEndian.Uint16(f.Take(2)))
+	h.blocks = int(binary.BigEndian.Uint64(f.Take(8)))
 	return h, nil
 }
 
@@ -65,8 +67,8 @@ func (s *Store) filterPath() string { return filepath.Join(s.dir, s.o.Sub, filte
 
 // saveFilterLocked writes the filter, unless there are few events. What fails costs the next start time, and is logged.
 func (s *Store) saveFilterLocked() {
-	h := filterFile{s.mu.identity.Database, s.mu.journal.head, s.mu.journal.totals.generation, len(s.filter.blocks)}
-	if !s.filter.filled.Load() || h.head == s.filterAt || s.mu.journal.totals.locators*filterShare < int64(h.blocks)*64 {
+	h := filterFile{s.mu.identity.Database, s.mu.journal.Head, s.mu.journal.Totals.Generation, len(s.filter.blocks)}
+	if !s.filter.filled.Load() || h.head == s.filterAt || s.mu.journal.Totals.Locators*filterShare < int64(h.blocks)*64 {
 		return
 	}
 	path := s.filterPath()
@@ -113,7 +115,7 @@ func (f *filter) write(fs vfs.FS, path string, h *filterFile) (err error) {
 
 // loadFilter adds what was saved, and returns the oldest generation that may hold events added since;
 // current says that there are none. errNoFilter. Bits of a file that proves bad stay: they only cost look-ups.
-func (s *Store) loadFilter(v view, now Head, database DatabaseID) (from generation, current bool, err error) {
+func (s *Store) loadFilter(v view, now Head, database DatabaseID) (from format.Generation, current bool, err error) {
 	file, err := s.o.FS.Open(s.filterPath(), vfs.SequentialReadsOption)
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, false, errNoFilter
@@ -139,7 +141,7 @@ func (s *Store) loadFilter(v view, now Head, database DatabaseID) (from generati
 	current = h.head == now
 	if !current {
 		// Nothing was lost since, if the journal has that entry: it begins with its digest.
-		found, err := v.get(sequenceKey(spaceJournal, uint64(h.head.Sequence)), func(entry []byte) error {
+		found, err := v.get(format.SequenceKey(format.SpaceJournal, uint64(h.head.Sequence)), func(entry []byte) error {
 			if !bytes.HasPrefix(entry, h.head.Digest[:]) {
 				return errNoFilter
 			}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/zeebo/xxh3"
+
+	"daybook/internal/state/format"
 )
 
 // TestSavedFilter: a start takes the filter that was saved, reads what came after it, and
@@ -31,11 +33,11 @@ func TestSavedFilter(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.filling.Wait()
-		if got := s.filterAt == s.mu.journal.head; got != current {
+		if got := s.filterAt == s.mu.journal.Head; got != current {
 			t.Errorf("%s: taken as it was saved: %t, want %t", how, got, current)
 		}
 		for i := range next {
-			if !s.filter.has(xxh3.Hash128(appendEventKey(nil, "default", event(fmt.Sprint("e", i), "a", 1, 5, 1, i).Event.ID))) {
+			if !s.filter.has(xxh3.Hash128(format.AppendEventKey(nil, "default", event(fmt.Sprint("e", i), "a", 1, 5, 1, i).Event.ID))) {
 				t.Fatalf("%s: event %d is not known", how, i)
 			}
 		}
@@ -65,7 +67,7 @@ func TestSavedFilter(t *testing.T) {
 	closed(s)
 	writeFile(t, o.FS, path, file) // as after a kill: what was saved before the last run
 	s = reopen("of an earlier point", false)
-	if n := s.mu.journal.totals.generation; n == 0 {
+	if n := s.mu.journal.Totals.Generation; n == 0 {
 		t.Error("all events are of one generation")
 	}
 	closed(s)
@@ -107,7 +109,7 @@ func TestFilterOfAnotherJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply(t, s, 20, event("two", "b", 2, 7, 2, 20))
-	head, id := s.mu.journal.head, s.mu.identity.Database
+	head, id := s.mu.journal.Head, s.mu.identity.Database
 	writeFile(t, o.FS, filepath.Join("copy", LiveDir, filterName), saved)
 	if _, _, err := s.loadFilter(s.view, head, id); err == nil {
 		t.Error("a filter was taken that is of another course of the journal")

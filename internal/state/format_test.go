@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -10,9 +9,9 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"pgregory.net/rapid"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 var update = flag.Bool("update", false, "write golden files instead of comparing")
@@ -38,10 +37,10 @@ func TestFormat(t *testing.T) {
 
 	var got bytes.Buffer
 	names := map[byte]string{
-		spaceIdentity: "identity", spaceBase: "base", spaceJournal: "journal", spaceKept: "kept", spacePosition: "position",
-		spaceDecision: "decision", spaceCovered: "covered", spaceTenant: "tenant", spaceLocator: "locator", spaceRecord: "record",
-		spaceMarker: "marker", spaceTie: "tie", spaceAmended: "amended", spaceQuarantine: "quarantine", spacePayload: "payload",
-		spaceByEvent: "by event", spaceByDay: "by day",
+		format.SpaceIdentity: "identity", format.SpaceBase: "base", format.SpaceJournal: "journal", format.SpaceKeptDigest: "kept", format.SpacePosition: "position",
+		format.SpaceDecision: "decision", format.SpaceCovered: "covered", format.SpaceTenant: "tenant", format.SpaceLocator: "locator", format.SpaceRecord: "record",
+		format.SpaceMarker: "marker", format.SpaceTie: "tie", format.SpaceOverlay: "amended", format.SpaceQuarantine: "quarantine", format.SpacePayload: "payload",
+		format.SpaceByEvent: "by event", format.SpaceByDay: "by day",
 	}
 	seen := map[byte]bool{}
 	err = s.view.scan(nil, nil, func(key, value []byte) error {
@@ -107,80 +106,4 @@ func writeOneOfEach(t *testing.T, s *Store) {
 	if _, err := s.Checkpoint("copy"); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// FuzzKeys reads keys that anyone may have written: an error or parts that are written and read as
-// the same parts again, never a panic.
-func FuzzKeys(f *testing.F) {
-	add := func(a billing.AccountDay, id billing.EventID) { f.Add(appendRecordKey(nil, a, id)) }
-	add(billing.AccountDay{Tenant: "default", Account: "a\x00\x01\x02b", Day: -1}, "e")
-	add(billing.AccountDay{Tenant: "t", Account: "a", Day: 20_000}, "0123abcd-0000-4000-8000-00000000beef")
-	f.Add([]byte{spaceRecord})
-	f.Add([]byte{spaceRecord, 't', 0, 0x80, 0, 0, 0, 'a', 0, keyUUID, 1, 2})
-	value := appendContent(nil, &billing.Event{})
-	f.Fuzz(func(t *testing.T, key []byte) {
-		var e, again billing.Event
-		if parseRecord(key, value, &e, &texts{}) != nil {
-			return
-		}
-		written := appendRecordKey(nil, e.AccountDay(), e.ID)
-		if err := parseRecord(written, value, &again, &texts{}); err != nil || again != e {
-			t.Errorf("%x is read as %+v, written as %x and read as %+v (%v)", key, e, written, again, err)
-		}
-	})
-}
-
-// FuzzValues reads values that anyone may have written: an error, never a panic.
-func FuzzValues(f *testing.F) {
-	e := event("e", "a", 1, 2, 3, 4)
-	f.Add(appendContent(nil, &e.Event))
-	f.Add(appendMoney(nil, billing.MoneyFromParts(-1<<40, 7)))
-	f.Fuzz(func(t *testing.T, value []byte) {
-		var got billing.Event
-		if parseContent(value, &got, &texts{}) == nil {
-			again := appendContent(nil, &got)
-			var twice billing.Event
-			if err := parseContent(again, &twice, &texts{}); err != nil || twice != got {
-				t.Errorf("%+v is read back as %+v (%v)", got, twice, err)
-			}
-		}
-		_, _ = parseLocator(value)
-		_, _ = parsePosition(positionKey(PartitionID{}), value)
-		_, _ = parseQuarantined(quarantineKey(spaceQuarantine, billing.Source{}), value)
-		_, _ = parseEntry(sequenceKey(spaceJournal, 1), value, Head{})
-		_, _ = parseBase(value)
-		_, _ = parseMarker(appendMarkerKey(nil, billing.AccountDay{}, 0), value)
-		_, _ = parseDecision(sequenceKey(spaceDecision, 1), value)
-	})
-}
-
-// TestKeysKeepOrder: keys are ordered as what they are made of, and none is the beginning of another.
-func TestKeysKeepOrder(t *testing.T) {
-	text := rapid.OneOf(rapid.StringOfN(rapid.SampledFrom([]rune{0, 1, 2, 3, 'a', 'b', '|', 0x7f, 'é'}), 0, 6, -1), rapid.String())
-	rapid.Check(t, func(t *rapid.T) {
-		draw := func(name string) (billing.AccountDay, []byte) {
-			a := billing.AccountDay{
-				Tenant: billing.TenantID(text.Draw(t, name+" tenant")), Day: billing.Day(rapid.Int32().Draw(t, name+" day")),
-				Account: billing.AccountID(text.Draw(t, name+" account")),
-			}
-			return a, appendAccountDayKey(nil, spaceRecord, a)
-		}
-		a, ka := draw("a")
-		b, kb := draw("b")
-		if a.Tenant != b.Tenant && rapid.Bool().Draw(t, "same tenant") {
-			b.Tenant = a.Tenant
-			kb = appendAccountDayKey(nil, spaceRecord, b)
-		}
-		if got, want := bytes.Compare(ka, kb), compareAccountDays(a, b); got != want {
-			t.Fatalf("%+v and %+v compare as %d, their keys as %d", a, b, want, got)
-		}
-		if a != b && (bytes.HasPrefix(ka, kb) || bytes.HasPrefix(kb, ka)) {
-			t.Fatalf("%x is the beginning of %x", ka, kb)
-		}
-	})
-}
-
-// compareAccountDays orders as the keys should: tenant, day, account.
-func compareAccountDays(a, b billing.AccountDay) int {
-	return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Day, b.Day), cmp.Compare(a.Account, b.Account))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 // TestGenerations: events are found in whichever generation they are of, corrections stay in it, and a
@@ -31,20 +32,20 @@ func TestGenerations(t *testing.T) {
 		}
 		add(records...)
 	}
-	totals := s.mu.journal.totals
-	if n := totals.generation; n < 5 || n > batches*each/20 {
+	totals := s.mu.journal.Totals
+	if n := totals.Generation; n < 5 || n > batches*each/20 {
 		t.Errorf("%d events are of %d generations", next, n)
 	}
-	perGeneration := map[generation]int{}
-	err := s.view.scanPrefix([]byte{spaceLocator}, func(key, _ []byte) error {
-		perGeneration[keyGeneration(key)]++
+	perGeneration := map[format.Generation]int{}
+	err := s.view.scanPrefix([]byte{format.SpaceLocator}, func(key, _ []byte) error {
+		perGeneration[format.LocatorGeneration(key)]++
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(perGeneration) != int(totals.generation)+1 {
-		t.Errorf("the journal's newest generation is %d, there are %v", totals.generation, perGeneration)
+	if len(perGeneration) != int(totals.Generation)+1 {
+		t.Errorf("the journal's newest generation is %d, there are %v", totals.Generation, perGeneration)
 	}
 	for i := int64(0); i < batches*each; i += 7 { // every event can be corrected, and moved
 		day := billing.Day(100)
@@ -55,7 +56,7 @@ func TestGenerations(t *testing.T) {
 		next++
 		add(r)
 	}
-	if n := s.mu.journal.totals.locators; n != batches*each {
+	if n := s.mu.journal.Totals.Locators; n != batches*each {
 		t.Errorf("%d locators of %d events: an event was taken for a new one", n, batches*each)
 	}
 	checkClean(t, s)
@@ -67,7 +68,7 @@ func TestGenerations(t *testing.T) {
 	if _, err := one.Apply(all.batch()); err != nil {
 		t.Fatal(err)
 	}
-	if n := one.mu.journal.totals.generation; n != 0 {
+	if n := one.mu.journal.Totals.Generation; n != 0 {
 		t.Errorf("one batch made %d generations", n)
 	}
 	a, err := s.Reader()
@@ -84,7 +85,7 @@ func TestGenerations(t *testing.T) {
 	if err != nil || len(differences) > 0 {
 		t.Errorf("states of the same log differ: %v %v", differences, err)
 	}
-	if x, y := s.mu.journal.totals, one.mu.journal.totals; x.locatorDigest != y.locatorDigest || x.recordDigest != y.recordDigest {
+	if x, y := s.mu.journal.Totals, one.mu.journal.Totals; x.LocatorDigest != y.LocatorDigest || x.RecordDigest != y.RecordDigest {
 		t.Error("their digests depend on the order of arrival")
 	}
 }

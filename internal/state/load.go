@@ -16,6 +16,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/state/format"
 )
 
 // MinLoadMemory is what sorting needs to be worth its name.
@@ -56,7 +57,7 @@ func (s *Store) NewLoad(memory int64) (_ *Load, err error) {
 	s.filling.Wait()
 	s.filter, s.held, s.mu.unfiltered = newFilter(0), newFilter(0), true
 	l := &Load{
-		s: s, w: s.beginLocked(entryBatch), delivered: map[PartitionID]int64{}, memory: int(memory / 8),
+		s: s, w: s.beginLocked(format.EntryBatch), delivered: map[PartitionID]int64{}, memory: int(memory / 8),
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
 	l.w.load = l
@@ -94,8 +95,8 @@ func (s *Store) NewLoad(memory int64) (_ *Load, err error) {
 
 // vacantLocked refuses a state that has events.
 func (s *Store) vacantLocked() error {
-	if t := &s.mu.journal.totals; t.locators != 0 || t.quarantined != 0 {
-		return fmt.Errorf("load: the state holds %d events and %d quarantined records already", t.locators, t.quarantined)
+	if t := &s.mu.journal.Totals; t.Locators != 0 || t.Quarantined != 0 {
+		return fmt.Errorf("load: the state holds %d events and %d quarantined records already", t.Locators, t.Quarantined)
 	}
 	return nil
 }
@@ -158,18 +159,18 @@ func (l *Load) Commit(ctx context.Context) (Applied, error) {
 	if err := s.vacantLocked(); err != nil {
 		return Applied{}, err
 	}
-	w.sequence, w.at = s.mu.journal.head.Sequence+1, s.o.Now().UTC()
+	w.sequence, w.at = s.mu.journal.Head.Sequence+1, s.o.Now().UTC()
 	w.slots.reset()
 	s.mu.changes.reset()
-	w.totals, w.spans = s.mu.journal.totals, nil
-	for _, id := range sortedPartitions(w.positions) {
+	w.totals, w.spans = s.mu.journal.Totals, nil
+	for _, id := range format.SortedPartitions(w.positions) {
 		var from int64
 		if p := s.mu.positions[id]; p != nil {
 			from = p.NextOffset
 		} else {
 			from = w.positions[id].FirstOffset
 		}
-		w.spans = append(w.spans, span{id, from, w.positions[id].NextOffset})
+		w.spans = append(w.spans, format.Span{Partition: id, From: from, Next: w.positions[id].NextOffset})
 	}
 	if err := l.account(); err != nil {
 		return Applied{}, err
@@ -187,14 +188,14 @@ func (l *Load) account() error {
 	for _, k := range l.workers {
 		for id, of := range k.taken {
 			p := w.positions[id]
-			i := slices.IndexFunc(w.spans, func(s span) bool { return s.partition == id })
-			if i < 0 || of.first < w.spans[i].from || of.last >= w.spans[i].next {
+			i := slices.IndexFunc(w.spans, func(s format.Span) bool { return s.Partition == id })
+			if i < 0 || of.first < w.spans[i].From || of.last >= w.spans[i].Next {
 				return fmt.Errorf("%w: records %d to %d of partition %d of topic %d, of which not all were delivered", ErrPosition,
 					of.first, of.last, id.Partition, id.Topic)
 			}
 			left[id] -= of.records
 			w.count(p, &of.outcomes)
-			w.totals.quarantined += of.outcomes[billing.Quarantined]
+			w.totals.Quarantined += of.outcomes[billing.Quarantined]
 		}
 	}
 	for id, n := range left {
@@ -248,13 +249,13 @@ func (l *Load) merge(ctx context.Context) error {
 	var live int64
 	for _, k := range l.workers {
 		live += k.live
-		w.totals.records += k.kept
-		w.totals.recordDigest.add(k.digest)
+		w.totals.Records += k.kept
+		w.totals.RecordDigest.Add(k.digest)
 		if err := errors.Join(k.records.close(), k.fates.close()); err != nil {
 			return err
 		}
 	}
-	if n := w.totals.records; n != live {
+	if n := w.totals.Records; n != live {
 		return fmt.Errorf("%w: %d records were sorted, locators name %d", ErrDamaged, n, live)
 	}
 	return nil
@@ -348,7 +349,7 @@ func (t *loadTables) set(key, value []byte) error {
 	if t.w == nil {
 		path := filepath.Join(t.s.tablesDir(), fmt.Sprintf("%s-%d.sst", t.name, len(t.paths)))
 		o := t.s.loadOptions
-		if key[0] == spaceRecord {
+		if key[0] == format.SpaceRecord {
 			// Nothing is above or below these tables, and a record is looked up where a locator says that it is.
 			o.FilterPolicy = nil
 		}

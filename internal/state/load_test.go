@@ -23,6 +23,7 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
 	"daybook/internal/rot"
+	"daybook/internal/state/format"
 )
 
 // newStore makes a state of two topics.
@@ -125,7 +126,7 @@ func TestLoad(t *testing.T) {
 
 		applied := newStore(t, testOptions(vfs.NewMem()))
 		defer func() { _ = applied.Close() }()
-		for _, id := range []PartitionID{{0, 0}, {0, 1}, {1, 0}} {
+		for _, id := range []PartitionID{{Topic: 0, Partition: 0}, {Topic: 0, Partition: 1}, {Topic: 1, Partition: 0}} {
 			for _, b := range batches {
 				if _, err := applied.Apply(b.of(id).batch()); err != nil {
 					t.Fatal(err)
@@ -169,7 +170,7 @@ func (b *delivered) of(id PartitionID) *delivered {
 	}
 	one := &delivered{Advances: b.Advances[i : i+1]}
 	for _, r := range b.Records {
-		if partitionOf(r.source()) == id {
+		if format.PartitionOf(r.source()) == id {
 			one.Records = append(one.Records, r)
 		}
 	}

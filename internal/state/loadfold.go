@@ -11,6 +11,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/state/format"
 )
 
 // The fates of an event that has several versions, at a record key of theirs. A record's value is longer.
@@ -46,31 +47,31 @@ func parseCandidate(row []byte) (v version, err error) {
 	if err != nil {
 		return v, err
 	}
-	if v.Winner, err = parseLocator(locator); err != nil {
+	if v.Winner, err = format.ParseLocatorValue(locator); err != nil {
 		return v, err
 	}
-	f := fields{b: head}
-	v.Version = f.version()
-	v.cost = f.money()
-	v.Digest = f.digest()
-	return v, f.done("row of a load")
+	f := format.Decoder{Rest: head}
+	v.Version = f.Version()
+	v.cost = f.Money()
+	v.Digest = f.Digest()
+	return v, f.Done("row of a load")
 }
 
 // cutCandidate cuts a row of versions, without its first byte, in its two parts.
 func cutCandidate(row []byte) (head, locator []byte, err error) {
-	f := fields{b: row}
-	head = f.take(int(f.byte()))
-	if f.bad || len(f.b) == 0 {
+	f := format.Decoder{Rest: row}
+	head = f.Take(int(f.Byte()))
+	if f.Bad || len(f.Rest) == 0 {
 		return nil, nil, fmt.Errorf("%w: unreadable row of a load", ErrDamaged)
 	}
-	return head, f.b, nil
+	return head, f.Rest, nil
 }
 
 // fold resolves the versions of each event and writes its locator.
 func (k *loadWorker) fold(ctx context.Context, m *merge, out *loadTables) error {
 	k.begin()
 	var g group
-	var words texts
+	var words format.Strings
 	for n := 0; ; n++ {
 		if err := k.passed(ctx, n); err != nil {
 			return err
@@ -119,7 +120,7 @@ func (g *group) begin(key, value []byte) {
 }
 
 // more adds a row that is not the first.
-func (g *group) more(value []byte, words *texts) error {
+func (g *group) more(value []byte, words *format.Strings) error {
 	if err := g.open(words); err != nil {
 		return err
 	}
@@ -127,50 +128,50 @@ func (g *group) more(value []byte, words *texts) error {
 }
 
 // open reads an event that has not one version alone.
-func (g *group) open(words *texts) error {
+func (g *group) open(words *format.Strings) error {
 	if !g.alone {
 		return nil
 	}
 	g.alone = false
 	g.versions, g.held = g.versions[:0], g.held[:0]
 	var uuid [36]byte
-	tenant, id, err := locatorEvent(g.key, &uuid)
+	tenant, id, err := format.ParseLocatorKey(g.key, &uuid)
 	if err != nil {
 		return err
 	}
-	g.tenant, g.id = billing.TenantID(words.word(tenant)), billing.EventID(words.text(id))
+	g.tenant, g.id = billing.TenantID(words.Intern(tenant)), billing.EventID(words.Copy(id))
 	return g.add(g.first)
 }
 
 func (g *group) add(value []byte) error {
-	f := fields{b: value}
-	switch f.byte() {
+	f := format.Decoder{Rest: value}
+	switch f.Byte() {
 	case rowVersion:
-		v, err := parseCandidate(f.b)
+		v, err := parseCandidate(f.Rest)
 		if err != nil {
 			return err
 		}
 		g.versions = append(g.versions, v)
 		return nil
 	default:
-		place := append([]byte{spaceQuarantine}, f.take(14)...)
-		verdict := f.bytes()
-		if f.bad {
-			return f.done("row of a load")
+		place := append([]byte{format.SpaceQuarantine}, f.Take(14)...)
+		verdict := f.Bytes()
+		if f.Bad {
+			return f.Done("row of a load")
 		}
-		q, err := parseQuarantined(place, verdict)
+		q, err := format.ParseQuarantined(place, verdict)
 		if err != nil {
 			return err
 		}
 		var payload Quarantined
-		err = payload.setPayload(bytes.Clone(f.b))
+		err = payload.SetPayload(bytes.Clone(f.Rest))
 		g.held = append(g.held, &held{q: q, key: payload.Key, value: payload.Value})
 		return err
 	}
 }
 
 // settle writes what comes of an event. Most have one version, and nothing to resolve.
-func (k *loadWorker) settle(g *group, words *texts, out *loadTables) error {
+func (k *loadWorker) settle(g *group, words *format.Strings, out *loadTables) error {
 	if !g.alone || g.first[0] != rowVersion {
 		if err := g.open(words); err != nil {
 			return err
@@ -182,12 +183,12 @@ func (k *loadWorker) settle(g *group, words *texts, out *loadTables) error {
 		return err
 	}
 	k.settled++
-	if locator[0]&winnerDeleted == 0 {
+	if locator[0]&format.LocatorDeleted == 0 {
 		k.live++
 	}
 	g.row = append(append(g.row[:0], g.key...), locator...)
-	k.w.totals.locators++
-	k.w.totals.locatorDigest.add(hashLocator(g.row))
+	k.w.totals.Locators++
+	k.w.totals.LocatorDigest.Add(format.HashLocator(g.row))
 	return out.set(g.key, locator)
 }
 
@@ -198,7 +199,7 @@ func (k *loadWorker) resolve(g *group, out *loadTables) error {
 	if len(g.versions) > 1 {
 		slices.SortFunc(g.versions, func(a, b version) int {
 			p, q := a.Version.Source, b.Version.Source
-			if c := partitionOf(p).compare(partitionOf(q)); c != 0 {
+			if c := format.PartitionOf(p).Compare(format.PartitionOf(q)); c != 0 {
 				return c
 			}
 			return int(min(max(p.Offset-q.Offset, -1), 1))
@@ -228,7 +229,7 @@ func (k *loadWorker) resolve(g *group, out *loadTables) error {
 			w.ties++
 		}
 		sl.cur, sl.has = res.Winner, true
-		outcomes := k.outcomes(partitionOf(v.Version.Source))
+		outcomes := k.outcomes(format.PartitionOf(v.Version.Source))
 		outcomes[aloneOutcome(v.Deleted)]-- // which it was counted as
 		outcomes[res.Outcome]++
 	}
@@ -257,7 +258,7 @@ func (k *loadWorker) locate(g *group, sl *slot, out *loadTables) error {
 	k.w.encodeEvent(c, sl)
 	for i := range c.rows {
 		key, value, _ := c.row(int32(i))
-		if key[0] != spaceLocator {
+		if key[0] != format.SpaceLocator {
 			k.rest.set(key, value)
 		} else if err := out.set(key, value); err != nil {
 			return err
@@ -277,7 +278,7 @@ func (k *loadWorker) locate(g *group, sl *slot, out *loadTables) error {
 		}
 		f := &k.fates.changes
 		f.begin()
-		f.b = appendRecordKey(f.b, billing.AccountDay{Tenant: g.tenant, Account: v.Account, Day: v.Day}, g.id)
+		f.b = format.AppendRecordKey(f.b, billing.AccountDay{Tenant: g.tenant, Account: v.Account, Day: v.Day}, g.id)
 		f.value()
 		f.b = append(f.b, fate)
 		f.put()
@@ -312,8 +313,8 @@ func (k *loadWorker) folded(w *write) {
 		w.seen(t)
 	}
 	w.ties += k.w.ties
-	w.totals.locators += k.w.totals.locators
-	w.totals.locatorDigest.add(k.w.totals.locatorDigest)
+	w.totals.Locators += k.w.totals.Locators
+	w.totals.LocatorDigest.Add(k.w.totals.LocatorDigest)
 }
 
 // choose writes the record of each event that lives: of the versions at one record key the greatest, as
@@ -353,18 +354,18 @@ func (k *loadWorker) choose(ctx context.Context, m *merge, out *loadTables) erro
 func (k *loadWorker) record(row []byte, at int, marked bool, out *loadTables) error {
 	key := row[:at]
 	k.kept++
-	k.digest.add(hashRecord(row))
+	k.digest.Add(format.HashRecord(row))
 	if !marked && (len(k.marked) == 0 || !bytes.HasPrefix(key, k.marked)) {
-		n, err := accountPrefix(key)
+		n, err := format.AccountDayPrefix(key)
 		if err != nil {
 			return err
 		}
 		k.marked = append(k.marked[:0], key[:n]...)
 		c := &k.rest.changes
 		c.begin()
-		c.b = append(append(append(c.b, spaceMarker), key[1:n]...), byte(bits.TrailingZeros8(uint8(dedup.Added))))
+		c.b = append(append(append(c.b, format.SpaceMarker), key[1:n]...), byte(bits.TrailingZeros8(uint8(dedup.Added))))
 		c.value()
-		c.b = appendMarkerValue(c.b, k.w.sequence, k.w.at)
+		c.b = format.AppendMarkerValue(c.b, k.w.sequence, k.w.at)
 		c.put()
 		if err := k.rest.spillFull(); err != nil {
 			return err
@@ -375,8 +376,8 @@ func (k *loadWorker) record(row []byte, at int, marked bool, out *loadTables) er
 
 // contentVersion is the version in a record's value.
 func contentVersion(value []byte) billing.Version {
-	f := fields{b: value[1:]}
-	return f.version()
+	f := format.Decoder{Rest: value[1:]}
+	return f.Version()
 }
 
 // copy writes rows as they are; of those with one key, one.

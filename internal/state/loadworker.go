@@ -7,6 +7,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/state/format"
 )
 
 // What a row of a load's versions is.
@@ -34,11 +35,11 @@ type loadWorker struct {
 	of         *loadTaken // taken from last
 	w          *write     // of single events
 	scratch    changes
-	settled    int64     // versions
-	live, kept int64     // events by their versions, and records
-	digest     setDigest // of the records
-	row        []byte    // scratch
-	marked     []byte    // the account-day marked last
+	settled    int64            // versions
+	live, kept int64            // events by their versions, and records
+	digest     format.SetDigest // of the records
+	row        []byte           // scratch
+	marked     []byte           // the account-day marked last
 	out        map[PartitionID]*[billing.OutcomeCount]int64
 }
 
@@ -53,7 +54,7 @@ type loadTaken struct {
 // take takes a record, of which nothing is kept.
 func (k *loadWorker) take(r *Record) error {
 	src := r.source()
-	if id := partitionOf(src); k.of == nil || k.of.partition != id {
+	if id := format.PartitionOf(src); k.of == nil || k.of.partition != id {
 		if k.of = k.taken[id]; k.of == nil {
 			k.of = &loadTaken{partition: id, first: src.Offset, last: src.Offset}
 			k.taken[id] = k.of
@@ -97,27 +98,27 @@ func (k *loadWorker) event(e *billing.Event) {
 	win := dedup.WinnerOf(e, billing.Digest{})
 	c := &k.versions.changes
 	c.begin()
-	c.b = appendLocatorKey(c.b, 0, e.Tenant, e.ID)
+	c.b = format.AppendLocatorKey(c.b, 0, e.Tenant, e.ID)
 	c.value()
 	c.b = append(c.b, rowVersion, 0)
 	at := len(c.b)
-	c.b = appendVersion(c.b, e.Version)
+	c.b = format.AppendVersion(c.b, e.Version)
 	money := len(c.b)
-	c.b = appendMoney(c.b, e.Cost)
+	c.b = format.AppendMoney(c.b, e.Cost)
 	sum := len(c.b)
 	c.b = append(c.b, win.Digest[:]...)
 	c.b[at-1] = byte(len(c.b) - at)
-	c.b = appendLocator(c.b, &win)
+	c.b = format.AppendLocatorValue(c.b, &win)
 	c.put()
 	if win.Deleted {
 		return
 	}
 	r := &k.records.changes
 	r.begin()
-	r.b, _ = appendLocatedKey(r.b, c.b[c.at:c.val], e.Account, e.Day)
+	r.b, _ = format.AppendRecordKeyOfLocator(r.b, c.b[c.at:c.val], e.Account, e.Day)
 	r.value()
 	r.b = append(append(r.b, 0), c.b[at:sum]...)
-	r.b = appendTexts(r.b, r.val, e)
+	r.b = format.AppendRecordTexts(r.b, r.val, e)
 	r.put()
 	k.row = append(append(k.row[:0], r.b[r.at:r.val+1]...), r.b[r.val+1+money-at:]...)
 	win.Digest = k.l.tell(k.row)
@@ -143,10 +144,10 @@ func (k *loadWorker) reject(r *Record) {
 	}
 	c := &k.versions.changes
 	c.begin()
-	c.b = appendLocatorKey(c.b, 0, r.Rejection.Tenant, r.Rejection.Event)
+	c.b = format.AppendLocatorKey(c.b, 0, r.Rejection.Tenant, r.Rejection.Event)
 	c.value()
-	c.b = appendKeySource(append(c.b, rowHeld), partitionOf(src), src.Offset)
-	c.b = appendString(c.b, string(appendQuarantined(nil, h.q)))
-	c.b = appendPayload(c.b, h.key, h.value)
+	c.b = format.AppendSource(append(c.b, rowHeld), format.PartitionOf(src), src.Offset)
+	c.b = format.AppendString(c.b, string(format.AppendQuarantineValue(nil, h.q)))
+	c.b = format.AppendPayloadValue(c.b, h.key, h.value)
 	c.put()
 }

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
+	"daybook/internal/dedup"
+	"daybook/internal/state/format"
 )
 
 // lookupShare is the number of look-ups below which another goroutine costs more than it brings.
@@ -21,15 +23,15 @@ const lookupShare = 256
 // each in the order of their keys and on all cores. Of a hundred thousand events some share a block, most an index block
 // and all a filter, which are then at hand, and an iterator goes on from where it is.
 type lookup struct {
-	keys  changes // what is asked for; no values
-	slots []int32 // whose each key is
-	words []texts // of each core
+	keys  changes          // what is asked for; no values
+	slots []int32          // whose each key is
+	words []format.Strings // of each core
 }
 
 // stored finds the winner of one event, nil if there is none.
-func (v view) stored(newest generation, t billing.TenantID, id billing.EventID) (*stored, error) {
+func (v view) stored(newest format.Generation, t billing.TenantID, id billing.EventID) (*stored, error) {
 	var l lookup
-	slots := []slot{{key: string(appendEventKey(nil, t, id)), tenant: t, id: id}}
+	slots := []slot{{key: string(format.AppendEventKey(nil, t, id)), tenant: t, id: id}}
 	l.ask(0, &slots[0])
 	err := l.answer(v, newest, slots)
 	return slots[0].prev, err
@@ -68,12 +70,12 @@ func (w *write) lookUp(parts []*Part) error {
 			}
 		}
 	}
-	return l.answer(w.s.view, w.totals.generation, w.slots.all)
+	return l.answer(w.s.view, w.totals.Generation, w.slots.all)
 }
 
 // heldUp reports whether the quarantine may hold a version of an event.
 func (w *write) heldUp(event []byte) bool {
-	w.key = append(append(w.key[:0], spaceByEvent), event...)
+	w.key = append(append(w.key[:0], format.SpaceByEvent), event...)
 	return w.s.held.has(xxh3.Hash128(w.key))
 }
 
@@ -98,8 +100,8 @@ func (l *lookup) add(at int) {
 }
 
 // answer gives the slots asked for the winners that the store holds. No locator is of a generation after newest.
-func (l *lookup) answer(v view, newest generation, slots []slot) error {
-	err := l.share(func(rows []keyWord, _ *texts) error { return l.locate(v, newest, rows, slots) })
+func (l *lookup) answer(v view, newest format.Generation, slots []slot) error {
+	err := l.share(func(rows []keyWord, _ *format.Strings) error { return l.locate(v, newest, rows, slots) })
 	if err != nil {
 		return err
 	}
@@ -115,22 +117,22 @@ func (l *lookup) answer(v view, newest generation, slots []slot) error {
 			sl.hold()
 		default:
 			l.keys.begin()
-			l.keys.b = appendRecordKey(l.keys.b, billing.AccountDay{Tenant: sl.tenant, Account: sl.prev.winner.Account, Day: sl.prev.winner.Day}, sl.id)
+			l.keys.b = format.AppendRecordKey(l.keys.b, billing.AccountDay{Tenant: sl.tenant, Account: sl.prev.winner.Account, Day: sl.prev.winner.Day}, sl.id)
 			l.add(int(at)) // never overtakes the loop
 		}
 	}
-	return l.share(func(rows []keyWord, words *texts) error { return l.read(v, rows, slots, words) })
+	return l.share(func(rows []keyWord, words *format.Strings) error { return l.read(v, rows, slots, words) })
 }
 
 // share sorts the keys and has each core do its part of them.
-func (l *lookup) share(do func(rows []keyWord, words *texts) error) error {
+func (l *lookup) share(do func(rows []keyWord, words *format.Strings) error) error {
 	sorter := l.keys.sorter()
 	rows := sorter.sorted()
 	if len(rows) == 0 {
 		return nil
 	}
 	if l.words == nil {
-		l.words = make([]texts, runtime.GOMAXPROCS(0))
+		l.words = make([]format.Strings, runtime.GOMAXPROCS(0))
 	}
 	var g errgroup.Group
 	cores := min(len(l.words), 1+len(rows)/lookupShare)
@@ -141,11 +143,11 @@ func (l *lookup) share(do func(rows []keyWord, words *texts) error) error {
 }
 
 // locate looks for the locators of events, in one generation after the other. It uses up rows.
-func (l *lookup) locate(v view, newest generation, rows []keyWord, slots []slot) (err error) {
+func (l *lookup) locate(v view, newest format.Generation, rows []keyWord, slots []slot) (err error) {
 	for g := newest; len(rows) > 0 && err == nil; g-- {
-		head := binary.BigEndian.AppendUint16([]byte{spaceLocator}, uint16(g))
+		head := binary.BigEndian.AppendUint16([]byte{format.SpaceLocator}, uint16(g))
 		rows, err = l.seek(v, head, rows, 0, func(row int32, _, value []byte) error {
-			w, err := parseLocator(value)
+			w, err := format.ParseLocatorValue(value)
 			slots[l.slots[row]].prev = &stored{generation: g, winner: w}
 			return err
 		})
@@ -157,20 +159,20 @@ func (l *lookup) locate(v view, newest generation, rows []keyWord, slots []slot)
 }
 
 // read reads the records of events, first among the amended. It uses up rows.
-func (l *lookup) read(v view, rows []keyWord, slots []slot, words *texts) (err error) {
+func (l *lookup) read(v view, rows []keyWord, slots []slot, words *format.Strings) (err error) {
 	var whole []byte
-	for _, space := range [...]byte{spaceAmended, spaceRecord} {
+	for _, space := range [...]byte{format.SpaceOverlay, format.SpaceRecord} {
 		rows, err = l.seek(v, []byte{space}, rows, 1, func(row int32, key, value []byte) error {
 			sl := &slots[l.slots[row]]
 			e := billing.Event{Tenant: sl.tenant, ID: sl.id, Account: sl.prev.winner.Account, Day: sl.prev.winner.Day}
-			if err := parseContent(value, &e, words); err != nil {
+			if err := format.ParseRecordValue(value, &e, words); err != nil {
 				return err
 			}
 			st := sl.prev
 			st.winner.Version, st.winner.Digest, st.cost = e.Version, e.Digest(), e.Cost
-			st.amended = space == spaceAmended
+			st.amended = space == format.SpaceOverlay
 			whole = append(append(whole[:0], key...), value...)
-			st.row = hashRecord(whole)
+			st.row = format.HashRecord(whole)
 			sl.hold()
 			return nil
 		})
@@ -187,7 +189,7 @@ func (l *lookup) read(v view, rows []keyWord, slots []slot, words *texts) (err e
 // seek calls f with the row of each key, where head stands for the first own bytes of the key, and returns the keys
 // that have none, in the memory of rows.
 func (l *lookup) seek(v view, head []byte, rows []keyWord, own int, f func(row int32, key, value []byte) error) (left []keyWord, err error) {
-	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: head, UpperBound: after(head), UseL6Filters: true})
+	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: head, UpperBound: format.PrefixEnd(head), UseL6Filters: true})
 	if err != nil {
 		return nil, readError(err)
 	}
@@ -216,4 +218,13 @@ func (l *lookup) seek(v view, head []byte, rows []keyWord, own int, f func(row i
 		}
 	}
 	return left, nil
+}
+
+// stored is a winner as the state holds it; lookup finds it.
+type stored struct {
+	generation format.Generation // of its locator
+	winner     dedup.Winner
+	cost       billing.Money
+	row        format.SetDigest // of its record; zero when deleted
+	amended    bool             // its record lies among the amended
 }

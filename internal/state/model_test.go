@@ -12,6 +12,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/rot"
+	"daybook/internal/state/format"
 )
 
 // model is the naive view of a log: every record consumed, in a list.
@@ -102,7 +103,7 @@ func drawRecord(t *rapid.T, src billing.Source) Record {
 // drawBatch draws what a poll may bring of two partitions.
 func (m *model) drawBatch(t *rapid.T) *delivered {
 	b := &delivered{}
-	for _, id := range []PartitionID{{0, 0}, {0, 1}, {1, 0}} {
+	for _, id := range []PartitionID{{Topic: 0, Partition: 0}, {Topic: 0, Partition: 1}, {Topic: 1, Partition: 0}} {
 		if rapid.IntRange(0, 3).Draw(t, "skip") == 0 {
 			continue
 		}
@@ -390,7 +391,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		defer func() { _ = a.Close() }()
 		// The other way: partition by partition, one advance a batch.
 		var apart []*delivered
-		for _, id := range []PartitionID{{1, 0}, {0, 1}, {0, 0}} {
+		for _, id := range []PartitionID{{Topic: 1, Partition: 0}, {Topic: 0, Partition: 1}, {Topic: 0, Partition: 0}} {
 			for _, b := range batches {
 				i := slices.IndexFunc(b.Advances, func(a Advance) bool { return a.Partition == id })
 				if i < 0 {
@@ -398,7 +399,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 				}
 				one := &delivered{Advances: b.Advances[i : i+1]}
 				for _, r := range b.Records {
-					if partitionOf(r.source()) == id {
+					if format.PartitionOf(r.source()) == id {
 						one.Records = append(one.Records, r)
 					}
 				}

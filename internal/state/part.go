@@ -10,6 +10,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/state/format"
 )
 
 // Part is what a batch brings of one partition, in the order of its log. Of an upsert it keeps the two rows that the
@@ -27,8 +28,8 @@ type Part struct {
 	rounded     int64
 	tenants     map[billing.TenantID]bool
 	tenant      billing.TenantID // added last
-	locators    setDigest        // of all locators in it
-	records     setDigest        // of all records in it
+	locators    format.SetDigest // of all locators in it
+	records     format.SetDigest // of all records in it
 }
 
 // slabBytes is the memory that parts take at once. A row that needs more has a slab of its own.
@@ -57,7 +58,7 @@ func (p *Part) Reset(partition PartitionID) {
 // Add adds a record. Of an upsert nothing is kept; a rejection or a delete is kept as it is.
 func (p *Part) Add(r *Record) {
 	src := r.source()
-	p.stray = p.stray || partitionOf(src) != p.Partition
+	p.stray = p.stray || format.PartitionOf(src) != p.Partition
 	if p.rows == 0 {
 		p.first, p.last = src.Offset, src.Offset
 	}
@@ -74,7 +75,7 @@ func (p *Part) Add(r *Record) {
 	case r.Event.Op == billing.Delete:
 		row := partRow{rare: int32(len(p.rare)) + 1}
 		if t != "" && id != "" {
-			row.hash = xxh3.Hash128(appendEventKey(nil, t, id))
+			row.hash = xxh3.Hash128(format.AppendEventKey(nil, t, id))
 		}
 		p.rare = append(p.rare, *r)
 		slab := p.slab(partRowBytes)
@@ -121,22 +122,22 @@ func (p *Part) pack(e *billing.Event) {
 	head := len(*slab)
 	b := (*slab)[:head+partRowBytes]
 	at := len(b)
-	b = appendLocatorKey(b, 0, e.Tenant, e.ID)
+	b = format.AppendLocatorKey(b, 0, e.Tenant, e.ID)
 	locatorKey := len(b)
-	b = appendLocator(b, &win)
+	b = format.AppendLocatorValue(b, &win)
 	locator := len(b)
-	b, accountDay := appendLocatedKey(b, b[at:locatorKey], e.Account, e.Day)
+	b, accountDay := format.AppendRecordKeyOfLocator(b, b[at:locatorKey], e.Account, e.Day)
 	recordKey := len(b)
-	b = appendContent(b, e)
+	b = format.AppendRecordValue(b, e)
 	r := partRow{
-		hash:       xxh3.Hash128(b[at+locatorHead : locatorKey]),
+		hash:       xxh3.Hash128(b[at+format.LocatorHeader : locatorKey]),
 		locatorKey: uint32(locatorKey - at), locator: uint32(locator - locatorKey),
 		recordKey: uint32(recordKey - locator), record: uint32(len(b) - recordKey), accountDay: uint32(accountDay - locator),
 	}
 	r.append(b[:head])
 	*slab = b
-	p.locators.add(hashLocator(b[at:locator]))
-	p.records.add(hashRecord(b[locator:]))
+	p.locators.Add(format.HashLocator(b[at:locator]))
+	p.records.Add(format.HashRecord(b[locator:]))
 }
 
 // within reports an error if a record of p, which has some, is not one that the advance of its partition passes over.
@@ -216,14 +217,18 @@ func (c *partCursor) rareRecord() *Record {
 func (c *partCursor) recordAt() int { return c.at + int(c.locatorKey+c.locator) }
 
 // eventKey is the key of an upsert's event.
-func (c *partCursor) eventKey() []byte { return c.b[c.at+locatorHead : c.at+int(c.locatorKey)] }
+func (c *partCursor) eventKey() []byte {
+	return c.b[c.at+format.LocatorHeader : c.at+int(c.locatorKey)]
+}
 
 // event makes an upsert's event.
-func (c *partCursor) event(words *texts) (*billing.Event, error) {
+func (c *partCursor) event(words *format.Strings) (*billing.Event, error) {
 	record := c.b[c.recordAt():c.next]
 	e := new(billing.Event)
-	return e, parseRecord(record[:c.recordKey], record[c.recordKey:], e, words)
+	return e, format.ParseRecord(record[:c.recordKey], record[c.recordKey:], e, words)
 }
 
 // setGeneration completes an upsert's locator.
-func (c *partCursor) setGeneration(g generation) { binary.BigEndian.PutUint16(c.b[c.at+1:], uint16(g)) }
+func (c *partCursor) setGeneration(g format.Generation) {
+	binary.BigEndian.PutUint16(c.b[c.at+1:], uint16(g))
+}

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 // TestPartGivesRecordsBack: what is packed comes back as it was, in its order, with the hash of its event and the digests of its
@@ -40,8 +41,8 @@ func TestPartGivesRecordsBack(t *testing.T) {
 
 // givesBack fails unless p holds the records.
 func givesBack(t *rapid.T, p *Part, records []Record) {
-	var words texts
-	var locators, rows setDigest
+	var words format.Strings
+	var locators, rows format.SetDigest
 	c := p.cursor()
 	for _, want := range records {
 		if !c.step() {
@@ -53,7 +54,7 @@ func givesBack(t *rapid.T, p *Part, records []Record) {
 		}
 		hash := xxh3.Uint128{}
 		if tenant != "" && event != "" {
-			hash = xxh3.Hash128(appendEventKey(nil, tenant, event))
+			hash = xxh3.Hash128(format.AppendEventKey(nil, tenant, event))
 		}
 		if c.hash != hash {
 			t.Fatalf("event %q has the hash %v, want %v", event, c.hash, hash)
@@ -68,10 +69,10 @@ func givesBack(t *rapid.T, p *Part, records []Record) {
 		if err != nil || *got != want.Event {
 			t.Fatalf("got %+v, %v, want %+v", got, err, want.Event)
 		}
-		locators.add(hashLocator(c.b[c.at:c.recordAt()]))
-		rows.add(hashRecord(c.b[c.recordAt():c.next]))
+		locators.Add(format.HashLocator(c.b[c.at:c.recordAt()]))
+		rows.Add(format.HashRecord(c.b[c.recordAt():c.next]))
 		c.setGeneration(7)
-		if g := keyGeneration(c.b[c.at:]); g != 7 {
+		if g := format.LocatorGeneration(c.b[c.at:]); g != 7 {
 			t.Fatalf("generation %d, want 7", g)
 		}
 	}

@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,13 +10,14 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/state/format"
 )
 
 // Reader reads one consistent state. Safe for concurrent use. Close it.
 type Reader struct {
 	view
 	id      Identity
-	journal *journal
+	journal *format.Journal
 	close   func() error
 }
 
@@ -65,17 +65,17 @@ func (r *Reader) Close() error { return r.close() }
 func (r *Reader) Identity() Identity { return r.id }
 
 // Head is the newest journal entry.
-func (r *Reader) Head() Head { return r.journal.head }
+func (r *Reader) Head() Head { return r.journal.Head }
 
 // DigestAt is the journal digest at a sequence, if the state still has it: it
 // is kept for sequences at which a checkpoint was taken.
 func (r *Reader) DigestAt(seq Sequence) (d Digest, found bool, err error) {
-	if seq == r.journal.head.Sequence {
-		return r.journal.head.Digest, true, nil
+	if seq == r.journal.Head.Sequence {
+		return r.journal.Head.Digest, true, nil
 	}
-	for _, space := range [...]byte{spaceKept, spaceJournal} {
+	for _, space := range [...]byte{format.SpaceKeptDigest, format.SpaceJournal} {
 		// A journal entry begins with its digest.
-		found, err = r.get(sequenceKey(space, uint64(seq)), func(value []byte) error {
+		found, err = r.get(format.SequenceKey(space, uint64(seq)), func(value []byte) error {
 			if copy(d[:], value) < len(d) {
 				return fmt.Errorf("%w: digest of write %d is cut", ErrDamaged, seq)
 			}
@@ -93,8 +93,8 @@ func (r *Reader) Positions() ([]Position, error) { return r.positions() }
 
 // Tenants are all tenants with an event, a marker or a quarantined record, ascending.
 func (r *Reader) Tenants() (all []billing.TenantID, err error) {
-	err = r.scanPrefix([]byte{spaceTenant}, func(key, _ []byte) error {
-		t, _, err := keyString(key[1:])
+	err = r.scanPrefix([]byte{format.SpaceTenant}, func(key, _ []byte) error {
+		t, _, err := format.CutKeyString(key[1:])
 		all = append(all, billing.TenantID(t))
 		return err
 	})
@@ -107,24 +107,24 @@ var errStop = io.EOF
 // Markers are a tenant's account-days in [from, to], ascending by day and account.
 func (r *Reader) Markers(t billing.TenantID, from, to billing.Day) iter.Seq2[Marker, error] {
 	return func(yield func(Marker, error) bool) {
-		low := appendDayKey(nil, spaceMarker, t, from)
-		high := after(appendDayKey(nil, spaceMarker, t, to))
+		low := format.AppendDayPrefix(nil, format.SpaceMarker, t, from)
+		high := format.PrefixEnd(format.AppendDayPrefix(nil, format.SpaceMarker, t, to))
 		var m Marker
 		started := false
 		err := r.scan(low, high, func(key, value []byte) error {
-			row, err := parseMarker(key, value)
+			row, err := format.ParseMarker(key, value)
 			if err != nil {
 				return err
 			}
-			if a := &m.AccountDay; !started || a.Day != row.day || string(a.Account) != string(row.account) {
+			if a := &m.AccountDay; !started || a.Day != row.Day || string(a.Account) != string(row.Account) {
 				if started && !yield(m, nil) {
 					started = false
 					return errStop
 				}
 				started = true
-				m = Marker{AccountDay: billing.AccountDay{Tenant: t, Account: billing.AccountID(row.account), Day: row.day}}
+				m = Marker{AccountDay: billing.AccountDay{Tenant: t, Account: billing.AccountID(row.Account), Day: row.Day}}
 			}
-			m.add(row)
+			m.AddRow(row)
 			return nil
 		})
 		switch {
@@ -138,12 +138,9 @@ func (r *Reader) Markers(t billing.TenantID, from, to billing.Day) iter.Seq2[Mar
 
 // Covered is what Store.Covered was last told.
 func (r *Reader) Covered(t billing.TenantID) (seq Sequence, err error) {
-	_, err = r.get(tenantKey(spaceCovered, t), func(value []byte) error {
-		if len(value) != 8 {
-			return fmt.Errorf("%w: unreadable covered sequence", ErrDamaged)
-		}
-		seq = Sequence(binary.BigEndian.Uint64(value))
-		return nil
+	_, err = r.get(format.TenantKey(format.SpaceCovered, t), func(value []byte) (err error) {
+		seq, err = format.ParseCovered(value)
+		return err
 	})
 	return seq, err
 }
@@ -155,19 +152,19 @@ func (r *Reader) Events(t billing.TenantID, d billing.Day, from, to billing.Acco
 	return func(yield func(*billing.Event, error) bool) {
 		low, high, _ := recordRange(t, d, from, to)
 		var e billing.Event
-		var words texts
+		var words format.Strings
 		var prefix []byte // of the account-day's keys
 		err := r.records(low, high, func(key, value []byte) error {
 			if prefix == nil || !bytes.HasPrefix(key, prefix) {
-				n, err := accountPrefix(key)
+				n, err := format.AccountDayPrefix(key)
 				if err != nil {
 					return err
 				}
-				if err := parseRecord(key, value, &e, &words); err != nil {
+				if err := format.ParseRecord(key, value, &e, &words); err != nil {
 					return err
 				}
 				prefix = append(prefix[:0], key[:n]...)
-			} else if err := parseNext(key[len(prefix):], value, &e, &words); err != nil {
+			} else if err := format.ParseRecordTail(key[len(prefix):], value, &e, &words); err != nil {
 				return err
 			}
 			if !yield(&e, nil) {
@@ -183,7 +180,7 @@ func (r *Reader) Events(t billing.TenantID, d billing.Day, from, to billing.Acco
 
 // Winner looks up one event.
 func (r *Reader) Winner(t billing.TenantID, id billing.EventID) (dedup.Winner, bool, error) {
-	st, err := r.stored(r.journal.totals.generation, t, id)
+	st, err := r.stored(r.journal.Totals.Generation, t, id)
 	if err != nil || st == nil {
 		return dedup.Winner{}, false, err
 	}
@@ -193,10 +190,10 @@ func (r *Reader) Winner(t billing.TenantID, id billing.EventID) (dedup.Winner, b
 // Ties are the tied winners of a tenant's day.
 func (r *Reader) Ties(t billing.TenantID, d billing.Day) iter.Seq2[billing.EventID, error] {
 	return func(yield func(billing.EventID, error) bool) {
-		prefix := appendDayKey(nil, spaceTie, t, d)
+		prefix := format.AppendDayPrefix(nil, format.SpaceTie, t, d)
 		err := r.scanPrefix(prefix, func(key, _ []byte) error {
 			var uuid [36]byte
-			id, _, err := keyEvent(key[len(prefix):], &uuid)
+			id, _, err := format.CutEventID(key[len(prefix):], &uuid)
 			if err != nil {
 				return err
 			}
@@ -214,8 +211,8 @@ func (r *Reader) Ties(t billing.TenantID, d billing.Day) iter.Seq2[billing.Event
 // Quarantine walks all quarantined records in log order. Values are read only if withValues.
 func (r *Reader) Quarantine(withValues bool) iter.Seq2[*Quarantined, error] {
 	return func(yield func(*Quarantined, error) bool) {
-		err := r.scanPrefix([]byte{spaceQuarantine}, func(key, value []byte) error {
-			q, err := parseQuarantined(key, value)
+		err := r.scanPrefix([]byte{format.SpaceQuarantine}, func(key, value []byte) error {
+			q, err := format.ParseQuarantined(key, value)
 			if err == nil && withValues {
 				q, _, err = r.quarantined(q.Source, true)
 			}
@@ -242,7 +239,7 @@ func (r *Reader) QuarantinedRecord(src billing.Source) (*Quarantined, bool, erro
 // day and account, without values.
 func (r *Reader) Withheld(t billing.TenantID) iter.Seq2[*Quarantined, error] {
 	return func(yield func(*Quarantined, error) bool) {
-		err := r.scanPrefix(tenantKey(spaceByDay, t), func(key, _ []byte) error {
+		err := r.scanPrefix(format.TenantKey(format.SpaceByDay, t), func(key, _ []byte) error {
 			q, err := r.indexed(key)
 			if err != nil {
 				return err
@@ -263,7 +260,7 @@ func (v view) indexed(key []byte) (*Quarantined, error) {
 	if len(key) < 15 {
 		return nil, fmt.Errorf("%w: quarantine index key is cut", ErrDamaged)
 	}
-	p, offset, err := keySource(key[len(key)-14:])
+	p, offset, err := format.ParseSource(key[len(key)-14:])
 	if err != nil {
 		return nil, err
 	}

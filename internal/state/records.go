@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"daybook/internal/state/format"
 )
 
 // records scans records from low up to high like view.scan, but ascending by
@@ -45,7 +47,7 @@ type recordScan struct {
 
 // accountDay passes on the account-day that main is at, and leaves main after it.
 func (s *recordScan) accountDay() error {
-	n, err := accountPrefix(s.main.recordKey())
+	n, err := format.AccountDayPrefix(s.main.recordKey())
 	if err != nil {
 		return err
 	}
@@ -68,11 +70,11 @@ func (s *recordScan) accountDay() error {
 	uuids, others := &s.main, &s.other
 	var a, b [36]byte
 	for {
-		isUUID := uuids.valid() && bytes.HasPrefix(uuids.recordKey(), s.prefix) && uuids.recordKey()[n] <= keyUUID
+		isUUID := uuids.valid() && bytes.HasPrefix(uuids.recordKey(), s.prefix) && uuids.recordKey()[n] <= format.UUIDTag
 		isOther := others.valid() && bytes.HasPrefix(others.recordKey(), s.prefix)
 		if isUUID && isOther {
-			x, _, errX := keyEvent(uuids.recordKey()[n:], &a)
-			y, _, errY := keyEvent(others.recordKey()[n:], &b)
+			x, _, errX := format.CutEventID(uuids.recordKey()[n:], &a)
+			y, _, errY := format.CutEventID(others.recordKey()[n:], &b)
 			if err := errors.Join(errX, errY); err != nil {
 				return err
 			}
@@ -87,7 +89,7 @@ func (s *recordScan) accountDay() error {
 			others.next()
 		default:
 			// Both are through; what main has not passed, other has.
-			s.main.seekRecord(after(s.prefix))
+			s.main.seekRecord(format.PrefixEnd(s.prefix))
 			return nil
 		}
 		if err != nil {
@@ -126,7 +128,7 @@ func (s *recordScan) readAhead() (whole bool, err error) {
 // isUUID reports whether main is at an event whose id is a UUID.
 func (s *recordScan) isUUID() bool {
 	n := len(s.prefix)
-	return len(s.main.recordKey()) > n && s.main.recordKey()[n] <= keyUUID
+	return len(s.main.recordKey()) > n && s.main.recordKey()[n] <= format.UUIDTag
 }
 
 // mixed reports whether the account-day has UUIDs and, after them, other ids;
@@ -135,7 +137,7 @@ func (s *recordScan) mixed() bool {
 	if !s.isUUID() {
 		return false
 	}
-	at := append(s.prefix, keyUUID+1)
+	at := append(s.prefix, format.UUIDTag+1)
 	s.prefix = at[:len(at)-1]
 	return s.other.seekRecord(at) && bytes.HasPrefix(s.other.recordKey(), s.prefix)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 // Retry judges all quarantined records again by rules and, in one journalled
@@ -24,11 +25,11 @@ func (s *Store) Retry(rules billing.Rules, d Decision, judge func(q *Quarantined
 	if err := looser(s.mu.identity.Rules, rules); err != nil {
 		return Applied{}, fmt.Errorf("%w: %w; remedy: ingest rebuild", ErrRules, err)
 	}
-	w := s.beginLocked(entryRetry)
+	w := s.beginLocked(format.EntryRetry)
 	applied := Applied{Reasons: map[billing.Reason]int64{}}
 	var sources []billing.Source
-	err := s.view.scanPrefix([]byte{spaceQuarantine}, func(key, _ []byte) error {
-		p, offset, err := keySource(key[1:])
+	err := s.view.scanPrefix([]byte{format.SpaceQuarantine}, func(key, _ []byte) error {
+		p, offset, err := format.ParseSource(key[1:])
 		sources = append(sources, billing.Source{Topic: p.Topic, Partition: p.Partition, Offset: offset})
 		return err
 	})
@@ -59,7 +60,7 @@ func (s *Store) Retry(rules billing.Rules, d Decision, judge func(q *Quarantined
 			continue
 		}
 		h.gone = true
-		w.totals.quarantined--
+		w.totals.Quarantined--
 		sl, err := w.slot(rec.Event.Tenant, rec.Event.ID)
 		if err != nil {
 			return Applied{}, err
@@ -68,7 +69,7 @@ func (s *Store) Retry(rules billing.Rules, d Decision, judge func(q *Quarantined
 		if err != nil {
 			return Applied{}, err
 		}
-		p := w.position(partitionOf(src))
+		p := w.position(format.PartitionOf(src))
 		p.Outcomes[billing.Quarantined]--
 		p.Outcomes[outcome]++
 		w.outcomes[billing.Quarantined]--

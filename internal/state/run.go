@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"daybook/internal/state/format"
 )
 
 const (
@@ -170,27 +172,27 @@ func (r *runReader) next() error {
 			return io.EOF
 		}
 	}
-	f := fields{b: r.rest}
-	common, more, size := int(f.uvarint()), int(f.uvarint()), int(f.uvarint())
-	if f.bad || common > len(r.key) {
+	f := format.Decoder{Rest: r.rest}
+	common, more, size := int(f.Uvarint()), int(f.Uvarint()), int(f.Uvarint())
+	if f.Bad || common > len(r.key) {
 		return fmt.Errorf("%w: unreadable run", ErrDamaged)
 	}
-	if need := more + size; len(f.b) < need {
-		passed := len(r.rest) - len(f.b)
+	if need := more + size; len(f.Rest) < need {
+		passed := len(r.rest) - len(f.Rest)
 		if err := r.fill(passed + need); err != nil {
 			return err
 		}
-		if f.b = r.rest[passed:]; len(f.b) < need {
+		if f.Rest = r.rest[passed:]; len(f.Rest) < need {
 			return fmt.Errorf("%w: a run is cut", ErrDamaged)
 		}
 	}
 	r.common = common
 	if common == 0 { // at a mark nothing is left out
-		r.common = commonBytes(r.key, f.b[:more])
+		r.common = commonBytes(r.key, f.Rest[:more])
 	}
-	r.key = append(r.key[:common], f.b[:more]...)
-	r.value = f.b[more : more+size]
-	r.rest = f.b[more+size:]
+	r.key = append(r.key[:common], f.Rest[:more]...)
+	r.value = f.Rest[more : more+size]
+	r.rest = f.Rest[more+size:]
 	return nil
 }
 

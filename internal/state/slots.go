@@ -7,6 +7,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/state/format"
 )
 
 // slot is one event of which a write has, or may have, to know more than one version: its winner before and after.
@@ -91,11 +92,11 @@ func (t *slots) find(hash xxh3.Uint128, key []byte) *slot {
 // add makes a slot. It is valid until the next add.
 func (t *slots) add(hash xxh3.Uint128, key []byte) (*slot, error) {
 	var uuid [36]byte
-	tenant, rest, err := keyString(key)
+	tenant, rest, err := format.CutKeyString(key)
 	if err != nil {
 		return nil, err
 	}
-	id, _, err := keyEvent(rest, &uuid)
+	id, _, err := format.CutEventID(rest, &uuid)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 // TestSlots holds the table against a map, with hashes of which many are equal, from write to write.
@@ -21,14 +22,14 @@ func TestSlots(t *testing.T) {
 			for range rapid.IntRange(0, 100).Draw(t, "events") {
 				n := rapid.IntRange(0, 60).Draw(t, "event")
 				id := billing.EventID(fmt.Sprint(n))
-				key := appendEventKey(nil, "t", id)
+				key := format.AppendEventKey(nil, "t", id)
 				hash := xxh3.Uint128{Lo: uint64(n % 7), Hi: uint64(n % 3)}
 				found := s.find(hash, key)
 				at, there := want[id]
 				if (found != nil) != there || there && found != &s.all[at] {
 					t.Fatalf("event %s: found %t, want %t", id, found != nil, there)
 				}
-				if s.find(hash, appendEventKey(nil, "other", id)) != nil {
+				if s.find(hash, format.AppendEventKey(nil, "other", id)) != nil {
 					t.Fatalf("event %s is found for another tenant", id)
 				}
 				if there {

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"daybook/internal/state/format"
 )
 
 // TestSplitRowsAreSorted: every row is in the table of its keyspace, and tables are in the
@@ -18,7 +20,7 @@ func TestSplitRowsAreSorted(t *testing.T) {
 		c.reset()
 		want := map[string]bool{}
 		for len(want) < n {
-			space := []byte{spaceJournal, spaceLocator, spaceRecord, spaceMarker, spaceTie, spaceByDay}[rng.IntN(6)]
+			space := []byte{format.SpaceJournal, format.SpaceLocator, format.SpaceRecord, format.SpaceMarker, format.SpaceTie, format.SpaceByDay}[rng.IntN(6)]
 			key := append([]byte{space}, "tenant"[:rng.IntN(7)]...)
 			switch rng.IntN(4) {
 			case 0: // short, so that one is often the beginning of another

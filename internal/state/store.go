@@ -3,7 +3,6 @@ package state
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 // Store is the one writer of a state. Apply, Decide and the other writing
@@ -48,16 +48,16 @@ type Store struct {
 		sync.Mutex
 		closed     bool
 		identity   Identity
-		base       *journal
-		journal    *journal
+		base       *format.Journal
+		journal    *format.Journal
 		unfolded   int
 		unfiltered bool // since a load: the filters are made when more comes
 		positions  map[PartitionID]*Position
 		tenants    map[billing.TenantID]bool
-		decisions  uint64 // number of the last one
-		slots      slots  // of the write in hand
-		lookup     lookup // of its events
-		words      texts  // of events read from its rows
+		decisions  uint64         // number of the last one
+		slots      slots          // of the write in hand
+		lookup     lookup         // of its events
+		words      format.Strings // of events read from its rows
 		changes    changes
 	}
 }
@@ -126,18 +126,14 @@ func build(dir string, id Identity, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	text, err := json.Marshal(id)
+	text, err := format.AppendIdentityValue(nil, &id)
 	if err != nil {
 		return err
 	}
-	// The chain starts at the database id, so that two states' digests never agree.
-	j := &journal{at: id.CreatedAt, next: map[PartitionID]int64{}}
-	e := entry{kind: entryCreated, at: id.CreatedAt}
-	e.chain(Digest{}, []byte(id.Database))
-	j.head.Digest = e.digest
+	j := format.NewJournal(id.Database, id.CreatedAt)
 	var c changes
-	c.set([]byte{spaceIdentity}, text)
-	c.set([]byte{spaceBase}, j.append(nil))
+	c.set([]byte{format.SpaceIdentity}, text)
+	c.set([]byte{format.SpaceBase}, j.AppendValue(nil))
 	batch := db.NewBatch()
 	if err := c.fill(batch); err != nil {
 		return err
@@ -241,7 +237,7 @@ func (s *Store) startFilters() {
 		return
 	}
 	s.filter, s.held = newFilter(s.o.FilterBytes), newFilter(s.o.FilterBytes/16)
-	snapshot, head, database := s.db.NewSnapshot(), s.mu.journal.head, s.mu.identity.Database
+	snapshot, head, database := s.db.NewSnapshot(), s.mu.journal.Head, s.mu.identity.Database
 	filled := make(chan struct{})
 	s.filtered = filled
 	s.filling.Go(func() {
@@ -350,8 +346,8 @@ func (s *Store) load() error {
 		m.decisions = decisions[n-1].Number
 	}
 	m.tenants = map[billing.TenantID]bool{}
-	return s.view.scanPrefix([]byte{spaceTenant}, func(key, _ []byte) error {
-		t, _, err := keyString(key[1:])
+	return s.view.scanPrefix([]byte{format.SpaceTenant}, func(key, _ []byte) error {
+		t, _, err := format.CutKeyString(key[1:])
 		m.tenants[billing.TenantID(t)] = true
 		return err
 	})
@@ -428,23 +424,23 @@ func (s *Store) foldLocked() error {
 	if s.mu.unfolded < 2*s.o.JournalFoldKeep {
 		return nil
 	}
-	upTo := s.mu.journal.head.Sequence - Sequence(s.o.JournalFoldKeep)
-	base := s.mu.base.clone()
-	low, high := sequenceKey(spaceJournal, uint64(base.head.Sequence)+1), sequenceKey(spaceJournal, uint64(upTo)+1)
+	upTo := s.mu.journal.Head.Sequence - Sequence(s.o.JournalFoldKeep)
+	base := s.mu.base.Clone()
+	low, high := format.SequenceKey(format.SpaceJournal, uint64(base.Head.Sequence)+1), format.SequenceKey(format.SpaceJournal, uint64(upTo)+1)
 	n := 0
 	err := s.view.scan(low, high, func(key, value []byte) error {
-		e, err := parseEntry(key, value, base.head)
+		e, err := format.ParseEntry(key, value, base.Head)
 		if err != nil {
 			return err
 		}
 		n++
-		return base.fold(&e)
+		return base.Fold(&e)
 	})
 	if err != nil {
 		return fmt.Errorf("fold journal: %w", err)
 	}
 	batch := s.db.NewBatch()
-	err = errors.Join(batch.Set([]byte{spaceBase}, base.append(nil), nil), batch.DeleteRange(low, high, nil))
+	err = errors.Join(batch.Set([]byte{format.SpaceBase}, base.AppendValue(nil), nil), batch.DeleteRange(low, high, nil))
 	if err == nil {
 		err = batch.Commit(pebble.Sync)
 	}
@@ -458,6 +454,6 @@ func (s *Store) foldLocked() error {
 
 // noteLocked brings the gauges up to date.
 func (s *Store) noteLocked() {
-	s.metrics.sequence.Set(float64(s.mu.journal.head.Sequence))
+	s.metrics.sequence.Set(float64(s.mu.journal.Head.Sequence))
 	s.metrics.unfolded.Set(float64(s.mu.unfolded))
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"daybook/internal/state/format"
 )
 
 // A big write is sorted and written as tables, which Pebble takes over in one
@@ -18,7 +20,7 @@ import (
 
 // tableEnds split a write's rows into tables by keyspace, so that a compaction
 // of one keyspace does not have to move the others.
-var tableEnds = [...]byte{spaceLocator, spaceRecord, spaceMarker, spaceAmended, spaceQuarantine, 0xff}
+var tableEnds = [...]byte{format.SpaceLocator, format.SpaceRecord, format.SpaceMarker, format.SpaceOverlay, format.SpaceQuarantine, 0xff}
 
 // deepL0 is how many sublevels of L0 a write waits for. Pebble itself never
 // holds an Ingest back, and reads would become slower without bound.

@@ -1,13 +1,13 @@
 package state
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/format"
 )
 
 // view reads rows from a database or a snapshot of one.
@@ -39,33 +39,28 @@ func (v view) scan(low, high []byte, f func(key, value []byte) error) (err error
 
 // scanPrefix scans all rows whose key begins with prefix.
 func (v view) scanPrefix(prefix []byte, f func(key, value []byte) error) error {
-	return v.scan(prefix, after(prefix), f)
+	return v.scan(prefix, format.PrefixEnd(prefix), f)
 }
 
 func (v view) identity() (id Identity, err error) {
-	found, err := v.get([]byte{spaceIdentity}, func(value []byte) error {
-		if err := json.Unmarshal(value, &id); err != nil {
-			return fmt.Errorf("%w: unreadable identity: %w", ErrDamaged, err)
-		}
-		return nil
+	found, err := v.get([]byte{format.SpaceIdentity}, func(value []byte) (err error) {
+		id, err = format.ParseIdentity(value)
+		return err
 	})
 	if err == nil && !found {
 		err = fmt.Errorf("%w: it has no identity", ErrDamaged)
-	}
-	if err == nil && id.Format != FormatVersion {
-		err = fmt.Errorf("%w: the state has format %d, this program reads %d; remedy: the version that wrote it, or a new state by ingest init and ingest run", ErrFormat, id.Format, FormatVersion)
 	}
 	return id, err
 }
 
 // journal walks the journal from its base to its head and verifies the chain.
 // each, if not nil, sees every entry. unfolded is how many there are.
-func (v view) journal(each func(*entry)) (base, j *journal, unfolded int, err error) {
-	found, err := v.get([]byte{spaceBase}, func(value []byte) (err error) {
-		if base, err = parseBase(value); err != nil {
+func (v view) journal(each func(*format.Entry)) (base, j *format.Journal, unfolded int, err error) {
+	found, err := v.get([]byte{format.SpaceBase}, func(value []byte) (err error) {
+		if base, err = format.ParseJournal(value); err != nil {
 			return err
 		}
-		j, err = parseBase(value)
+		j, err = format.ParseJournal(value)
 		return err
 	})
 	if err != nil {
@@ -74,8 +69,8 @@ func (v view) journal(each func(*entry)) (base, j *journal, unfolded int, err er
 	if !found {
 		return nil, nil, 0, fmt.Errorf("%w: it has no journal", ErrDamaged)
 	}
-	err = v.scanPrefix([]byte{spaceJournal}, func(key, value []byte) error {
-		e, err := parseEntry(key, value, j.head)
+	err = v.scanPrefix([]byte{format.SpaceJournal}, func(key, value []byte) error {
+		e, err := format.ParseEntry(key, value, j.Head)
 		if err != nil {
 			return err
 		}
@@ -83,14 +78,14 @@ func (v view) journal(each func(*entry)) (base, j *journal, unfolded int, err er
 		if each != nil {
 			each(&e)
 		}
-		return j.fold(&e)
+		return j.Fold(&e)
 	})
 	return base, j, unfolded, err
 }
 
 func (v view) positions() (all []Position, err error) {
-	err = v.scanPrefix([]byte{spacePosition}, func(key, value []byte) error {
-		p, err := parsePosition(key, value)
+	err = v.scanPrefix([]byte{format.SpacePosition}, func(key, value []byte) error {
+		p, err := format.ParsePosition(key, value)
 		all = append(all, p)
 		return err
 	})
@@ -98,8 +93,8 @@ func (v view) positions() (all []Position, err error) {
 }
 
 func (v view) decisions() (all []Decision, err error) {
-	err = v.scanPrefix([]byte{spaceDecision}, func(key, value []byte) error {
-		d, err := parseDecision(key, value)
+	err = v.scanPrefix([]byte{format.SpaceDecision}, func(key, value []byte) error {
+		d, err := format.ParseDecision(key, value)
 		all = append(all, d)
 		return err
 	})
@@ -107,16 +102,16 @@ func (v view) decisions() (all []Decision, err error) {
 }
 
 func (v view) quarantined(src billing.Source, payload bool) (q *Quarantined, found bool, err error) {
-	key := quarantineKey(spaceQuarantine, src)
+	key := format.QuarantineKey(format.SpaceQuarantine, src)
 	found, err = v.get(key, func(value []byte) (err error) {
-		q, err = parseQuarantined(key, value)
+		q, err = format.ParseQuarantined(key, value)
 		return err
 	})
 	if err != nil || !found || !payload {
 		return q, found, err
 	}
-	ok, err := v.get(quarantineKey(spacePayload, src), func(value []byte) error {
-		return q.setPayload(append([]byte(nil), value...))
+	ok, err := v.get(format.QuarantineKey(format.SpacePayload, src), func(value []byte) error {
+		return q.SetPayload(append([]byte(nil), value...))
 	})
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: quarantined record without its bytes", ErrDamaged)
@@ -126,7 +121,7 @@ func (v view) quarantined(src billing.Source, payload bool) (q *Quarantined, fou
 
 // verify is what every opening checks: identity, the journal's chain since its
 // base, that positions are where the journal says, and the conservation law.
-func (v view) verify() (Identity, *journal, error) {
+func (v view) verify() (Identity, *format.Journal, error) {
 	id, err := v.identity()
 	if err != nil {
 		return id, nil, err
@@ -138,7 +133,7 @@ func (v view) verify() (Identity, *journal, error) {
 	return id, j, v.verifyPositions(j)
 }
 
-func (v view) verifyPositions(j *journal) error {
+func (v view) verifyPositions(j *format.Journal) error {
 	positions, err := v.positions()
 	if err != nil {
 		return err
@@ -146,26 +141,26 @@ func (v view) verifyPositions(j *journal) error {
 	var outcomes [billing.OutcomeCount]int64
 	for i := range positions {
 		p := &positions[i]
-		if next, ok := j.next[p.Partition]; !ok || next != p.NextOffset {
+		if next, ok := j.Next[p.Partition]; !ok || next != p.NextOffset {
 			return fmt.Errorf("%w: partition %d of topic %d is at offset %d, its journal at %d", ErrDamaged,
 				p.Partition.Partition, p.Partition.Topic, p.NextOffset, next)
 		}
-		if err := p.conserved(); err != nil {
+		if err := p.Conserved(); err != nil {
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 		for o, n := range p.Outcomes {
 			outcomes[o] += n
 		}
 	}
-	if len(positions) != len(j.next) {
-		return fmt.Errorf("%w: the journal knows %d partitions, %d are there", ErrDamaged, len(j.next), len(positions))
+	if len(positions) != len(j.Next) {
+		return fmt.Errorf("%w: the journal knows %d partitions, %d are there", ErrDamaged, len(j.Next), len(positions))
 	}
-	if outcomes != j.outcomes {
+	if outcomes != j.Outcomes {
 		return fmt.Errorf("%w: the outcomes of the positions are not the journal's", ErrDamaged)
 	}
-	if outcomes[billing.Quarantined] != j.totals.quarantined {
+	if outcomes[billing.Quarantined] != j.Totals.Quarantined {
 		return fmt.Errorf("%w: %d records had the outcome quarantined, the journal counts %d", ErrDamaged,
-			outcomes[billing.Quarantined], j.totals.quarantined)
+			outcomes[billing.Quarantined], j.Totals.Quarantined)
 	}
 	return nil
 }

@@ -12,21 +12,22 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/state/format"
 )
 
 // write is one atomic write in the making. It reads the store and its own
 // earlier effects; nothing is visible before finish.
 type write struct {
 	s         *Store
-	kind      entryKind
+	kind      format.EntryKind
 	sequence  Sequence
 	at        time.Time
 	outcomes  [billing.OutcomeCount]int64
 	ties      int64
-	totals    totals
+	totals    format.Totals
 	bulk      bool  // written as tables
 	load      *Load // what the write belongs to, if it is a load's
-	spans     []span
+	spans     []format.Span
 	positions map[PartitionID]*Position // changed ones
 	tenants   map[billing.TenantID]bool // first seen
 	identity  *Identity                 // when changed
@@ -45,7 +46,7 @@ type place struct {
 	offset int64
 }
 
-func placeOf(src billing.Source) place { return place{partitionOf(src), src.Offset} }
+func placeOf(src billing.Source) place { return place{format.PartitionOf(src), src.Offset} }
 
 // held is a quarantined record that the write adds, changes or takes away.
 type held struct {
@@ -56,15 +57,15 @@ type held struct {
 }
 
 // beginLocked starts a write. The apply lock is held until finish, or until it is dropped.
-func (s *Store) beginLocked(kind entryKind) *write {
+func (s *Store) beginLocked(kind format.EntryKind) *write {
 	s.mu.slots.reset()
 	s.mu.changes.reset()
 	w := &write{
 		s:          s,
 		kind:       kind,
-		sequence:   s.mu.journal.head.Sequence + 1,
+		sequence:   s.mu.journal.Head.Sequence + 1,
 		at:         s.o.Now().UTC(),
-		totals:     s.mu.journal.totals,
+		totals:     s.mu.journal.Totals,
 		positions:  map[PartitionID]*Position{},
 		tenants:    map[billing.TenantID]bool{},
 		slots:      &s.mu.slots,
@@ -72,7 +73,7 @@ func (s *Store) beginLocked(kind entryKind) *write {
 		dirty:      map[billing.AccountDay]dedup.Change{},
 		quarantine: map[place]*held{},
 	}
-	w.totals.begin(s.o.GenerationEvents)
+	beginGeneration(&w.totals, s.o.GenerationEvents)
 	return w
 }
 
@@ -106,7 +107,7 @@ func (w *write) seen(t billing.TenantID) {
 
 // slot finds the event's slot, or makes one with the winner that the store holds.
 func (w *write) slot(t billing.TenantID, id billing.EventID) (*slot, error) {
-	w.key = appendEventKey(w.key[:0], t, id)
+	w.key = format.AppendEventKey(w.key[:0], t, id)
 	hash := xxh3.Hash128(w.key)
 	if sl := w.slots.find(hash, w.key); sl != nil {
 		return sl, nil
@@ -115,7 +116,7 @@ func (w *write) slot(t billing.TenantID, id billing.EventID) (*slot, error) {
 	if err != nil || !w.s.filter.add(hash) {
 		return sl, err
 	}
-	if sl.prev, err = w.s.view.stored(w.totals.generation, t, id); sl.prev != nil {
+	if sl.prev, err = w.s.view.stored(w.totals.Generation, t, id); sl.prev != nil {
 		sl.hold()
 	}
 	return sl, err
@@ -176,7 +177,7 @@ func (w *write) rejected(r *Record, src billing.Source) {
 		Size:      r.Size,
 	}
 	w.quarantine[placeOf(src)] = &held{q: q, key: r.Key, value: r.Value}
-	w.totals.quarantined++
+	w.totals.Quarantined++
 	w.seen(r.Rejection.Tenant)
 }
 
@@ -204,14 +205,14 @@ func (w *write) supersede() error {
 		if !sl.changed || w.s.held.empty() {
 			continue
 		}
-		w.key = appendByEventKey(w.key[:0], sl.tenant, sl.id)
+		w.key = format.AppendByEventPrefix(w.key[:0], sl.tenant, sl.id)
 		prefix := w.key
 		if !w.s.held.has(xxh3.Hash128(prefix)) {
 			continue
 		}
 		var places []billing.Source
 		err := w.s.view.scanPrefix(prefix, func(key, _ []byte) error {
-			p, offset, err := keySource(key[len(prefix):])
+			p, offset, err := format.ParseSource(key[len(prefix):])
 			places = append(places, billing.Source{Topic: p.Topic, Partition: p.Partition, Offset: offset})
 			return err
 		})
@@ -255,7 +256,7 @@ func (w *write) finish() (Applied, error) {
 		return Applied{}, err
 	}
 	for _, p := range w.positions {
-		if err := p.conserved(); err != nil {
+		if err := p.Conserved(); err != nil {
 			return Applied{}, fmt.Errorf("%w: %w", ErrPosition, err)
 		}
 	}
@@ -273,42 +274,42 @@ func (w *write) finish() (Applied, error) {
 	}
 	w.encodeDirty(c)
 	for t := range w.tenants {
-		c.set(tenantKey(spaceTenant, t), nil)
+		c.set(format.TenantKey(format.SpaceTenant, t), nil)
 	}
 	for i := range w.decisions {
 		d := &w.decisions[i]
 		c.begin()
-		c.b = append(c.b, sequenceKey(spaceDecision, d.Number)...)
+		c.b = append(c.b, format.SequenceKey(format.SpaceDecision, d.Number)...)
 		c.value()
 		var err error
-		if c.b, err = appendDecision(c.b, d); err != nil {
+		if c.b, err = format.AppendDecisionValue(c.b, d); err != nil {
 			return Applied{}, err
 		}
 		c.put()
-		w.totals.decisions++
+		w.totals.Decisions++
 	}
 	if w.identity != nil {
-		text, err := w.identity.encode()
+		text, err := format.AppendIdentityValue(nil, w.identity)
 		if err != nil {
 			return Applied{}, err
 		}
-		c.set([]byte{spaceIdentity}, text)
+		c.set([]byte{format.SpaceIdentity}, text)
 	}
-	for _, id := range sortedPartitions(w.positions) {
+	for _, id := range format.SortedPartitions(w.positions) {
 		c.begin()
-		c.b = append(c.b, positionKey(id)...)
+		c.b = append(c.b, format.PositionKey(id)...)
 		c.value()
-		c.b = appendPosition(c.b, w.positions[id])
+		c.b = format.AppendPositionValue(c.b, w.positions[id])
 		c.put()
 	}
-	e := entry{sequence: w.sequence, kind: w.kind, at: w.at, spans: w.spans, outcomes: w.outcomes, totals: w.totals}
+	e := format.Entry{Sequence: w.sequence, Kind: w.kind, At: w.at, Spans: w.spans, Outcomes: w.outcomes, Totals: w.totals}
 	c.begin()
-	c.b = append(c.b, sequenceKey(spaceJournal, uint64(w.sequence))...)
+	c.b = append(c.b, format.SequenceKey(format.SpaceJournal, uint64(w.sequence))...)
 	c.value()
-	c.b = e.appendEntry(c.b, s.mu.journal.head.Digest)
+	c.b = e.AppendValue(c.b, s.mu.journal.Head.Digest)
 	c.put()
-	next := s.mu.journal.clone()
-	if err := next.fold(&e); err != nil {
+	next := s.mu.journal.Clone()
+	if err := next.Fold(&e); err != nil {
 		return Applied{}, err
 	}
 
@@ -342,15 +343,15 @@ func (w *write) finish() (Applied, error) {
 // markAdded marks the account-days of events that are alone.
 func (w *write) markAdded() error {
 	for prefix := range w.added {
-		k, err := parseDayKey([]byte(prefix))
+		k, err := format.ParseDayKey([]byte(prefix))
 		if err != nil {
 			return err
 		}
-		account, _, err := keyString(k.rest)
+		account, _, err := format.CutKeyString(k.Rest)
 		if err != nil {
 			return err
 		}
-		w.dirty[billing.AccountDay{Tenant: billing.TenantID(k.tenant), Day: k.day, Account: billing.AccountID(account)}] |= dedup.Added
+		w.dirty[billing.AccountDay{Tenant: billing.TenantID(k.Tenant), Day: k.Day, Account: billing.AccountID(account)}] |= dedup.Added
 	}
 	return nil
 }
@@ -360,9 +361,9 @@ func (w *write) encodeDirty(c *changes) {
 	for a, change := range w.dirty {
 		for ; change != 0; change &= change - 1 {
 			c.begin()
-			c.b = appendMarkerKey(c.b, a, bits.TrailingZeros8(uint8(change)))
+			c.b = format.AppendMarkerKey(c.b, a, bits.TrailingZeros8(uint8(change)))
 			c.value()
-			c.b = appendMarkerValue(c.b, w.sequence, w.at)
+			c.b = format.AppendMarkerValue(c.b, w.sequence, w.at)
 			c.put()
 		}
 	}
@@ -371,23 +372,23 @@ func (w *write) encodeDirty(c *changes) {
 // encodeEvent writes the rows of one event whose winner changed.
 func (w *write) encodeEvent(c *changes, sl *slot) {
 	t, prev := &w.totals, sl.prev
-	g := t.generation
+	g := t.Generation
 	if prev != nil {
 		g = prev.generation
 	}
 	c.begin()
-	c.b = appendLocatorKey(c.b, g, sl.tenant, sl.id)
+	c.b = format.AppendLocatorKey(c.b, g, sl.tenant, sl.id)
 	c.value()
-	c.b = appendLocator(c.b, &sl.cur)
+	c.b = format.AppendLocatorValue(c.b, &sl.cur)
 	if row := c.b[c.at:]; prev == nil {
-		t.locators++
-		t.locatorDigest.add(hashLocator(row))
+		t.Locators++
+		t.LocatorDigest.Add(format.HashLocator(row))
 		c.put()
-	} else if w.key = appendLocator(append(w.key[:0], c.b[c.at:c.val]...), &prev.winner); bytes.Equal(row, w.key) {
+	} else if w.key = format.AppendLocatorValue(append(w.key[:0], c.b[c.at:c.val]...), &prev.winner); bytes.Equal(row, w.key) {
 		c.cancel() // it lies where it lay
 	} else {
-		t.locatorDigest.sub(hashLocator(w.key))
-		t.locatorDigest.add(hashLocator(row))
+		t.LocatorDigest.Sub(format.HashLocator(w.key))
+		t.LocatorDigest.Add(format.HashLocator(row))
 		c.put()
 	}
 
@@ -400,41 +401,41 @@ func (w *write) encodeEvent(c *changes, sl *slot) {
 	// An event that only came to tie keeps its record.
 	stays := was && is && from == to
 	if kept := is && sl.event == nil; was && !kept {
-		t.recordDigest.sub(prev.row)
-		t.records--
+		t.RecordDigest.Sub(prev.row)
+		t.Records--
 		if !stays {
 			c.begin()
-			c.b = appendRecordKey(c.b, from, sl.id)
+			c.b = format.AppendRecordKey(c.b, from, sl.id)
 			c.remove()
 		}
 		if !stays && prev.amended {
 			c.begin()
-			c.b = appendAmendedKey(c.b, from, sl.id)
+			c.b = format.AppendOverlayKey(c.b, from, sl.id)
 			c.remove()
 		}
 	}
 	if is && sl.event != nil {
 		c.begin()
 		if stays {
-			c.b = appendAmendedKey(c.b, to, sl.id)
+			c.b = format.AppendOverlayKey(c.b, to, sl.id)
 		} else {
-			c.b = appendRecordKey(c.b, to, sl.id)
+			c.b = format.AppendRecordKey(c.b, to, sl.id)
 		}
 		c.value()
-		c.b = appendContent(c.b, sl.event)
-		t.recordDigest.add(hashRecord(c.b[c.at:]))
-		t.records++
+		c.b = format.AppendRecordValue(c.b, sl.event)
+		t.RecordDigest.Add(format.HashRecord(c.b[c.at:]))
+		t.Records++
 		c.put()
 	}
 	wasTied, isTied := was && prev.winner.Tied, is && sl.cur.Tied
 	if wasTied && (!isTied || from.Day != to.Day) {
 		c.begin()
-		c.b = appendTieKey(c.b, sl.tenant, from.Day, sl.id)
+		c.b = format.AppendTieKey(c.b, sl.tenant, from.Day, sl.id)
 		c.remove()
 	}
 	if isTied && (!wasTied || from.Day != to.Day) {
 		c.begin()
-		c.b = appendTieKey(c.b, sl.tenant, to.Day, sl.id)
+		c.b = format.AppendTieKey(c.b, sl.tenant, to.Day, sl.id)
 		c.value()
 		c.put()
 	}
@@ -448,39 +449,39 @@ func (w *write) encodeQuarantine(c *changes, h *held) {
 	if h.gone && !was {
 		return
 	}
-	withheld, withholds := was && h.was.withholds(), !h.gone && h.q.withholds()
-	indexed, index := was && h.was.supersedable(), !h.gone && h.q.supersedable()
+	withheld, withholds := was && h.was.Withholds(), !h.gone && h.q.Withholds()
+	indexed, index := was && h.was.Supersedable(), !h.gone && h.q.Supersedable()
 	if withheld != withholds {
 		r := &h.q.Rejection
 		if withheld {
 			r = &h.was.Rejection
 		}
-		a, _ := named(r)
+		a, _ := format.NamedAccountDay(r)
 		w.dirty[a] |= dedup.Withheld
 	}
 	if h.gone {
-		c.drop(quarantineKey(spaceQuarantine, src))
-		c.drop(quarantineKey(spacePayload, src))
+		c.drop(format.QuarantineKey(format.SpaceQuarantine, src))
+		c.drop(format.QuarantineKey(format.SpacePayload, src))
 	} else {
 		c.begin()
-		c.b = append(c.b, quarantineKey(spaceQuarantine, src)...)
+		c.b = append(c.b, format.QuarantineKey(format.SpaceQuarantine, src)...)
 		c.value()
-		c.b = appendQuarantined(c.b, h.q)
+		c.b = format.AppendQuarantineValue(c.b, h.q)
 		c.put()
 	}
 	if !was {
 		c.begin()
-		c.b = append(c.b, quarantineKey(spacePayload, src)...)
+		c.b = append(c.b, format.QuarantineKey(format.SpacePayload, src)...)
 		c.value()
-		c.b = appendPayload(c.b, h.key, h.value)
+		c.b = format.AppendPayloadValue(c.b, h.key, h.value)
 		c.put()
 	}
 	w.encodeIndex(c, indexed, index, h, func(q *Quarantined) []byte {
-		return appendByEventKey(nil, q.Rejection.Tenant, q.Rejection.Event)
+		return format.AppendByEventPrefix(nil, q.Rejection.Tenant, q.Rejection.Event)
 	})
 	w.encodeIndex(c, withheld, withholds, h, func(q *Quarantined) []byte {
 		a, _ := q.AccountDay()
-		return appendAccountDayKey(nil, spaceByDay, a)
+		return format.AppendAccountDayPrefix(nil, format.SpaceByDay, a)
 	})
 }
 
@@ -489,14 +490,14 @@ func (w *write) encodeIndex(c *changes, was, is bool, h *held, prefix func(*Quar
 	var before, now []byte
 	src := h.q.Source
 	if was {
-		before = appendKeySource(prefix(h.was), partitionOf(src), src.Offset)
+		before = format.AppendSource(prefix(h.was), format.PartitionOf(src), src.Offset)
 	}
 	if is {
 		now = prefix(h.q)
-		if now[0] == spaceByEvent {
+		if now[0] == format.SpaceByEvent {
 			w.s.held.add(xxh3.Hash128(now))
 		}
-		now = appendKeySource(now, partitionOf(src), src.Offset)
+		now = format.AppendSource(now, format.PartitionOf(src), src.Offset)
 	}
 	if slices.Equal(before, now) {
 		return

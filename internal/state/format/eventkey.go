@@ -1,4 +1,4 @@
-package state
+package format
 
 import (
 	"encoding/hex"
@@ -7,11 +7,11 @@ import (
 	"daybook/internal/billing"
 )
 
-// keyUUID begins an event id that is a UUID in its usual spelling (36
+// UUIDTag begins an event id that is a UUID in its usual spelling (36
 // characters, lower case): 16 bytes follow, and no end. No escaped string
 // begins with it. UUIDs are ascending among themselves, but not among other
 // ids: Reader.Events merges the two.
-const keyUUID = 0x02
+const UUIDTag = 0x02
 
 // hexDigit is a lower-case hex digit's value, 0xff for anything else.
 var hexDigit = func() (t [256]byte) {
@@ -24,30 +24,30 @@ var hexDigit = func() (t [256]byte) {
 	return t
 }()
 
-// appendKeyEvent appends an event id: a packed UUID or an escaped string.
-func appendKeyEvent(b []byte, id billing.EventID) []byte {
+// AppendEventID appends an event id: a packed UUID or an escaped string.
+func AppendEventID(b []byte, id billing.EventID) []byte {
 	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
-		return appendKeyString(b, string(id))
+		return AppendKeyString(b, string(id))
 	}
 	at := len(b)
-	b = append(b, keyUUID)
+	b = append(b, UUIDTag)
 	for i := 0; i < len(id); i += 2 {
 		if id[i] == '-' {
 			i++
 		}
 		high, low := hexDigit[id[i]], hexDigit[id[i+1]]
 		if high|low > 0x0f {
-			return appendKeyString(b[:at], string(id))
+			return AppendKeyString(b[:at], string(id))
 		}
 		b = append(b, high<<4|low)
 	}
 	return b
 }
 
-// keyEvent reads what appendKeyEvent wrote. buf is scratch that id may refer to.
-func keyEvent(key []byte, buf *[36]byte) (id, rest []byte, err error) {
-	if len(key) == 0 || key[0] != keyUUID {
-		return keyString(key)
+// CutEventID reads what appendKeyEvent wrote. buf is scratch that id may refer to.
+func CutEventID(key []byte, buf *[36]byte) (id, rest []byte, err error) {
+	if len(key) == 0 || key[0] != UUIDTag {
+		return CutKeyString(key)
 	}
 	if len(key) < 17 {
 		return nil, nil, fmt.Errorf("%w: key with half a UUID", ErrDamaged)

@@ -1,4 +1,4 @@
-package state
+package format
 
 import (
 	"encoding/json"
@@ -44,7 +44,7 @@ type Decision struct {
 // decisionFormat is the first byte of a stored decision; JSON follows.
 const decisionFormat = 1
 
-func appendDecision(b []byte, d *Decision) ([]byte, error) {
+func AppendDecisionValue(b []byte, d *Decision) ([]byte, error) {
 	text, err := json.Marshal(d)
 	if err != nil {
 		return b, fmt.Errorf("write decision: %w", err)
@@ -52,8 +52,8 @@ func appendDecision(b []byte, d *Decision) ([]byte, error) {
 	return append(append(b, decisionFormat), text...), nil
 }
 
-func parseDecision(key, value []byte) (d Decision, err error) {
-	n, err := keySequence(key)
+func ParseDecision(key, value []byte) (d Decision, err error) {
+	n, err := ParseSequenceKey(key)
 	if err != nil {
 		return d, err
 	}

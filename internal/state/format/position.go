@@ -1,4 +1,4 @@
-package state
+package format
 
 import (
 	"cmp"
@@ -35,17 +35,17 @@ type Position struct {
 	LastDigest     billing.Digest
 }
 
-func (p PartitionID) compare(q PartitionID) int {
+func (p PartitionID) Compare(q PartitionID) int {
 	return cmp.Or(cmp.Compare(p.Topic, q.Topic), cmp.Compare(p.Partition, q.Partition))
 }
 
-func sortedPartitions[V any](m map[PartitionID]V) []PartitionID {
-	return slices.SortedFunc(maps.Keys(m), PartitionID.compare)
+func SortedPartitions[V any](m map[PartitionID]V) []PartitionID {
+	return slices.SortedFunc(maps.Keys(m), PartitionID.Compare)
 }
 
-// conserved is the conservation law: every offset between FirstOffset and
+// Conserved is the conservation law: every offset between FirstOffset and
 // NextOffset is accounted for, and every delivered record has one outcome.
-func (p *Position) conserved() error {
+func (p *Position) Conserved() error {
 	var outcomes int64
 	for _, n := range p.Outcomes {
 		outcomes += n
@@ -63,7 +63,7 @@ func (p *Position) conserved() error {
 	return nil
 }
 
-func appendPosition(b []byte, p *Position) []byte {
+func AppendPositionValue(b []byte, p *Position) []byte {
 	var flags byte
 	if p.HolesExplained {
 		flags |= 1
@@ -80,12 +80,12 @@ func appendPosition(b []byte, p *Position) []byte {
 	}
 	b = append(b, p.LastDigest[:]...)
 	if flags&2 != 0 {
-		b = appendInstant(b, billing.Instant(p.CaughtUpAt.UnixNano()))
+		b = AppendInstant(b, billing.Instant(p.CaughtUpAt.UnixNano()))
 	}
 	return b
 }
 
-func parsePosition(key, value []byte) (p Position, err error) {
+func ParsePosition(key, value []byte) (p Position, err error) {
 	if len(key) != 7 {
 		return p, fmt.Errorf("%w: key is not a position's", ErrDamaged)
 	}
@@ -93,18 +93,18 @@ func parsePosition(key, value []byte) (p Position, err error) {
 		Topic:     billing.TopicOrdinal(binary.BigEndian.Uint16(key[1:])),
 		Partition: int32(binary.BigEndian.Uint32(key[3:])),
 	}
-	f := fields{b: value}
-	flags := f.byte()
+	f := Decoder{Rest: value}
+	flags := f.Byte()
 	p.HolesExplained = flags&1 != 0
-	p.FirstOffset, p.NextOffset, p.LeaderEpoch = f.varint(), f.varint(), int32(f.varint())
-	p.Delivered, p.Control, p.Holes, p.Gaps = f.varint(), f.varint(), f.varint(), f.varint()
-	p.LastOffset = f.varint()
+	p.FirstOffset, p.NextOffset, p.LeaderEpoch = f.Varint(), f.Varint(), int32(f.Varint())
+	p.Delivered, p.Control, p.Holes, p.Gaps = f.Varint(), f.Varint(), f.Varint(), f.Varint()
+	p.LastOffset = f.Varint()
 	for i := range p.Outcomes {
-		p.Outcomes[i] = f.varint()
+		p.Outcomes[i] = f.Varint()
 	}
-	p.LastDigest = f.digest()
+	p.LastDigest = f.Digest()
 	if flags&2 != 0 {
-		p.CaughtUpAt = time.Unix(0, int64(f.instant())).UTC()
+		p.CaughtUpAt = time.Unix(0, int64(f.Instant())).UTC()
 	}
-	return p, f.done("position")
+	return p, f.Done("position")
 }

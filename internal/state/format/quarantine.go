@@ -1,4 +1,4 @@
-package state
+package format
 
 import (
 	"encoding/binary"
@@ -30,34 +30,34 @@ type Quarantined struct {
 	Value     []byte // nil unless asked for; cut at 1 MiB (Size tells)
 }
 
-// maxPayload bounds what is kept of a quarantined record's value.
-const maxPayload = 1 << 20
+// MaxPayload bounds what is kept of a quarantined record's value.
+const MaxPayload = 1 << 20
 
 // Cut reports that not all of the record's value was kept.
-func (q *Quarantined) Cut() bool { return q.Size > maxPayload }
+func (q *Quarantined) Cut() bool { return q.Size > MaxPayload }
 
 // AccountDay is the account-day that the record names, if it names one.
-func (q *Quarantined) AccountDay() (billing.AccountDay, bool) { return named(&q.Rejection) }
+func (q *Quarantined) AccountDay() (billing.AccountDay, bool) { return NamedAccountDay(&q.Rejection) }
 
-func named(r *billing.Rejection) (billing.AccountDay, bool) {
+func NamedAccountDay(r *billing.Rejection) (billing.AccountDay, bool) {
 	a := billing.AccountDay{Tenant: r.Tenant, Account: r.Account, Day: r.Day}
 	return a, r.Tenant != "" && r.Account != "" && r.HasDay
 }
 
-// withholds reports that the record makes its account-day incomplete.
-func (q *Quarantined) withholds() bool {
+// Withholds reports that the record makes its account-day incomplete.
+func (q *Quarantined) Withholds() bool {
 	_, ok := q.AccountDay()
 	return ok && q.Status == QuarantineOpen
 }
 
-// supersedable reports that a greater version of its event would supersede the record.
-func (q *Quarantined) supersedable() bool {
+// Supersedable reports that a greater version of its event would supersede the record.
+func (q *Quarantined) Supersedable() bool {
 	return q.Rejection.Tenant != "" && q.Rejection.Event != "" && q.Status != QuarantineSuperseded
 }
 
 var quarantineStatuses = [...]QuarantineStatus{QuarantineOpen, QuarantineSuperseded, QuarantineResolved}
 
-func appendQuarantined(b []byte, q *Quarantined) []byte {
+func AppendQuarantineValue(b []byte, q *Quarantined) []byte {
 	r := &q.Rejection
 	var flags byte
 	if r.HasDay {
@@ -68,59 +68,59 @@ func appendQuarantined(b []byte, q *Quarantined) []byte {
 	}
 	b = append(b, flags, byte(slices.Index(quarantineStatuses[:], q.Status)))
 	b = binary.AppendUvarint(b, q.Decision)
-	b = appendInstant(b, billing.Instant(q.ArrivedAt.UnixNano()))
+	b = AppendInstant(b, billing.Instant(q.ArrivedAt.UnixNano()))
 	b = binary.AppendUvarint(b, uint64(q.Size))
 	for _, s := range [...]string{string(r.Reason), r.Detail, string(r.Tenant), string(r.Event), string(r.Account)} {
-		b = appendString(b, s)
+		b = AppendString(b, s)
 	}
 	if r.HasDay {
 		b = binary.AppendVarint(b, int64(r.Day))
 	}
 	if r.HasCost {
-		b = appendMoney(b, r.Cost)
+		b = AppendMoney(b, r.Cost)
 	}
-	return appendVersion(b, r.Version)
+	return AppendVersion(b, r.Version)
 }
 
-func parseQuarantined(key, value []byte) (*Quarantined, error) {
-	p, offset, err := keySource(key[1:])
+func ParseQuarantined(key, value []byte) (*Quarantined, error) {
+	p, offset, err := ParseSource(key[1:])
 	if err != nil {
 		return nil, err
 	}
 	q := &Quarantined{Source: billing.Source{Topic: p.Topic, Partition: p.Partition, Offset: offset}}
 	r := &q.Rejection
-	f := fields{b: value}
-	flags, status := f.byte(), f.byte()
+	f := Decoder{Rest: value}
+	flags, status := f.Byte(), f.Byte()
 	if int(status) < len(quarantineStatuses) {
 		q.Status = quarantineStatuses[status]
 	} else {
-		f.bad = true
+		f.Bad = true
 	}
-	q.Decision = f.uvarint()
-	q.ArrivedAt = time.Unix(0, int64(f.instant())).UTC()
-	q.Size = int(f.uvarint())
-	r.Reason, r.Detail = billing.Reason(f.string()), f.string()
-	r.Tenant, r.Event, r.Account = billing.TenantID(f.string()), billing.EventID(f.string()), billing.AccountID(f.string())
+	q.Decision = f.Uvarint()
+	q.ArrivedAt = time.Unix(0, int64(f.Instant())).UTC()
+	q.Size = int(f.Uvarint())
+	r.Reason, r.Detail = billing.Reason(f.Text()), f.Text()
+	r.Tenant, r.Event, r.Account = billing.TenantID(f.Text()), billing.EventID(f.Text()), billing.AccountID(f.Text())
 	if r.HasDay = flags&1 != 0; r.HasDay {
-		r.Day = billing.Day(f.varint())
+		r.Day = billing.Day(f.Varint())
 	}
 	if r.HasCost = flags&2 != 0; r.HasCost {
-		r.Cost = f.money()
+		r.Cost = f.Money()
 	}
-	r.Version = f.version()
+	r.Version = f.Version()
 	q.Source.RecordTime = r.Version.Source.RecordTime
-	return q, f.done("quarantined record")
+	return q, f.Done("quarantined record")
 }
 
-func appendPayload(b, key, value []byte) []byte {
-	b = appendString(b, string(key))
-	return append(b, value[:min(len(value), maxPayload)]...)
+func AppendPayloadValue(b, key, value []byte) []byte {
+	b = AppendString(b, string(key))
+	return append(b, value[:min(len(value), MaxPayload)]...)
 }
 
-// setPayload gives q the key and value that were kept; they refer to payload's memory.
-func (q *Quarantined) setPayload(payload []byte) error {
-	f := fields{b: payload}
-	q.Key = f.bytes()
-	q.Value, f.b = f.b, nil
-	return f.done("quarantined payload")
+// SetPayload gives q the key and value that were kept; they refer to payload's memory.
+func (q *Quarantined) SetPayload(payload []byte) error {
+	f := Decoder{Rest: payload}
+	q.Key = f.Bytes()
+	q.Value, f.Rest = f.Rest, nil
+	return f.Done("quarantined payload")
 }

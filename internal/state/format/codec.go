@@ -1,4 +1,4 @@
-package state
+package format
 
 import (
 	"encoding/binary"
@@ -8,79 +8,79 @@ import (
 	"daybook/internal/billing"
 )
 
-// fields reads a value's fields one after the other. After the first fault all
+// Decoder reads a value's fields one after the other. After the first fault all
 // reads give zero values, and done reports it.
-type fields struct {
-	b   []byte
-	bad bool
+type Decoder struct {
+	Rest []byte
+	Bad  bool
 }
 
-func (f *fields) byte() byte {
-	if len(f.b) < 1 {
-		f.bad = true
+func (f *Decoder) Byte() byte {
+	if len(f.Rest) < 1 {
+		f.Bad = true
 		return 0
 	}
-	c := f.b[0]
-	f.b = f.b[1:]
+	c := f.Rest[0]
+	f.Rest = f.Rest[1:]
 	return c
 }
 
-func (f *fields) uvarint() uint64 {
-	v, n := binary.Uvarint(f.b)
+func (f *Decoder) Uvarint() uint64 {
+	v, n := binary.Uvarint(f.Rest)
 	if n <= 0 {
-		f.bad, f.b = true, nil
+		f.Bad, f.Rest = true, nil
 		return 0
 	}
-	f.b = f.b[n:]
+	f.Rest = f.Rest[n:]
 	return v
 }
 
-func (f *fields) varint() int64 {
-	v, n := binary.Varint(f.b)
+func (f *Decoder) Varint() int64 {
+	v, n := binary.Varint(f.Rest)
 	if n <= 0 {
-		f.bad, f.b = true, nil
+		f.Bad, f.Rest = true, nil
 		return 0
 	}
-	f.b = f.b[n:]
+	f.Rest = f.Rest[n:]
 	return v
 }
 
-// take refers to the value's memory.
-func (f *fields) take(n int) []byte {
-	if n < 0 || n > len(f.b) {
-		f.bad, f.b = true, nil
+// Take refers to the value's memory.
+func (f *Decoder) Take(n int) []byte {
+	if n < 0 || n > len(f.Rest) {
+		f.Bad, f.Rest = true, nil
 		return nil
 	}
-	s := f.b[:n:n]
-	f.b = f.b[n:]
+	s := f.Rest[:n:n]
+	f.Rest = f.Rest[n:]
 	return s
 }
 
-// bytes reads a length and as many bytes; they refer to the value's memory.
-func (f *fields) bytes() []byte {
-	n := f.uvarint()
-	if n > uint64(len(f.b)) {
-		f.bad, f.b = true, nil
+// Bytes reads a length and as many bytes; they refer to the value's memory.
+func (f *Decoder) Bytes() []byte {
+	n := f.Uvarint()
+	if n > uint64(len(f.Rest)) {
+		f.Bad, f.Rest = true, nil
 		return nil
 	}
-	return f.take(int(n))
+	return f.Take(int(n))
 }
 
-func (f *fields) string() string { return string(f.bytes()) }
+func (f *Decoder) Text() string { return string(f.Bytes()) }
 
-func (f *fields) digest() (d [16]byte) {
-	copy(d[:], f.take(16))
+func (f *Decoder) Digest() (d [16]byte) {
+	copy(d[:], f.Take(16))
 	return d
 }
 
-func (f *fields) done(what string) error {
-	if f.bad || len(f.b) != 0 {
+func (f *Decoder) Done(what string) error {
+	if f.Bad || len(f.Rest) != 0 {
 		return fmt.Errorf("%w: unreadable %s", ErrDamaged, what)
 	}
 	return nil
 }
 
-func appendString(b []byte, s string) []byte {
+func AppendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
@@ -88,7 +88,7 @@ func appendString(b []byte, s string) []byte {
 // the unit, then the count.
 var instantUnits = [4]int64{1, 1e3, 1e6, 1e9}
 
-func appendInstant(b []byte, t billing.Instant) []byte {
+func AppendInstant(b []byte, t billing.Instant) []byte {
 	n := int64(t)
 	switch { // of constants, because dividing by them is cheap
 	case n%1e9 == 0:
@@ -101,16 +101,16 @@ func appendInstant(b []byte, t billing.Instant) []byte {
 	return binary.AppendVarint(append(b, 0), n)
 }
 
-func (f *fields) instant() billing.Instant {
-	unit := f.byte()
+func (f *Decoder) Instant() billing.Instant {
+	unit := f.Byte()
 	if int(unit) >= len(instantUnits) {
-		f.bad, unit = true, 0
+		f.Bad, unit = true, 0
 	}
-	return billing.Instant(f.varint() * instantUnits[unit])
+	return billing.Instant(f.Varint() * instantUnits[unit])
 }
 
-func appendVersion(b []byte, v billing.Version) []byte {
-	b = appendInstant(b, v.IngestedAt)
+func AppendVersion(b []byte, v billing.Version) []byte {
+	b = AppendInstant(b, v.IngestedAt)
 	b = binary.AppendVarint(b, v.SourceRevision)
 	b = binary.AppendUvarint(b, uint64(v.Source.Topic))
 	b = binary.AppendUvarint(b, uint64(uint32(v.Source.Partition)))
@@ -118,13 +118,13 @@ func appendVersion(b []byte, v billing.Version) []byte {
 	return binary.AppendVarint(b, v.Source.RecordTime-int64(v.IngestedAt)/1e6)
 }
 
-func (f *fields) version() (v billing.Version) {
-	v.IngestedAt = f.instant()
-	v.SourceRevision = f.varint()
-	v.Source.Topic = billing.TopicOrdinal(f.uvarint())
-	v.Source.Partition = int32(f.uvarint())
-	v.Source.Offset = int64(f.uvarint())
-	v.Source.RecordTime = f.varint() + int64(v.IngestedAt)/1e6
+func (f *Decoder) Version() (v billing.Version) {
+	v.IngestedAt = f.Instant()
+	v.SourceRevision = f.Varint()
+	v.Source.Topic = billing.TopicOrdinal(f.Uvarint())
+	v.Source.Partition = int32(f.Uvarint())
+	v.Source.Offset = int64(f.Uvarint())
+	v.Source.RecordTime = f.Varint() + int64(v.IngestedAt)/1e6
 	return v
 }
 
@@ -145,7 +145,7 @@ var powers = func() (p [20]uint64) {
 	return p
 }()
 
-func appendMoney(b []byte, m billing.Money) []byte {
+func AppendMoney(b []byte, m billing.Money) []byte {
 	hi, lo := m.Parts()
 	var head byte
 	h, l := uint64(hi), lo
@@ -175,15 +175,15 @@ func appendMoney(b []byte, m billing.Money) []byte {
 	return binary.AppendUvarint(append(b, head), l)
 }
 
-func (f *fields) money() billing.Money {
-	head := f.byte()
+func (f *Decoder) Money() billing.Money {
+	head := f.Byte()
 	var h, l uint64
 	if head&moneyWide != 0 {
-		if wide := f.take(16); wide != nil {
+		if wide := f.Take(16); wide != nil {
 			h, l = binary.BigEndian.Uint64(wide), binary.BigEndian.Uint64(wide[8:])
 		}
 	} else {
-		l = f.uvarint()
+		l = f.Uvarint()
 	}
 	for zeros := int(head & moneyExponent); zeros > 0; {
 		step := min(zeros, len(powers)-1)
@@ -196,4 +196,16 @@ func (f *fields) money() billing.Money {
 		h, _ = bits.Sub64(0, h, borrow)
 	}
 	return billing.MoneyFromParts(int64(h), l)
+}
+
+// SkipVersion reads over what version reads.
+func (f *Decoder) SkipVersion() {
+	f.Byte()
+	for range 6 {
+		n := 0
+		for n < len(f.Rest) && f.Rest[n] >= 0x80 {
+			n++
+		}
+		f.Take(n + 1)
+	}
 }

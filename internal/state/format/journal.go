@@ -1,0 +1,229 @@
+package format
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"time"
+
+	"daybook/internal/billing"
+)
+
+// Head is the newest journal entry.
+type Head struct {
+	Sequence Sequence
+	Digest   Digest
+}
+
+// EntryKind says what a journalled write was. The numbers are stored and never change.
+type EntryKind byte
+
+const (
+	EntryCreated  EntryKind = 1
+	EntryBatch    EntryKind = 2
+	EntryDecision EntryKind = 3
+	EntryTopics   EntryKind = 4
+	EntryRetry    EntryKind = 5
+)
+
+// Span is what a write did to one partition's position.
+type Span struct {
+	Partition  PartitionID
+	From, Next int64
+}
+
+// Totals count the state's rows after a write. The digests are over all
+// locators but for their generation, and over all records.
+type Totals struct {
+	Locators, Records, Quarantined, Decisions int64
+	LocatorDigest, RecordDigest               SetDigest
+	Generation                                Generation // the newest
+	Older                                     int64      // locators of those before it
+}
+
+func appendTotals(b []byte, t *Totals) []byte {
+	for _, n := range [...]int64{t.Locators, t.Records, t.Quarantined, t.Decisions} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	for _, d := range [...]SetDigest{t.LocatorDigest, t.RecordDigest} {
+		b = binary.BigEndian.AppendUint64(b, d.hi)
+		b = binary.BigEndian.AppendUint64(b, d.lo)
+	}
+	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(t.Generation)), uint64(t.Older))
+}
+
+func (f *Decoder) totals() (t Totals) {
+	for _, n := range [...]*int64{&t.Locators, &t.Records, &t.Quarantined, &t.Decisions} {
+		*n = int64(f.Uvarint())
+	}
+	for _, d := range [...]*SetDigest{&t.LocatorDigest, &t.RecordDigest} {
+		if b := f.Take(16); b != nil {
+			d.hi, d.lo = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])
+		}
+	}
+	g := f.Uvarint()
+	f.Bad = f.Bad || g > MaxGeneration
+	t.Generation, t.Older = Generation(g), int64(f.Uvarint())
+	return t
+}
+
+// Entry is one journal entry: what a write did.
+type Entry struct {
+	Sequence Sequence
+	Kind     EntryKind
+	At       time.Time
+	Spans    []Span
+	Outcomes [billing.OutcomeCount]int64 // of this write; a retry takes from quarantined
+	Totals   Totals                      // after it
+	Digest   Digest                      // over the entry before, and this one
+}
+
+// appendBody appends all of the entry but its digest.
+func (e *Entry) appendBody(b []byte) []byte {
+	b = AppendInstant(append(b, byte(e.Kind)), billing.Instant(e.At.UnixNano()))
+	b = binary.AppendUvarint(b, uint64(len(e.Spans)))
+	for _, s := range e.Spans {
+		b = binary.AppendUvarint(b, uint64(s.Partition.Topic))
+		b = binary.AppendUvarint(b, uint64(uint32(s.Partition.Partition)))
+		b = binary.AppendVarint(b, s.From)
+		b = binary.AppendVarint(b, s.Next)
+	}
+	for _, n := range e.Outcomes {
+		b = binary.AppendVarint(b, n)
+	}
+	return appendTotals(b, &e.Totals)
+}
+
+// chain sets the digest: SHA-256, 16 bytes, of the digest before, the sequence and the body.
+func (e *Entry) chain(before Digest, body []byte) {
+	h := sha256.New()
+	h.Write(before[:])
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(e.Sequence)))
+	h.Write(body)
+	copy(e.Digest[:], h.Sum(nil))
+}
+
+// AppendValue chains the entry and appends its value.
+func (e *Entry) AppendValue(b []byte, before Digest) []byte {
+	at := len(b) + len(e.Digest)
+	b = append(b, e.Digest[:]...)
+	b = e.appendBody(b)
+	e.chain(before, b[at:])
+	copy(b[at-len(e.Digest):], e.Digest[:])
+	return b
+}
+
+// ParseEntry reads an entry and verifies that it follows the one before.
+func ParseEntry(key, value []byte, before Head) (e Entry, err error) {
+	n, err := ParseSequenceKey(key)
+	if err != nil {
+		return e, err
+	}
+	e.Sequence = Sequence(n)
+	if e.Sequence != before.Sequence+1 {
+		return e, fmt.Errorf("%w: the journal goes from write %d to %d", ErrDamaged, before.Sequence, e.Sequence)
+	}
+	f := Decoder{Rest: value}
+	stored := Digest(f.Digest())
+	body := f.Rest
+	e.Kind = EntryKind(f.Byte())
+	e.At = time.Unix(0, int64(f.Instant())).UTC()
+	n = f.Uvarint()
+	for i := uint64(0); i < n && !f.Bad; i++ {
+		e.Spans = append(e.Spans, Span{
+			Partition: PartitionID{Topic: billing.TopicOrdinal(f.Uvarint()), Partition: int32(f.Uvarint())},
+			From:      f.Varint(),
+			Next:      f.Varint(),
+		})
+	}
+	for i := range e.Outcomes {
+		e.Outcomes[i] = f.Varint()
+	}
+	e.Totals = f.totals()
+	if err := f.Done("journal entry"); err != nil {
+		return e, err
+	}
+	if e.chain(before.Digest, body); e.Digest != stored {
+		return e, fmt.Errorf("%w: journal entry %d does not follow from the one before", ErrDamaged, n)
+	}
+	return e, nil
+}
+
+// Journal is the journal folded up to its head: what must be true of the rest
+// of the state. Stored, it is the base entry.
+type Journal struct {
+	Head     Head
+	At       time.Time
+	Totals   Totals
+	Outcomes [billing.OutcomeCount]int64 // of all writes
+	Next     map[PartitionID]int64
+}
+
+// Fold takes the entry after the head.
+func (j *Journal) Fold(e *Entry) error {
+	for _, s := range e.Spans {
+		if at, ok := j.Next[s.Partition]; ok && at != s.From {
+			return fmt.Errorf("%w: write %d takes partition %d of topic %d from offset %d, but it was at %d",
+				ErrDamaged, e.Sequence, s.Partition.Partition, s.Partition.Topic, s.From, at)
+		}
+		if s.Next < s.From {
+			return fmt.Errorf("%w: write %d takes partition %d of topic %d back", ErrDamaged, e.Sequence, s.Partition.Partition, s.Partition.Topic)
+		}
+		j.Next[s.Partition] = s.Next
+	}
+	for i, n := range e.Outcomes {
+		j.Outcomes[i] += n
+	}
+	j.Head = Head{Sequence: e.Sequence, Digest: e.Digest}
+	j.At, j.Totals = e.At, e.Totals
+	return nil
+}
+
+func (j *Journal) Clone() *Journal {
+	k := *j
+	k.Next = maps.Clone(j.Next)
+	return &k
+}
+
+func (j *Journal) AppendValue(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(j.Head.Sequence))
+	b = append(b, j.Head.Digest[:]...)
+	b = AppendInstant(b, billing.Instant(j.At.UnixNano()))
+	b = appendTotals(b, &j.Totals)
+	for _, n := range j.Outcomes {
+		b = binary.AppendVarint(b, n)
+	}
+	b = binary.AppendUvarint(b, uint64(len(j.Next)))
+	for _, p := range SortedPartitions(j.Next) {
+		b = binary.AppendUvarint(b, uint64(p.Topic))
+		b = binary.AppendUvarint(b, uint64(uint32(p.Partition)))
+		b = binary.AppendVarint(b, j.Next[p])
+	}
+	return b
+}
+
+func ParseJournal(value []byte) (*Journal, error) {
+	j := &Journal{Next: map[PartitionID]int64{}}
+	f := Decoder{Rest: value}
+	j.Head.Sequence = Sequence(f.Uvarint())
+	j.Head.Digest = f.Digest()
+	j.At = time.Unix(0, int64(f.Instant())).UTC()
+	j.Totals = f.totals()
+	for i := range j.Outcomes {
+		j.Outcomes[i] = f.Varint()
+	}
+	n := f.Uvarint()
+	for i := uint64(0); i < n && !f.Bad; i++ {
+		p := PartitionID{Topic: billing.TopicOrdinal(f.Uvarint()), Partition: int32(f.Uvarint())}
+		j.Next[p] = f.Varint()
+	}
+	return j, f.Done("journal base")
+}
+
+// NewJournal is the journal of a new state. Its chain starts at the database id, so that two states' digests never agree.
+func NewJournal(id DatabaseID, at time.Time) *Journal {
+	e := Entry{Kind: EntryCreated, At: at}
+	e.chain(Digest{}, []byte(id))
+	return &Journal{Head: Head{Digest: e.Digest}, At: at, Next: map[PartitionID]int64{}}
+}
