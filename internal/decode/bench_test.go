@@ -34,3 +34,22 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkPaths decodes one record by the fast path and by the library.
+func BenchmarkPaths(b *testing.B) {
+	for _, path := range []string{"fast", "library"} {
+		b.Run("path="+path, func(b *testing.B) {
+			d := Lending(billing.DefaultRules())
+			d.noFastPath = path == "library"
+			r := record(benchmarkEvent)
+			var e billing.Event
+			b.SetBytes(int64(len(benchmarkEvent)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, rej := d.Decode(r, &e); rej != nil {
+					b.Fatal(rej)
+				}
+			}
+		})
+	}
+}

@@ -36,13 +36,17 @@ type Record struct {
 type Decoder struct {
 	rules billing.Rules
 	lends bool
+	// noFastPath leaves all records to the library. Tests set it.
+	noFastPath bool
 
 	json   jsontext.Decoder
 	input  bytes.Buffer
+	plain  bool // scanPlain has read the record
 	raw    members
 	extra  []extra
-	buffer []byte // unescaped text, valid until the next record
-	text   []byte // all text of the accepted event
+	names  [][]byte // of the objects that scanPlain is inside of
+	buffer []byte   // unescaped text, valid until the next record
+	text   []byte   // all text of the accepted event
 }
 
 // New makes a decoder. The rules must be valid.

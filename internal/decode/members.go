@@ -109,6 +109,9 @@ func (d *Decoder) read(value []byte, j *judge) (whole bool) {
 			return false
 		}
 	}
+	if d.plain = !d.noFastPath && d.scanPlain(value); d.plain {
+		return true
+	}
 	at, fault := d.scan(value, false)
 	switch fault {
 	case sound:
@@ -200,17 +203,19 @@ func (d *Decoder) scan(value []byte, lenient bool) (at int, f fault) {
 
 // clear forgets the members of the record before.
 func (d *Decoder) clear() {
-	d.raw = members{}
+	d.raw, d.plain = members{}, false
 	clear(d.extra) // they point into a record that may be large
 	d.extra = d.extra[:0]
+	clear(d.names)
+	d.names = d.names[:0]
 	d.buffer = d.buffer[:0]
 }
 
 // unquote is the text of a JSON string, valid until the next record; where the
 // string holds invalid UTF-8, with U+FFFD in its place.
 func (d *Decoder) unquote(quoted []byte) []byte {
-	if plain := quoted[1 : len(quoted)-1]; bytes.IndexByte(plain, '\\') < 0 {
-		return plain
+	if text := quoted[1 : len(quoted)-1]; d.plain || bytes.IndexByte(text, '\\') < 0 {
+		return text
 	}
 	start := len(d.buffer)
 	// The only error is of invalid UTF-8, which strict reading has refused.
@@ -228,6 +233,8 @@ func wellFormed(quoted []byte) bool {
 	return err == nil
 }
 
+func compareExtra(x, y extra) int { return bytes.Compare(x.name, y.name) }
+
 // appendAttributes appends the object of the members that are not modelled:
 // names ascending and escaped as little as possible, values as they came.
 // Nothing is appended where there are none.
@@ -235,15 +242,20 @@ func (d *Decoder) appendAttributes(b []byte) []byte {
 	if len(d.extra) == 0 {
 		return b
 	}
-	slices.SortFunc(d.extra, func(x, y extra) int { return bytes.Compare(x.name, y.name) })
+	if !d.plain { // else scanPlain has sorted them
+		slices.SortFunc(d.extra, compareExtra)
+	}
 	b = append(b, '{')
 	for i, x := range d.extra {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b, _ = jsontext.AppendQuote(b, x.name) // names are valid UTF-8 here
-		b = append(b, ':')
-		b = append(b, x.value...)
+		if d.plain {
+			b = append(append(append(b, '"'), x.name...), '"')
+		} else {
+			b, _ = jsontext.AppendQuote(b, x.name) // names are valid UTF-8 here
+		}
+		b = append(append(b, ':'), x.value...)
 	}
 	return append(b, '}')
 }

@@ -1,0 +1,274 @@
+package decode
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"unicode/utf8"
+)
+
+// This file is the fast path of scan. Decoding is the largest part of what a rebuild and live ingest
+// compute, and most of it was the JSON tokenizer, which is general: it resumes over buffers, unescapes,
+// reports positions. Producers write records that need none of that, and scanPlain reads only those: a
+// single pass over memory, strings eight bytes at a time (SIMD within a register, as in Langdale and Lemire,
+// "Parsing Gigabytes of JSON per Second", 2019), names compared in place.
+//
+// It never rejects. Of a record that is not plain it says so, and the library reads it from the start; so the
+// library alone defines what is accepted, and the order and place of faults. FuzzPlain holds the two to
+// the same members and the same verdict.
+
+const (
+	// plainDepth is how deep the attributes of a plain record may nest.
+	plainDepth = 8
+	// plainNames is how many members an object among the attributes of a plain record may have: names are
+	// compared in pairs.
+	plainNames = 32
+)
+
+// notPlain is the end of what is not plain.
+const notPlain = -1
+
+// scanPlain does what a strict scan does, if the record is plain. If not, or if it has a fault, it reports
+// false, and d.raw and d.extra are undefined.
+//
+// A plain record is a valid record of these only: no white space, except that one space may follow a colon
+// or a comma; at least one member; strings and names without escapes; numbers without exponent; attributes nested at
+// most plainDepth deep.
+func (d *Decoder) scanPlain(value []byte) bool {
+	d.clear()
+	if len(value) == 0 || value[0] != '{' {
+		return false
+	}
+	for at := 1; ; {
+		start, end := plainName(value, at)
+		if end == notPlain {
+			return false
+		}
+		name := value[start:end]
+		at = afterColon(value, end+1)
+		end = d.plainValue(value, at, 1)
+		if end == notPlain || end == len(value) {
+			return false
+		}
+		text := value[at:end:end]
+		if m := memberOf(name); m == unmodelled {
+			d.extra = append(d.extra, extra{name, text})
+		} else if d.raw[m] != nil {
+			return false // a duplicate
+		} else {
+			d.raw[m] = text
+		}
+		switch value[end] {
+		case ',':
+			at = afterSpace(value, end+1)
+		case '}':
+			return end+1 == len(value) && d.distinctExtra()
+		default:
+			return false
+		}
+	}
+}
+
+// distinctExtra sorts d.extra by name and reports whether no name is there twice.
+func (d *Decoder) distinctExtra() bool {
+	slices.SortFunc(d.extra, compareExtra)
+	for i := 1; i < len(d.extra); i++ {
+		if bytes.Equal(d.extra[i-1].name, d.extra[i].name) {
+			return false
+		}
+	}
+	return true
+}
+
+// plainValue returns the end of the value that starts at b[at], inside of depth objects and arrays.
+func (d *Decoder) plainValue(b []byte, at, depth int) (end int) {
+	if at >= len(b) {
+		return notPlain
+	}
+	switch c := b[at]; {
+	case c == '"':
+		if end = plainString(b, at+1); end == notPlain {
+			return notPlain
+		}
+		return end + 1
+	case isDigit(c) || c == '-':
+		return plainNumber(b, at)
+	case c == 'n':
+		return plainLiteral(b, at, "null")
+	case c == 't':
+		return plainLiteral(b, at, "true")
+	case c == 'f':
+		return plainLiteral(b, at, "false")
+	case depth > plainDepth:
+		return notPlain
+	case c == '{':
+		return d.plainObject(b, at+1, depth+1)
+	case c == '[':
+		return d.plainArray(b, at+1, depth+1)
+	default:
+		return notPlain
+	}
+}
+
+// plainObject returns the end of the object whose first name starts at b[at]. Its names are on top of d.names
+// until then.
+func (d *Decoder) plainObject(b []byte, at, depth int) (end int) {
+	if at < len(b) && b[at] == '}' {
+		return at + 1
+	}
+	first := len(d.names)
+	for {
+		var start int
+		start, end = plainName(b, at)
+		if end == notPlain || len(d.names)-first == plainNames {
+			return notPlain
+		}
+		name := b[start:end]
+		for _, other := range d.names[first:] {
+			if bytes.Equal(name, other) {
+				return notPlain
+			}
+		}
+		d.names = append(d.names, name)
+		end = d.plainValue(b, afterColon(b, end+1), depth)
+		if end == notPlain || end == len(b) {
+			return notPlain
+		}
+		switch b[end] {
+		case ',':
+			at = afterSpace(b, end+1)
+		case '}':
+			clear(d.names[first:])
+			d.names = d.names[:first]
+			return end + 1
+		default:
+			return notPlain
+		}
+	}
+}
+
+// plainArray returns the end of the array whose first element starts at b[at].
+func (d *Decoder) plainArray(b []byte, at, depth int) (end int) {
+	if at < len(b) && b[at] == ']' {
+		return at + 1
+	}
+	for {
+		end = d.plainValue(b, at, depth)
+		if end == notPlain || end == len(b) {
+			return notPlain
+		}
+		switch b[end] {
+		case ',':
+			at = afterSpace(b, end+1)
+		case ']':
+			return end + 1
+		default:
+			return notPlain
+		}
+	}
+}
+
+// plainName returns where the text of the name whose quotation mark is b[at] starts and ends.
+func plainName(b []byte, at int) (start, end int) {
+	if at >= len(b) || b[at] != '"' {
+		return at, notPlain
+	}
+	return at + 1, plainString(b, at+1)
+}
+
+// afterColon returns where the value starts that follows the colon at b[at]; len(b) if there is no colon, where
+// no value is.
+func afterColon(b []byte, at int) int {
+	if at >= len(b) || b[at] != ':' {
+		return len(b)
+	}
+	return afterSpace(b, at+1)
+}
+
+// afterSpace skips one space.
+func afterSpace(b []byte, at int) int {
+	if at < len(b) && b[at] == ' ' {
+		at++
+	}
+	return at
+}
+
+// plainString returns where the quotation mark is that ends the string whose text starts at b[at].
+func plainString(b []byte, at int) (end int) {
+	for {
+		at = specialByte(b, at)
+		switch {
+		case at == len(b) || b[at] < ' ' || b[at] == '\\':
+			return notPlain
+		case b[at] == '"':
+			return at
+		}
+		r, n := utf8.DecodeRune(b[at:])
+		if r == utf8.RuneError && n == 1 {
+			return notPlain
+		}
+		at += n
+	}
+}
+
+// specialByte returns the place of the first byte from b[at] on that is a quotation mark, a backslash, a control
+// character or not ASCII; len(b) if there is none.
+func specialByte(b []byte, at int) int {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	for ; at+8 <= len(b); at += 8 {
+		// A byte of found has its high bit set if the byte of w is special. Above the first that is, a borrow may
+		// set more; only the first counts.
+		w := binary.LittleEndian.Uint64(b[at:])
+		quote, backslash := w^ones*'"', w^ones*'\\'
+		found := ((quote-ones)&^quote | (backslash-ones)&^backslash | (w - ones*' ') | w) & highs
+		if found != 0 {
+			return at + bits.TrailingZeros64(found)/8
+		}
+	}
+	for ; at < len(b); at++ {
+		if c := b[at]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			break
+		}
+	}
+	return at
+}
+
+// plainNumber returns the end of the number that starts at b[at]. Where it ends is the end of the value only if
+// what follows is a comma or a bracket, which the caller checks.
+func plainNumber(b []byte, at int) (end int) {
+	if b[at] == '-' {
+		at++
+	}
+	start := at
+	at = afterDigits(b, at)
+	if at == start || b[start] == '0' && at > start+1 {
+		return notPlain
+	}
+	if at < len(b) && b[at] == '.' {
+		point := at
+		if at = afterDigits(b, at+1); at == point+1 {
+			return notPlain
+		}
+	}
+	return at
+}
+
+func afterDigits(b []byte, at int) int {
+	for at < len(b) && isDigit(b[at]) {
+		at++
+	}
+	return at
+}
+
+func plainLiteral(b []byte, at int, literal string) (end int) {
+	if end = at + len(literal); end > len(b) || string(b[at:end]) != literal {
+		return notPlain
+	}
+	return end
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
