@@ -78,8 +78,8 @@ func (c *Client) DropCheckpoint(ctx context.Context, id string) error {
 	return c.ask(ctx, http.MethodDelete, "checkpoint/"+url.PathEscape(id), nil, nil)
 }
 
-// Covered is Handler's.
-func (c *Client) Covered(ctx context.Context, tenant billing.TenantID, seq state.Sequence) error {
+// SetCovered is Handler's.
+func (c *Client) SetCovered(ctx context.Context, tenant billing.TenantID, seq state.Sequence) error {
 	return c.ask(ctx, http.MethodPost, "covered", coveredRequest{Tenant: tenant, Sequence: seq}, nil)
 }
 

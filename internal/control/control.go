@@ -27,8 +27,8 @@ type Handler interface {
 	Checkpoint(ctx context.Context) (CheckpointReply, error)
 	// DropCheckpoint removes a checkpoint; ErrUnknownCheckpoint.
 	DropCheckpoint(ctx context.Context, id string) error
-	// Covered notes up to where a tenant's newest release covers.
-	Covered(ctx context.Context, tenant billing.TenantID, seq state.Sequence) error
+	// SetCovered notes up to where a tenant's newest release covers.
+	SetCovered(ctx context.Context, tenant billing.TenantID, seq state.Sequence) error
 	// Decide writes a decision and returns its number.
 	Decide(ctx context.Context, d state.Decision) (uint64, error)
 	// Live is what only a running ingest knows.

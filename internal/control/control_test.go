@@ -40,7 +40,7 @@ func (r *recorder) DropCheckpoint(_ context.Context, id string) error {
 	return nil
 }
 
-func (r *recorder) Covered(_ context.Context, t billing.TenantID, seq state.Sequence) error {
+func (r *recorder) SetCovered(_ context.Context, t billing.TenantID, seq state.Sequence) error {
 	r.tenant, r.sequence = t, seq
 	return nil
 }
@@ -108,8 +108,8 @@ func TestEveryWordArrives(t *testing.T) {
 	if err := c.DropCheckpoint(ctx, "8"); !errors.Is(err, ErrUnknownCheckpoint) {
 		t.Errorf("DropCheckpoint of an unknown id: %v", err)
 	}
-	if err := c.Covered(ctx, "acme", 12); err != nil || h.tenant != "acme" || h.sequence != 12 {
-		t.Errorf("Covered: %v, %q %d", err, h.tenant, h.sequence)
+	if err := c.SetCovered(ctx, "acme", 12); err != nil || h.tenant != "acme" || h.sequence != 12 {
+		t.Errorf("SetCovered: %v, %q %d", err, h.tenant, h.sequence)
 	}
 	d := state.Decision{
 		Kind: state.EmptyDayAllowed, Who: "eve", When: time.Unix(5, 0).UTC(), Why: "holiday",

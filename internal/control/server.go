@@ -92,7 +92,7 @@ func newMux(h Handler) *http.ServeMux {
 	mux.HandleFunc("POST /v1/covered", func(w http.ResponseWriter, r *http.Request) {
 		var req coveredRequest
 		if read(w, r, &req) {
-			answer(w, struct{}{}, h.Covered(r.Context(), req.Tenant, req.Sequence))
+			answer(w, struct{}{}, h.SetCovered(r.Context(), req.Tenant, req.Sequence))
 		}
 	})
 	mux.HandleFunc("POST /v1/decide", func(w http.ResponseWriter, r *http.Request) {

@@ -24,9 +24,9 @@ func (h handler) Checkpoint(context.Context) (control.CheckpointReply, error) {
 // DropCheckpoint removes one.
 func (h handler) DropCheckpoint(_ context.Context, id string) error { return h.g.copies.drop(id) }
 
-// Covered notes a tenant's newest release.
-func (h handler) Covered(_ context.Context, tenant billing.TenantID, seq state.Sequence) error {
-	return h.g.store.Covered(tenant, seq)
+// SetCovered notes a tenant's newest release.
+func (h handler) SetCovered(_ context.Context, tenant billing.TenantID, seq state.Sequence) error {
+	return h.g.store.SetCovered(tenant, seq)
 }
 
 // Decide writes a decision. A gap is accepted at a start only, when nothing is read.

@@ -44,7 +44,7 @@ func TestWaitingIsWhatNoReleaseHas(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.store.Covered(billing.DefaultTenant, head); err != nil {
+	if err := g.store.SetCovered(billing.DefaultTenant, head); err != nil {
 		t.Fatal(err)
 	}
 	if got, err = g.waiting(); err != nil || got.dirty != 0 || got.oldest != 0 {

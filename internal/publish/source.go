@@ -22,9 +22,9 @@ const checkpointsDir = "checkpoints"
 type Source interface {
 	// Checkpoint makes a copy and opens it.
 	Checkpoint(ctx context.Context) (*Checkpoint, error)
-	// Covered tells the state up to where a tenant's newest release covers it;
+	// SetCovered tells the state up to where a tenant's newest release covers it;
 	// for status and metrics alone.
-	Covered(ctx context.Context, t billing.TenantID, seq state.Sequence) error
+	SetCovered(ctx context.Context, t billing.TenantID, seq state.Sequence) error
 }
 
 // Checkpoint is an open copy of a state. Close it.
@@ -82,13 +82,13 @@ func (s StateDir) Checkpoint(ctx context.Context) (*Checkpoint, error) {
 	}
 }
 
-// Covered is Source's. Without a running ingest it is written into the state;
+// SetCovered is Source's. Without a running ingest it is written into the state;
 // a state that is locked meanwhile goes without.
-func (s StateDir) Covered(ctx context.Context, t billing.TenantID, seq state.Sequence) error {
+func (s StateDir) SetCovered(ctx context.Context, t billing.TenantID, seq state.Sequence) error {
 	client, err := s.dial(ctx)
 	if err == nil {
 		defer client.Close()
-		return client.Covered(ctx, t, seq)
+		return client.SetCovered(ctx, t, seq)
 	}
 	if !errors.Is(err, control.ErrNotRunning) {
 		return err
@@ -97,7 +97,7 @@ func (s StateDir) Covered(ctx context.Context, t billing.TenantID, seq state.Seq
 	if err != nil {
 		return err
 	}
-	return errors.Join(store.Covered(t, seq), store.Close())
+	return errors.Join(store.SetCovered(t, seq), store.Close())
 }
 
 // open locks the state for a moment.
@@ -200,9 +200,9 @@ func (s Store) Checkpoint(context.Context) (*Checkpoint, error) {
 	return Copy(s.Store, filepath.Join(s.Dir, newCheckpointID()), s.Options)
 }
 
-// Covered is Source's.
-func (s Store) Covered(_ context.Context, t billing.TenantID, seq state.Sequence) error {
-	return s.Store.Covered(t, seq)
+// SetCovered is Source's.
+func (s Store) SetCovered(_ context.Context, t billing.TenantID, seq state.Sequence) error {
+	return s.Store.SetCovered(t, seq)
 }
 
 // newCheckpointID is a name that no other checkpoint has.

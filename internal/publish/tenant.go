@@ -101,7 +101,7 @@ func (t *tenantRun) run(ctx context.Context) error {
 		return build.Abort()
 	}
 	t.report.Outcome, t.report.Release = Published, number
-	if err := t.deps.Source.Covered(ctx, t.tenant, state.Sequence(m.Covered)); err != nil {
+	if err := t.deps.Source.SetCovered(ctx, t.tenant, state.Sequence(m.Covered)); err != nil {
 		t.deps.Log.Warn("tell the state what is covered", "tenant", t.tenant, "error", err)
 	}
 	return nil

@@ -105,8 +105,8 @@ func (s *Store) AddTopics(topics []Topic) error {
 	return err
 }
 
-// Covered tells the store up to where a tenant's newest release covers; for status and metrics alone.
-func (s *Store) Covered(t billing.TenantID, seq Sequence) error {
+// SetCovered tells the store up to where a tenant's newest release covers; for status and metrics alone.
+func (s *Store) SetCovered(t billing.TenantID, seq Sequence) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {

@@ -100,7 +100,7 @@ func writeOneOfEach(t *testing.T, s *Store) {
 	if _, err := s.Apply((&delivered{CaughtUp: []CaughtUp{{At: testTime}}}).batch()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Covered("default", 2); err != nil {
+	if err := s.SetCovered("default", 2); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Checkpoint("copy"); err != nil {

@@ -136,7 +136,7 @@ func (r *Reader) Markers(t billing.TenantID, from, to billing.Day) iter.Seq2[Mar
 	}
 }
 
-// Covered is what Store.Covered was last told.
+// Covered is what Store.SetCovered was last told.
 func (r *Reader) Covered(t billing.TenantID) (seq Sequence, err error) {
 	_, err = r.get(format.TenantKey(format.SpaceCovered, t), func(value []byte) (err error) {
 		seq, err = format.ParseCovered(value)
