@@ -59,14 +59,17 @@ func (c *command) Run(ctx *cli.Context) error {
 		Config: c.Config, Files: c.Files, Stdin: os.Stdin,
 		OnBadRow: report.badRow, Check: report.check(),
 	}
-	sink, topicID, closeSink, err := c.sink(ctx)
+	sink, pusher, closeSink, err := c.sink(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeSink()
 	load.Sink = sink
 	if c.Topic != "" {
-		load.Delivery = &produce.Delivery{DeliveryConfig: c.Deliveries, Topic: c.Topic, TopicID: topicID, DryRun: c.DryRun}
+		load.Delivery = &produce.Delivery{DeliveryConfig: c.Deliveries, Topic: c.Topic, DryRun: c.DryRun}
+		if pusher != nil {
+			load.Delivery.TopicID, load.Delivery.Log = pusher.TopicID(), pusher
+		}
 	}
 	progress := ctx.NewProgress("read", "B", 0)
 	defer progress.Close()
@@ -79,7 +82,7 @@ func (c *command) Run(ctx *cli.Context) error {
 // exit gives an error of deliveries its exit code.
 func exit(err error) error {
 	switch {
-	case errors.Is(err, delivery.ErrRefused):
+	case errors.Is(err, delivery.ErrRefused), errors.Is(err, delivery.ErrStale):
 		return cli.Exit(cli.ExitGate, err)
 	case errors.Is(err, delivery.ErrLocked):
 		return cli.Exit(cli.ExitLocked, err)
@@ -158,16 +161,16 @@ func (c *command) usage(ctx *cli.Context) error {
 	return errors.Join(append(faults, c.Validate(ctx.Now()), c.Deliveries.Validate(&c.Config))...)
 }
 
-// sink is where the records go, the id of the topic, and what ends it.
-func (c *command) sink(ctx *cli.Context) (sink produce.Sink, topicID string, done func(), err error) {
+// sink is where the records go, which is the pusher unless this is a dry run, and what ends it.
+func (c *command) sink(ctx *cli.Context) (sink produce.Sink, pusher *produce.Pusher, done func(), err error) {
 	if c.DryRun {
-		return produce.NewPrinter(ctx.Stdout), "", func() {}, nil
+		return produce.NewPrinter(ctx.Stdout), nil, func() {}, nil
 	}
-	pusher, err := produce.NewPusher(ctx, c.Kafka, c.Topic, c.Partitions, ctx.Log)
+	pusher, err = produce.NewPusher(ctx, c.Kafka, c.Topic, c.Partitions, ctx.Log)
 	if err != nil {
-		return nil, "", nil, err
+		return nil, nil, nil, err
 	}
-	return pusher, pusher.TopicID(), func() { _ = pusher.Close() }, nil
+	return pusher, pusher, func() { _ = pusher.Close() }, nil
 }
 
 // summaryTo is where the summary goes: standard output belongs to the events of

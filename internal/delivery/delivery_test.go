@@ -243,7 +243,7 @@ func TestIndex(t *testing.T) {
 		t.Errorf("a name that is a path: %v", err)
 	}
 	index := filepath.Join(root, "billing", "cur", recordName)
-	if err := os.WriteFile(index, []byte(`{"format":2}`), 0o600); err != nil {
+	if err := os.WriteFile(index, []byte(`{"format":3}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(root, "billing", "aa", "cur"); !errors.Is(err, ErrFormat) {

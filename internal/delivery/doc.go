@@ -14,6 +14,12 @@
 // tmp–fsync–rename, so that a crash leaves the index as it was before or after a
 // load. What a load is about to push is noted before the first record is, and
 // counts as held until the load, or a later one, has finished.
+//
+// Every record of a load carries a Mark with the load's id. The index keeps, for
+// each partition, the offset up to which it knows every load of its source, and
+// the ids of its latest loads. So a caller that reads the marks from there to the
+// end of the topic (CheckMark, SetNextOffsets) knows that the index is the newest:
+// not an empty directory, an older copy, or one of two that load the source.
 package delivery
 
 import "errors"
@@ -26,4 +32,5 @@ var (
 	ErrTopic   = errors.New("topic was made anew")      // the index is of a topic of the same name
 	ErrFormat  = errors.New("index of another version") // written by another version of Daybook
 	ErrSource  = errors.New("not the name of a source") // see ValidSource
+	ErrStale   = errors.New("index is not the newest")  // the topic has a load that it does not know
 )

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +26,12 @@ const (
 )
 
 // recordFormat is the version of index.json and of the files that it names.
-const recordFormat = 1
+const recordFormat = 2
+
+// keptLoads bounds how many ids of finished loads an index keeps. Their records
+// are before NextOffsets, but for deletions and for what a broker still appends
+// after the process that sent it has died.
+const keptLoads = 32
 
 // sortBytes is how much of a load's ids is sorted in memory at once.
 const sortBytes = 64 << 20
@@ -44,6 +50,11 @@ type record struct {
 	Months map[billing.Period]string `json:"months"`
 	// Begun are loads that have not finished: their ids may be in the topic.
 	Begun []begun `json:"begun,omitempty"`
+	// NextOffsets says for each partition up to where every record of the source
+	// is of a load that the index knows.
+	NextOffsets map[int32]int64 `json:"next_offsets"`
+	// Loads are the ids of the latest finished loads, the newest last.
+	Loads []string `json:"loads,omitempty"`
 }
 
 // begun is a load that was begun.
@@ -52,6 +63,7 @@ type begun struct {
 	Replaces bool            `json:"replaces"`
 	At       billing.Instant `json:"exported_at_ns"`
 	File     string          `json:"file"`
+	Load     string          `json:"load"` // its id
 }
 
 // Index is what one source of a topic holds. Close it.
@@ -104,6 +116,7 @@ func open(root, topic, topicID, source string, anew bool) (*Index, error) {
 	x.record = record{
 		Format: recordFormat, Topic: topic, TopicID: topicID, Source: source,
 		Days: map[billing.Day]billing.Instant{}, Months: map[billing.Period]string{},
+		NextOffsets: map[int32]int64{},
 	}
 	if anew {
 		x.anew = true
@@ -148,7 +161,7 @@ func (x *Index) read(topicID string) error {
 		return fmt.Errorf("read %s: %w: %w", name, ErrDamaged, err)
 	}
 	if head.Format != recordFormat {
-		return fmt.Errorf("read %s: %w: %d, this is Daybook for %d", name, ErrFormat, head.Format, recordFormat)
+		return fmt.Errorf("read %s: %w: %d, this is Daybook for %d: run produce --rebuild-deliveries", name, ErrFormat, head.Format, recordFormat)
 	}
 	if err := json.Unmarshal(data, &x.record); err != nil {
 		return fmt.Errorf("read %s: %w: %w", name, ErrDamaged, err)
@@ -160,6 +173,38 @@ func (x *Index) read(topicID string) error {
 		x.record.TopicID = topicID
 	}
 	return nil
+}
+
+// NextOffsets says for each partition of the topic up to which offset the index
+// knows every load of its source; 0 where it has no such partition.
+func (x *Index) NextOffsets() map[int32]int64 { return maps.Clone(x.record.NextOffsets) }
+
+// SetNextOffsets makes durable that CheckMark has accepted every record of the
+// topic before these offsets.
+func (x *Index) SetNextOffsets(next map[int32]int64) error {
+	if maps.Equal(next, x.record.NextOffsets) {
+		return nil
+	}
+	r := x.record
+	r.NextOffsets = maps.Clone(next)
+	return x.write(r)
+}
+
+// CheckMark returns ErrStale for the mark of a record at or after NextOffsets if
+// the record is of a load of this source that the index does not know.
+func (x *Index) CheckMark(m Mark) error {
+	if m.Source != x.record.Source {
+		return nil
+	}
+	if m.Load != "" && (slices.Contains(x.record.Loads, m.Load) || slices.ContainsFunc(x.record.Begun, func(b begun) bool { return b.Load == m.Load })) {
+		return nil
+	}
+	load := "a load"
+	if m.Replaces != nil {
+		load = fmt.Sprintf("the delivery of %s exported %s", m.Replaces, text(m.At))
+	}
+	return fmt.Errorf("%w: topic %s has a record of %s by source %s that %s does not know; the directory is empty, an older copy, or not the one that the source was loaded from: use the newest, or run produce --rebuild-deliveries",
+		ErrStale, x.record.Topic, load, m.Source, x.dir)
 }
 
 // sweep removes what a load that was cut short left behind.

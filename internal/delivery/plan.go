@@ -27,6 +27,7 @@ type Load struct {
 	Mode   Mode
 	Window Window          // of Replace: the days whose complete content it is
 	At     billing.Instant // of Replace: when it was exported
+	ID     string          // of NewLoadID: what the load's records say in their Mark
 	// MaxShrinkPercent bounds by how much a Replace may have fewer ids than the
 	// days held before.
 	MaxShrinkPercent int64
@@ -57,8 +58,8 @@ func (x *Index) Plan(load Load, ids *Sorter) (*Plan, error) {
 		Newer: map[billing.Day]billing.Instant{}, index: x, load: load, days: ids.days,
 		next: x.record, deletes: filepath.Join(x.tmp(), "deletes"+idsSuffix),
 	}
-	p.next.Days, p.next.Months = maps.Clone(x.record.Days), maps.Clone(x.record.Months)
-	p.begun = begun{Window: load.Window, Replaces: load.Mode == Replace, At: load.At, File: p.next.newName("begun")}
+	p.next.Days, p.next.Months, p.next.Loads = maps.Clone(x.record.Days), maps.Clone(x.record.Months), slices.Clone(x.record.Loads)
+	p.begun = begun{Window: load.Window, Replaces: load.Mode == Replace, At: load.At, File: p.next.newName("begun"), Load: load.ID}
 	if load.Mode != Replace && len(ids.days) > 0 {
 		sorted := slices.Sorted(maps.Keys(ids.days))
 		p.begun.Window = Window{sorted[0], sorted[len(sorted)-1]}
@@ -228,7 +229,11 @@ func (p *Plan) Deletes() iter.Seq2[Entry, error] {
 
 // Finish makes the load the content of the index.
 func (p *Plan) Finish() error {
-	p.next.Begun = nil
+	for _, b := range p.index.record.Begun {
+		p.next.Loads = append(p.next.Loads, b.Load)
+	}
+	p.next.Loads = p.next.Loads[max(0, len(p.next.Loads)-keptLoads):]
+	p.next.Begun, p.next.NextOffsets = nil, p.index.record.NextOffsets
 	for d, facts := range p.days {
 		if _, newer := p.Newer[d]; !newer {
 			p.next.Days[d] = max(p.next.Days[d], facts.newest)

@@ -1,22 +1,34 @@
 package delivery
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 
 	"daybook/internal/billing"
 )
 
 // Mark is what every record of a kept load says of it, as the text of a record
-// header, so that an index can be made anew from the topic.
+// header, so that an index can be rebuilt from the topic, and that an index which
+// does not know the load is noticed.
 type Mark struct {
 	Source   string          `json:"source"`
+	Load     string          `json:"load"` // its id
 	Replaces *Window         `json:"replaces,omitempty"`
 	At       billing.Instant `json:"exported_at_ns,omitempty"` // of a replacing load
 }
 
 // HeaderKey names the record header that holds a Mark as JSON.
 const HeaderKey = "daybook-delivery"
+
+// NewLoadID returns an id that no other load has.
+func NewLoadID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
 
 // Rebuild makes the index of a source from the records of its topic: Add each in
 // the order of its partition, then Finish. Loads that were begun and not
@@ -30,7 +42,8 @@ type Rebuild struct {
 // Rebuild begins anew; the index stays as it is until Finish.
 func (x *Index) Rebuild() *Rebuild {
 	r := &Rebuild{index: x, ids: x.Sorter(), next: x.record}
-	r.next.Days, r.next.Months, r.next.Begun = map[billing.Day]billing.Instant{}, map[billing.Period]string{}, nil
+	r.next.Days, r.next.Months = map[billing.Day]billing.Instant{}, map[billing.Period]string{}
+	r.next.Begun, r.next.Loads = nil, nil
 	return r
 }
 
@@ -44,9 +57,11 @@ func (r *Rebuild) Add(m Mark, e Entry) error {
 	return r.ids.Add(e)
 }
 
-// Finish makes what was added the index, and says how many ids that is.
-func (r *Rebuild) Finish() (held int64, err error) {
+// Finish makes what was added the index, and says how many ids that is. Added was
+// every record of the source before the next offset of each partition.
+func (r *Rebuild) Finish(next map[int32]int64) (held int64, err error) {
 	x := r.index
+	r.next.NextOffsets = maps.Clone(next)
 	for d, facts := range r.ids.days {
 		r.next.Days[d] = max(r.next.Days[d], facts.newest)
 	}

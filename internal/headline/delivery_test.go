@@ -76,7 +76,7 @@ func (p *pipeline) deliver(lines []line, exportedAt string) produce.Summary {
 		Config: produce.Config{ExportedAt: exportedAt}, Files: []string{report(p.t, lines)}, Sink: sink,
 		Delivery: &produce.Delivery{
 			DeliveryConfig: produce.DeliveryConfig{Dir: filepath.Join(p.dir, "deliveries"), Replaces: &july, MaxShrink: 50},
-			Topic:          topic, TopicID: sink.TopicID(),
+			Topic:          topic, TopicID: sink.TopicID(), Log: sink,
 		},
 	}
 	sum, err := l.Run(p.t.Context(), time.Now())

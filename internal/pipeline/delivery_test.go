@@ -141,6 +141,82 @@ func TestKilledDeliveryDeletesNothing(t *testing.T) {
 	agree(t, "daily_account_cost", accounts, want)
 }
 
+// TestLostDeliveriesAreRefused: a bill is delivered twice, the second time with all ids renamed, as
+// AWS does, and the directory of deliveries is lost in between, or an older copy of it is there. The second delivery
+// is refused until the directory is rebuilt, and the bill counts once.
+func TestLostDeliveriesAreRefused(t *testing.T) {
+	const topic = "billing"
+	addr := broker(t, topic, 3)
+	p := newPlace(t, addr, topic)
+	p.run(t, "ingest", "init")
+	bill := func(prefix string) string {
+		rows := make([]row, 100)
+		for i := range rows {
+			rows[i] = row{fmt.Sprintf("%s-%d", prefix, i), "a", fmt.Sprintf("2025-01-%02d", 1+i%31), 100}
+		}
+		return delivery(t, rows)
+	}
+	dir := filepath.Join(filepath.Dir(p.state), "deliveries")
+	load := func(exported, file string) []string {
+		return []string{"--deliveries", dir, "--source", "provider", "--exported-at", exported, "--replaces", "2025-01-01..2025-01-31", file}
+	}
+	// Other producers push between and at the same time.
+	var other strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&other, `{"event_id":"other-%d","account_id":"b","service_name":"s","usage_date":"2025-01-01","cost_usd":"1"}`+"\n", i)
+	}
+	events := filepath.Join(t.TempDir(), "events.jsonl")
+	if err := os.WriteFile(events, []byte(other.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.run(t, "produce", events)
+	p.run(t, "produce", load("2025-02-01T00:00:00Z", bill("first"))...)
+	p.run(t, "produce", events)
+	kept, older := dir+".kept", dir+".older"
+	if err := os.CopyFS(older, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	p.run(t, "produce", load("2025-02-02T00:00:00Z", bill("second"))...)
+	if err := os.Rename(dir, kept); err != nil {
+		t.Fatal(err)
+	}
+	third := load("2025-03-01T00:00:00Z", bill("third"))
+	refused := func(what string) {
+		t.Helper()
+		for _, args := range [][]string{third, append([]string{"--trust-deliveries"}, third...)} {
+			_, errs, code := p.exit(t, "produce", args...)
+			if code != 4 || !strings.Contains(errs, "index is not the newest") || !strings.Contains(errs, "--rebuild-deliveries") {
+				t.Errorf("%s: exit code %d, %s", what, code, errs)
+			}
+		}
+	}
+	refused("lost")
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(older, dir); err != nil {
+		t.Fatal(err)
+	}
+	refused("an older copy")
+	p.run(t, "produce", "--deliveries", dir, "--rebuild-deliveries")
+	if out := p.run(t, "produce", third...); !strings.Contains(out, "100 deleted") {
+		t.Errorf("after a rebuild: %s", out)
+	}
+	p.run(t, "ingest", "run", "--until-caught-up")
+	p.run(t, "publisher", "run")
+	_, accounts, _ := released(t, p.lake)
+	total := new(big.Rat)
+	for at, cell := range accounts {
+		if at.Account == "a" {
+			usd, _ := new(big.Rat).SetString(cell.usd)
+			total.Add(total, usd)
+		}
+	}
+	if total.Cmp(big.NewRat(100, 1)) != 0 {
+		t.Errorf("the bill of 100 USD counts as %s", total.FloatString(2))
+	}
+}
+
 // arrivedOf reads which events a delivery has in the topic, and which it deletes.
 func arrivedOf(t *testing.T, addr, topic, exported string) (deleted, pushed map[string]bool) {
 	t.Helper()

@@ -21,6 +21,7 @@ type DeliveryConfig struct {
 	Replaces  *delivery.Window `help:"The files are the complete content of the source for these usage dates, as of --exported-at: events that it delivered for them before and that are missing now are deleted." placeholder:"FROM..TO" group:"Deliveries:"`
 	Append    bool             `help:"The files come beside what the source has delivered; nothing is deleted." group:"Deliveries:"`
 	Source    string           `help:"Name of what delivers. Default: the format, after the name of --tenant if it is given." placeholder:"NAME" group:"Deliveries:"`
+	Trust     bool             `name:"trust-deliveries" help:"Take --deliveries for the newest although retention has removed records of the topic that would prove it. A load that the topic still has, and the directory does not know, is refused all the same." group:"Deliveries:"`
 	MaxShrink int64            `name:"max-shrink-percent" help:"Percent by which the events of the days of --replaces may become fewer; else the load is refused before anything is pushed." default:"50" placeholder:"PERCENT" group:"Deliveries:"`
 }
 
@@ -29,7 +30,8 @@ type Delivery struct {
 	DeliveryConfig
 	Topic   string
 	TopicID string // empty where nobody knows it
-	DryRun  bool   // compare, and remember nothing
+	DryRun  bool   // compare with the index as it is, and remember nothing
+	Log     Topic  // proves that the index is the newest; not used in a dry run
 }
 
 // Validate reports every fault in one error.
@@ -102,13 +104,16 @@ func (l *Load) deliver(ctx context.Context, now time.Time, ids *ordinals, sum *S
 		return err
 	}
 	defer func() { err = errors.Join(err, index.Close()) }()
+	if err := d.checkNewest(ctx, index); err != nil {
+		return fmt.Errorf("%w; nothing was pushed", err)
+	}
 	l.total *= 2
 	s := survey{load: l, now: now, decoder: decode.New(surveyRules()), ids: index.Sorter()}
 	if err := s.read(ctx, ids, sum); err != nil {
 		return err
 	}
-	load := delivery.Load{Mode: delivery.First, MaxShrinkPercent: d.MaxShrink}
-	mark := delivery.Mark{Source: source}
+	load := delivery.Load{Mode: delivery.First, MaxShrinkPercent: d.MaxShrink, ID: delivery.NewLoadID()}
+	mark := delivery.Mark{Source: source, Load: load.ID}
 	switch {
 	case d.Append:
 		load.Mode = delivery.Append
@@ -131,7 +136,13 @@ func (l *Load) deliver(ctx context.Context, now time.Time, ids *ordinals, sum *S
 	if err := finish(ctx, l.Sink, l.pushPlanned(ctx, &s, ids, plan, sum)); err != nil {
 		return err
 	}
+	if err := d.checkStillNewest(ctx, index); err != nil {
+		return fmt.Errorf("%w; nothing was deleted", err)
+	}
 	if err := finish(ctx, l.Sink, l.pushDeletes(ctx, plan, sum)); err != nil || d.DryRun {
+		return err
+	}
+	if err := d.checkStillNewest(ctx, index); err != nil {
 		return err
 	}
 	return plan.Finish()

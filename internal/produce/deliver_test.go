@@ -25,6 +25,8 @@ type books struct {
 	pushed  int
 	fail    int // the record that fails, from 1; 0: none
 	failed  error
+	marks   []delivery.Mark // of the records, in order: the topic is one partition
+	expired int             // records that retention has removed
 }
 
 type bookEvent struct {
@@ -43,9 +45,11 @@ func (b *books) Push(_ context.Context, r Record) error {
 		return b.failed
 	}
 	var e bookEvent
-	if err := json.Unmarshal(r.Value, &e); err != nil {
+	var mark delivery.Mark
+	if err := errors.Join(json.Unmarshal(r.Value, &e), json.Unmarshal(r.Mark, &mark)); err != nil {
 		return err
 	}
+	b.marks = append(b.marks, mark)
 	if was, ok := b.winners[string(r.Key)]; !ok || !e.At.Before(was.At) {
 		b.winners[string(r.Key)] = e
 	}
@@ -53,6 +57,20 @@ func (b *books) Push(_ context.Context, r Record) error {
 }
 
 func (b *books) Flush(context.Context) error { return b.failed }
+
+// Offsets and ReadMarks make it a Topic.
+func (b *books) Offsets(context.Context) (map[int32]OffsetRange, error) {
+	return map[int32]OffsetRange{0: {int64(b.expired), int64(len(b.marks))}}, nil
+}
+
+func (b *books) ReadMarks(_ context.Context, ranges map[int32]OffsetRange, f func(delivery.Mark) error) error {
+	for _, m := range b.marks[ranges[0].First:ranges[0].Next] {
+		if err := f(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // held are the ids that count, with their days.
 func (b *books) held() map[string]string {
@@ -92,6 +110,7 @@ func deliver(ctx context.Context, index, file string, e export, sink Sink, more 
 		Config: Config{ExportedAt: e.at.Format(time.RFC3339)}, Files: []string{file}, Sink: sink,
 		Delivery: &Delivery{DeliveryConfig: DeliveryConfig{Dir: index, Replaces: &e.window, MaxShrink: 100}, Topic: "billing"},
 	}
+	l.Delivery.Log, _ = sink.(Topic)
 	if more != nil {
 		more(l)
 	}
@@ -331,6 +350,134 @@ func TestDelivery(t *testing.T) {
 			t.Errorf("held %v: something was deleted", got)
 		}
 	})
+}
+
+// TestStaleDeliveries: a directory that does not know every load of its source
+// which the topic has is refused, whatever the load is, before anything is pushed.
+func TestStaleDeliveries(t *testing.T) {
+	july := days(1, 31)
+	first := export{july, exported(1, 0), map[string]string{"a": "2025-07-01", "b": "2025-07-02"}}
+	second := export{july, exported(2, 0), map[string]string{"a": "2025-07-01", "c": "2025-07-02"}}
+	third := export{july, exported(3, 0), map[string]string{"x": "2025-07-01", "y": "2025-07-02"}}
+	modes := map[string]func(*Load){
+		"replaces": nil,
+		"append":   func(l *Load) { l.Delivery.Replaces, l.Delivery.Append = nil, true },
+		"neither":  func(l *Load) { l.Delivery.Replaces = nil },
+	}
+	// A topic with two loads, the directory as it was after each, and one that broke off.
+	root := t.TempDir()
+	dir := filepath.Join(root, "kept")
+	older := filepath.Join(root, "older")
+	b := &books{winners: map[string]bookEvent{}}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(dir string, e export, how func(*Load)) error {
+		_, err := deliver(t.Context(), dir, e.file(t, root), e, b, how)
+		return err
+	}
+	must(run(dir, first, nil))
+	must(os.CopyFS(older, os.DirFS(dir)))
+	must(run(dir, second, nil))
+
+	for name, dir := range map[string]string{"empty": filepath.Join(root, "empty"), "older copy": older} {
+		for mode, how := range modes {
+			b.pushed = 0
+			err := run(dir, third, how)
+			if !errors.Is(err, delivery.ErrStale) || b.pushed > 0 {
+				t.Errorf("%s, %s: %v, %d pushed", name, mode, err, b.pushed)
+			}
+			for _, want := range []string{dir, "source csv", "2025-07-01..2025-07-31 exported 2025-08-0", "--rebuild-deliveries", "nothing was pushed"} {
+				if err != nil && !strings.Contains(err.Error(), want) {
+					t.Errorf("%s, %s: no %q in: %v", name, mode, want, err)
+				}
+			}
+		}
+	}
+	// Another source has loaded nothing, so an empty directory is its newest.
+	must(run(filepath.Join(root, "empty"), export{july, exported(1, 0), map[string]string{"o": "2025-07-01"}}, func(l *Load) { l.Delivery.Source = "other" }))
+	must(os.RemoveAll(filepath.Join(root, "empty")))
+
+	t.Run("broken off", func(t *testing.T) {
+		must(os.RemoveAll(older))
+		must(os.CopyFS(older, os.DirFS(dir)))
+		b.pushed, b.fail = 0, 2
+		if err := run(dir, third, nil); !errors.Is(err, errBroker) {
+			t.Fatal(err)
+		}
+		b.pushed, b.fail, b.failed = 0, 0, nil
+		if err := run(older, third, nil); !errors.Is(err, delivery.ErrStale) || b.pushed > 0 {
+			t.Errorf("the directory from before a load that broke off: %v, %d pushed", err, b.pushed)
+		}
+		must(run(dir, third, nil))
+		delete(b.winners, "o")
+		if got := b.held(); !maps.Equal(got, third.ids) {
+			t.Errorf("held %v, want %v", got, third.ids)
+		}
+	})
+	t.Run("expired", func(t *testing.T) {
+		trust := func(l *Load) { l.Delivery.Trust = true }
+		fourth := export{july, exported(4, 0), third.ids}
+		b.expired = len(b.marks) - 2
+		empty := filepath.Join(root, "empty")
+		err := run(empty, fourth, nil)
+		if !errors.Is(err, delivery.ErrStale) || !strings.Contains(err.Error(), "--trust-deliveries") {
+			t.Errorf("the topic's beginning is gone: %v", err)
+		}
+		if err := run(empty, fourth, trust); !errors.Is(err, delivery.ErrStale) {
+			t.Errorf("--trust-deliveries against a record that the topic has: %v", err)
+		}
+		b.expired = len(b.marks) // the directory has seen all of them
+		if err := run(dir, fourth, nil); err != nil {
+			t.Error(err)
+		}
+		b.marks = append(b.marks, delivery.Mark{Source: "other"})
+		b.expired = len(b.marks)
+		if err := run(dir, fourth, nil); !errors.Is(err, delivery.ErrStale) {
+			t.Errorf("a record that the directory has not seen is gone: %v", err)
+		}
+		if err := run(dir, fourth, trust); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("cut short", func(t *testing.T) {
+		b.marks, b.expired = b.marks[:1], 0
+		if err := run(dir, third, nil); !errors.Is(err, delivery.ErrStale) || !strings.Contains(err.Error(), "was cut short or recreated") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestTwoDirectoriesAtOnce: of two loads of a source at the same time from two
+// directories the second to finish is told, and deletes nothing.
+func TestTwoDirectoriesAtOnce(t *testing.T) {
+	root := t.TempDir()
+	b := &books{winners: map[string]bookEvent{}}
+	july := days(1, 31)
+	ours := export{july, exported(1, 0), map[string]string{"a": "2025-07-01"}}
+	theirs := export{july, exported(2, 0), map[string]string{"b": "2025-07-01"}}
+	other := t.TempDir()
+	passes := 0
+	_, err := deliver(t.Context(), filepath.Join(root, "ours"), ours.file(t, root), ours, b, func(l *Load) {
+		l.Progress = func(int64, int64) {
+			if passes++; passes == 1 { // the index was found to be the newest
+				if _, err := deliver(t.Context(), filepath.Join(root, "theirs"), theirs.file(t, other), theirs, b, nil); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	if !errors.Is(err, delivery.ErrStale) || !strings.Contains(err.Error(), "nothing was deleted") {
+		t.Errorf("got %v", err)
+	}
+	for id, e := range b.winners {
+		if e.Op == "delete" {
+			t.Errorf("%s was deleted", id)
+		}
+	}
 }
 
 func TestDeliveryFlags(t *testing.T) {

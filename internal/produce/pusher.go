@@ -38,12 +38,17 @@ type Pusher struct {
 	topic   string
 	topicID string
 	client  *kgo.Client
+	log     *slog.Logger
 	acked   atomic.Int64
 	failed  struct {
 		sync.Mutex
 		err error
 	}
 	stop chan struct{} // closed at the first failure
+	own  struct {
+		sync.Mutex
+		ranges map[int32]OffsetRange // acknowledged records of kept loads, without a gap
+	}
 
 	inFlight, inFlightSize atomic.Int64
 	room                   chan struct{} // told when a record is no longer in flight
@@ -56,7 +61,8 @@ func NewPusher(ctx context.Context, config kafka.Config, topic string, partition
 	if err != nil {
 		return nil, err
 	}
-	p := &Pusher{config: config, topic: topic, stop: make(chan struct{}), room: make(chan struct{}, 1)}
+	p := &Pusher{config: config, topic: topic, log: log, stop: make(chan struct{}), room: make(chan struct{}, 1)}
+	p.own.ranges = map[int32]OffsetRange{}
 	p.client, err = kgo.NewClient(append(opts,
 		kgo.DefaultProduceTopic(topic),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -188,6 +194,9 @@ func (p *Pusher) delivered(r *kgo.Record, err error) {
 	}
 	if err == nil {
 		p.acked.Add(1)
+		if r.Headers != nil {
+			p.addOwn(r.Partition, r.Offset)
+		}
 		return
 	}
 	p.failed.Lock()
@@ -196,6 +205,29 @@ func (p *Pusher) delivered(r *kgo.Record, err error) {
 		p.failed.err = p.config.Explain("topic "+p.topic, err)
 		close(p.stop)
 	}
+}
+
+// addOwn notes a record that this Pusher pushed. Those after a record of another
+// producer are left out.
+func (p *Pusher) addOwn(partition int32, offset int64) {
+	p.own.Lock()
+	defer p.own.Unlock()
+	own, ok := p.own.ranges[partition]
+	if !ok {
+		own = OffsetRange{First: offset, Next: offset}
+	}
+	if own.Next == offset {
+		own.Next++
+		p.own.ranges[partition] = own
+	}
+}
+
+// ownRecords are the records of a partition that this Pusher pushed, up to the
+// first one of another producer.
+func (p *Pusher) ownRecords(partition int32) OffsetRange {
+	p.own.Lock()
+	defer p.own.Unlock()
+	return p.own.ranges[partition]
 }
 
 // failure is the first failure of a record, nil if there is none.
