@@ -101,11 +101,9 @@ func (b *dayBuilder) checkRows(d billing.Day, now dayRows, f *faults) {
 		own, services = servicesOf(services, row.Account)
 		var sum billing.Money
 		var events int64
+		fits := true
 		for j := range own {
-			var ok bool
-			if sum, ok = sum.Add(own[j].Total); !ok {
-				f.add(gateSums, fmt.Sprintf("account %q on %s: service-days overflow", row.Account, d))
-			}
+			sum, fits = plus(sum, fits, own[j].Total)
 			events += own[j].Events
 			if own[j].Service == "" {
 				f.add(gateNullKey, fmt.Sprintf("service-day of account %q on %s without service_name", row.Account, d))
@@ -114,7 +112,9 @@ func (b *dayBuilder) checkRows(d billing.Day, now dayRows, f *faults) {
 				f.add(gateUniqueKey, fmt.Sprintf("service-day of account %q, service %q on %s is there twice or out of order", row.Account, own[j].Service, d))
 			}
 		}
-		if sum != row.Total || events != row.Events {
+		if !fits {
+			f.add(gateSums, fmt.Sprintf("account %q on %s: the sum of its service-days overflows DECIMAL(38,18)", row.Account, d))
+		} else if sum != row.Total || events != row.Events {
 			f.add(gateSums, fmt.Sprintf("account %q on %s: total %s of %d events, service-days come to %s of %d", row.Account, d, row.Total, row.Events, sum, events))
 		}
 	}
@@ -124,8 +124,9 @@ func (b *dayBuilder) checkRows(d billing.Day, now dayRows, f *faults) {
 // by day and linked files included.
 func checkFiles(m *lake.Manifest, f *faults) {
 	type facts struct {
-		sum  billing.Money
-		rows int64
+		sum      billing.Money
+		overflow bool
+		rows     int64
 	}
 	sums := map[string]map[lake.Dataset]*facts{}
 	for i := range m.Files {
@@ -137,10 +138,9 @@ func checkFiles(m *lake.Manifest, f *faults) {
 			sums[file.Day] = map[lake.Dataset]*facts{lake.Events: {}, lake.ServiceDays: {}, lake.AccountDays: {}}
 		}
 		s := sums[file.Day][file.Dataset]
-		var ok bool
-		if s.sum, ok = s.sum.Add(*file.Sum); !ok {
-			f.add(gateSums, fmt.Sprintf("%s of %s: the sum overflows", file.Dataset, file.Day))
-		}
+		var fits bool
+		s.sum, fits = plus(s.sum, !s.overflow, *file.Sum)
+		s.overflow = !fits
 		s.rows += file.Rows
 	}
 	for i := range m.Days {
@@ -152,8 +152,11 @@ func checkFiles(m *lake.Manifest, f *faults) {
 			}
 			continue
 		}
-		for ds, s := range of {
-			if s.sum != day.Total {
+		for _, ds := range []lake.Dataset{lake.Events, lake.ServiceDays, lake.AccountDays} {
+			s := of[ds]
+			if s.overflow {
+				f.add(gateSums, fmt.Sprintf("%s: the sum of %s overflows DECIMAL(38,18)", day.Day, ds))
+			} else if s.sum != day.Total {
 				f.add(gateSums, fmt.Sprintf("%s: %s comes to %s, the day to %s", day.Day, ds, s.sum, day.Total))
 			}
 		}

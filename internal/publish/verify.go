@@ -111,6 +111,11 @@ func (v *verifier) verify(ctx context.Context) error {
 		v.v.Days++
 		v.p.deps.Progress(v.v.Tenant, int64(i+1), int64(len(w.days)))
 	}
+	var sums faults
+	checkFiles(v.m, &sums)
+	for _, line := range sums[gateSums] {
+		v.differ(line)
+	}
 	return nil
 }
 
@@ -133,6 +138,9 @@ func (v *verifier) day(ctx context.Context, w *dayWork) error {
 	services := old.services
 	for i := range old.rows {
 		was := &old.rows[i]
+		for ; len(services) > 0 && services[0].Account < was.Account; services = services[1:] {
+			v.differ(orphanLine(&services[0], w.day))
+		}
 		var own []lake.ServiceDayRow
 		own, services = servicesOf(services, was.Account)
 		now := fresh[was.Account]
@@ -149,6 +157,9 @@ func (v *verifier) day(ctx context.Context, w *dayWork) error {
 			v.differ(differLine(was.Account, w.day, was, now))
 		}
 	}
+	for i := range services {
+		v.differ(orphanLine(&services[i], w.day))
+	}
 	for a, now := range fresh {
 		if _, dirty := w.dirty[a]; dirty {
 			v.v.Skipped++
@@ -157,6 +168,11 @@ func (v *verifier) day(ctx context.Context, w *dayWork) error {
 		v.differ(differLine(a, w.day, nil, now))
 	}
 	return v.events(ctx, w)
+}
+
+// orphanLine names a released service-day of an account that has no account-day.
+func orphanLine(s *lake.ServiceDayRow, d billing.Day) string {
+	return fmt.Sprintf("account %q on %s: released service %q with %s of %d events, and no account-day", s.Account, d, s.Service, s.Total, s.Events)
 }
 
 // events walks a day's published events and its winners side by side.

@@ -1,0 +1,84 @@
+package publish
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"daybook/internal/billing"
+	"daybook/internal/lake"
+)
+
+// TestRollbackOfCompleteness: a rollback to a release that differs in completeness alone says so in the ledger.
+func TestRollbackOfCompleteness(t *testing.T) {
+	w := newWorld(t)
+	w.push(event("e", "a", "s", "2025-01-07", "1", 1))
+	w.cfg.AllowIncomplete = true
+	w.publish()
+	w.cfg.AllowIncomplete = false
+	w.caughtUp()
+	if r := w.publish(); r.Changes != (lake.ChangeSummary{Completeness: 1}) {
+		t.Fatalf("changes %+v", r.Changes)
+	}
+	m, err := w.publisher().Rollback(t.Context(), billing.DefaultTenant, 1, "op")
+	w.check(err)
+	if m.Changes != (lake.ChangeSummary{Completeness: 1}) {
+		t.Errorf("changes %+v", m.Changes)
+	}
+	rows, err := w.series().ReadChanges(w.current(), m.Release)
+	w.check(err)
+	if len(rows) != 1 || rows[0].Kind != lake.ChangeCompleteness || rows[0].Account != "a" || rows[0].Day != day("2025-01-07") ||
+		!slices.Equal(rows[0].Reasons, []string{reasonRollback}) || rows[0].Old != usd("1") || rows[0].New != usd("1") {
+		t.Errorf("ledger %+v", rows)
+	}
+	if row := w.row("2025-01-07", "a"); row.Complete {
+		t.Errorf("row %+v", row)
+	}
+}
+
+// TestRollbackStopsAtGates: a rollback is checked as a run is, by the sums of its files, by its ledger and by
+// reading back what it wrote. The release that was newest stays, and no hold is left.
+func TestRollbackStopsAtGates(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		edit func(w *world, fs *rotting)
+		want string
+	}{
+		{"the target's totals", func(w *world, _ *rotting) {
+			w.republish(edits{manifest: func(m *lake.Manifest) { entryOf(m, "2025-01-05").Total = usd("99") }})
+			w.republish(edits{manifest: func(m *lake.Manifest) { entryOf(m, "2025-01-05").Total = usd("6.5") }})
+		}, gateSums + ": 2025-01-05: "},
+		{"the newest release's totals", func(w *world, _ *rotting) {
+			w.republish(edits{})
+			w.republish(edits{manifest: func(m *lake.Manifest) { entryOf(m, "2025-01-05").Total = usd("99") }})
+		}, gateLedger + ": the ledger's delta_usd come to 0, the totals moved by -92.5"},
+		{"a ledger that is not what was written", func(w *world, fs *rotting) {
+			w.republish(edits{})
+			w.push(event("a1-3", "a1", "compute", "2025-01-03", "4", 2))
+			w.caughtUp()
+			w.publish()
+			fs.dataset = lake.Changes
+		}, gateReadBack + ": account_day_changes/"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fs := &rotting{FS: lake.Mem(vfs.NewMem())}
+			w := newWorldOn(t, fs, "/lake")
+			w.week()
+			w.publish()
+			c.edit(w, fs)
+			before := w.current().Release
+			_, err := w.publisher().Rollback(t.Context(), billing.DefaultTenant, 2, "op")
+			if !errors.Is(err, ErrGate) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %v: %s", err, ErrGate, c.want)
+			}
+			fs.dataset = ""
+			hold, err := w.series().Hold()
+			if w.check(err); hold != nil || w.current().Release != before {
+				t.Errorf("hold %+v, release %d is the newest, before it was %d", hold, w.current().Release, before)
+			}
+		})
+	}
+}
