@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/decode"
+	"daybook/internal/lake"
 	"daybook/internal/sandbox"
 	"daybook/internal/state"
 )
@@ -39,17 +41,18 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":    exits,
-			"feed":     feed,
-			"caughtup": caughtUp,
-			"lock":     lockState,
-			"broker":   startBroker,
-			"send":     send,
-			"trim":     trim,
-			"gateway":  gateway,
-			"pushed":   pushed,
-			"waitfor":  waitFor,
-			"stop":     stop,
+			"exits":     exits,
+			"feed":      feed,
+			"caughtup":  caughtUp,
+			"lock":      lockState,
+			"overstate": overstate,
+			"broker":    startBroker,
+			"send":      send,
+			"trim":      trim,
+			"gateway":   gateway,
+			"pushed":    pushed,
+			"waitfor":   waitFor,
+			"stop":      stop,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TZ", "America/New_York") // days are UTC whatever the machine thinks
@@ -139,6 +142,46 @@ func caughtUp(ts *testscript.TestScript, _ bool, args []string) {
 func lockState(ts *testscript.TestScript, _ bool, _ []string) {
 	store := open(ts)
 	ts.Defer(func() { ts.Check(store.Close()) })
+}
+
+// overstate DAY ACCOUNT USD publishes a copy of the newest release with so much more in an account-day and in its
+// first service-day. All hashes are right.
+func overstate(ts *testscript.TestScript, _ bool, args []string) {
+	day, err := billing.ParseDay(args[0])
+	ts.Check(err)
+	account := billing.AccountID(args[1])
+	var more billing.Money
+	ts.Check(more.UnmarshalText([]byte(args[2])))
+	series := lake.Open(ts.Getenv("DAYBOOK_LAKE"), lake.OS(), nil).Tenant(billing.DefaultTenant)
+	unlock, err := series.Lock()
+	ts.Check(err)
+	defer func() { ts.Check(unlock()) }()
+	m, err := series.Current()
+	ts.Check(err)
+	accounts, err := series.ReadAccountDays(m, day)
+	ts.Check(err)
+	services, err := series.ReadServiceDays(m, day)
+	ts.Check(err)
+	accountAt := slices.IndexFunc(accounts, func(r lake.AccountDayRow) bool { return r.Account == account })
+	serviceAt := slices.IndexFunc(services, func(r lake.ServiceDayRow) bool { return r.Account == account })
+	entryAt := slices.IndexFunc(m.Days, func(e lake.DayEntry) bool { return e.Day == args[0] })
+	for _, total := range []*billing.Money{&accounts[accountAt].Total, &services[serviceAt].Total, &m.Days[entryAt].Total} {
+		*total, _ = total.Add(more)
+	}
+
+	build, err := series.Begin(m.Release+1, m)
+	ts.Check(err)
+	for _, f := range m.Files {
+		if edited := f.Day == args[0] && f.Dataset != lake.Events; f.Rows > 0 && !edited {
+			ts.Check(build.Link(f))
+		}
+	}
+	_, err = build.WriteAccountDays(day, accounts)
+	ts.Check(err)
+	_, err = build.WriteServiceDays(day, services)
+	ts.Check(err)
+	m.Previous, m.Changes = m.Release, lake.ChangeSummary{}
+	ts.Check(build.Publish(m))
 }
 
 // broker starts a broker with the topic, before there is a state of it.

@@ -52,7 +52,7 @@ func (w *world) republish(e edits) {
 	}
 	if e.events != nil {
 		rows := e.events(w.events(cur, e.day))
-		_, err = b.WriteEvents(day(e.day), 0, lake.Stretch{Rows: func(yield func(*lake.EventRow, error) bool) {
+		_, err = b.WriteEvents(day(e.day), 0, lake.Segment{Rows: func(yield func(*lake.EventRow, error) bool) {
 			for i := range rows {
 				rows[i].Digest = rows[i].Event.Digest()
 				if !yield(&rows[i], nil) {

@@ -149,12 +149,13 @@ func (v *verifier) day(ctx context.Context, w *dayWork) error {
 			v.v.Skipped++
 			continue
 		}
-		v.v.Accounts++
 		if now == nil {
 			now = &rollup.Totals{}
 		}
 		if was.Total != now.Total || was.Events != now.Events || !slices.Equal(own, b.appendServices(nil, was.Account, now)) {
 			v.differ(differLine(was.Account, w.day, was, now))
+		} else {
+			v.v.Accounts++
 		}
 	}
 	for i := range services {
