@@ -14,7 +14,7 @@ const about = "Publishes the books: numbered, immutable releases of daily cost t
 type program struct {
 	Run         runCommand         `cmd:"" help:"Publish what is due and changed."`
 	Follow      followCommand      `cmd:"" help:"Publish now and at every cutoff until SIGTERM, for containers and other places without a scheduler."`
-	Backfill    backfillCommand    `cmd:"" help:"Recompute a window of released days, changed or not, and write it in one release."`
+	Backfill    backfillCommand    `cmd:"" help:"Recompute a window of due days, changed or not, and publish it with everything else that changed, in one release."`
 	Verify      verifyCommand      `cmd:"" help:"Recompute everything released and compare; read every file."`
 	Compare     compareCommand     `cmd:"" help:"Compare a release with a CSV file of expected totals."`
 	Audit       auditCommand       `cmd:"" help:"Rebuild a release from the topic's records, by other code, and compare every cell."`

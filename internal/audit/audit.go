@@ -138,15 +138,13 @@ func (a *Auditor) Audit(ctx context.Context) (*Report, error) {
 	if err := s.Verify(m, func(done, total int64) { a.deps.Progress("bytes of files", done, total) }); err != nil {
 		return nil, err
 	}
-	all, err := bases(s, m)
+	b, err := basisOf(s, m)
 	if err != nil {
 		return nil, err
 	}
 	c := newComparison(s, m, &a.cfg)
-	for _, b := range all {
-		if err := a.audit(ctx, b, c); err != nil {
-			return nil, err
-		}
+	if err := a.audit(ctx, b, c); err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(c.report.Differences, func(x, y Difference) int {
 		return cmp.Or(cmp.Compare(x.Day, y.Day), cmp.Compare(x.Account, y.Account))
@@ -154,7 +152,7 @@ func (a *Auditor) Audit(ctx context.Context) (*Report, error) {
 	return c.finish(), nil
 }
 
-// audit rebuilds the days of one basis and compares them.
+// audit rebuilds the days of a release from its basis and compares them.
 func (a *Auditor) audit(ctx context.Context, b *basis, c *comparison) (err error) {
 	books, err := a.keepBooks(ctx, b)
 	if err != nil {

@@ -59,72 +59,36 @@ func (s *Span) offsets() int64 {
 	return n
 }
 
-// basis is what some days of a release were made from: the input, the rules and the decisions of a
-// manifest. All days of a release have one, but for those that a backfill left as they were.
+// basis is what a release was made from: the input, the rules and the decisions of its manifest. All days of a
+// release have the same.
 type basis struct {
 	m       *lake.Manifest
 	input   Input
 	settled map[billing.Source]bool // records, without their timestamps
-	covers  func(day string) bool
+	covers  func(day string) bool   // whether the day has to be in the release
 	cutoff  time.Duration
 }
 
-// bases finds what the days of a release were made from, its own input first.
-func bases(s *lake.Series, m *lake.Manifest) ([]*basis, error) {
-	byInput := map[int]map[string]bool{0: {}}
-	released := map[string]bool{}
+// basisOf finds what a release was made from. The days that have to be in it are those that its manifest lists, and
+// those whose cutoff had passed at its as-of. A rollback has the days of its target.
+func basisOf(s *lake.Series, m *lake.Manifest) (*basis, error) {
+	listed := make(map[string]bool, len(m.Days))
 	for i := range m.Days {
-		d := &m.Days[i]
-		if byInput[d.InputOf] == nil {
-			byInput[d.InputOf] = map[string]bool{}
-		}
-		byInput[d.InputOf][d.Day] = true
-		released[d.Day] = true
+		listed[m.Days[i].Day] = true
 	}
-	due, err := newlyDue(s, m)
-	if err != nil {
-		return nil, err
-	}
-	own, err := newBasis(m, func(day string) bool { return byInput[0][day] || !released[day] && due(day) })
-	if err != nil {
-		return nil, err
-	}
-	all := []*basis{own}
-	for n, days := range byInput {
-		if n == 0 {
-			continue
-		}
-		earlier, err := s.Manifest(n)
-		if err != nil {
-			return nil, fmt.Errorf("read the release whose input a day is of: %w", err)
-		}
-		b, err := newBasis(earlier, func(day string) bool { return days[day] })
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, b)
-	}
-	slices.SortFunc(all[1:], func(a, b *basis) int { return a.m.Release - b.m.Release })
-	return all, nil
-}
-
-// newlyDue says which days had to be in a release though no day of its name is listed: those whose cutoff
-// had passed at its as-of; of a backfill only those in its window. A rollback has the days of its target.
-func newlyDue(s *lake.Series, m *lake.Manifest) (func(day string) bool, error) {
-	for m.RolledBackTo != 0 {
+	content := m
+	for content.RolledBackTo != 0 {
 		var err error
-		if m, err = s.Manifest(m.RolledBackTo); err != nil {
+		if content, err = s.Manifest(content.RolledBackTo); err != nil {
 			return nil, fmt.Errorf("read the release that was rolled back to: %w", err)
 		}
 	}
-	cutoff, err := timeOfDay(m)
+	cutoff, err := timeOfDay(content)
 	if err != nil {
 		return nil, err
 	}
-	last := m.AsOf.UTC().Add(-cutoff).AddDate(0, 0, -1).Format(time.DateOnly)
-	return func(day string) bool {
-		return day <= last && (m.Backfill == nil || m.Backfill.From.String() <= day && day <= m.Backfill.To.String())
-	}, nil
+	last := content.AsOf.UTC().Add(-cutoff).AddDate(0, 0, -1).Format(time.DateOnly)
+	return newBasis(m, func(day string) bool { return listed[day] || day <= last })
 }
 
 // timeOfDay is the cutoff of a manifest, since midnight.

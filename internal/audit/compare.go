@@ -103,7 +103,8 @@ func (c *comparison) row(row Difference, what, says string) {
 	c.differ(row)
 }
 
-// compare walks the days of one basis, in the books and in the release.
+// compare walks the days of the log and of the release side by side. Each event has one place in the log, so an event
+// that is in two account-days of the release, or in none, differs.
 func (c *comparison) compare(ctx context.Context, b *basis, books *books, progress func(string, int64, int64)) error {
 	in := walk(books.entries())
 	defer in.stop()

@@ -60,7 +60,8 @@ func seeds(t *testing.T) (from, to int) {
 
 // TestPublishedIsWhatTheLogSays draws a log and a course of events (what is
 // sent when, where ingest is stopped, how large its writes are, when a release
-// is made) and compares every release, as DuckDB reads it, with the model.
+// is made, by a run or by a backfill of some days) and compares every release,
+// as DuckDB reads it, with the model.
 func TestPublishedIsWhatTheLogSays(t *testing.T) {
 	from, to := seeds(t)
 	tried := slices.Clone(keptSeeds)
@@ -80,7 +81,7 @@ func TestPublishedIsWhatTheLogSays(t *testing.T) {
 					p.ingestFor(time.Duration(chance.IntN(30))*time.Millisecond, chance)
 				}
 				p.ingest(chance)
-				p.publish(asOf)
+				p.publishOrBackfill(asOf, chance)
 				p.compare(asOf)
 				if len(sent) == 0 {
 					break
@@ -179,18 +180,32 @@ func (p *pipeline) run(ctx context.Context, chance *rand.Rand, opts ingest.RunOp
 	return errors.Join(g.Run(ctx), g.Close())
 }
 
-func (p *pipeline) publisher(asOf time.Time) (publish.Report, error) {
+func (p *pipeline) publisher(asOf time.Time) *publish.Publisher {
 	cfg := p.config
 	cfg.AsOf = publish.AsOf{Time: asOf}
 	return publish.New(cfg, publish.Deps{
 		Source: publish.StateDir{Dir: p.kafka.State},
 		Lake:   lake.Open(p.lake(), lake.OS(), time.Now),
-	}).Run(p.t.Context())
+	})
 }
 
 func (p *pipeline) publish(asOf time.Time) {
 	p.t.Helper()
-	if _, err := p.publisher(asOf); err != nil {
+	if _, err := p.publisher(asOf).Run(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// publishOrBackfill publishes by a run, or by a backfill of a few of the days that messages bill.
+func (p *pipeline) publishOrBackfill(asOf time.Time, chance *rand.Rand) {
+	p.t.Helper()
+	if chance.IntN(2) == 0 {
+		p.publish(asOf)
+		return
+	}
+	from := billing.DayOf(week) + billing.Day(chance.IntN(5))
+	window := publish.Window{From: from, To: from + billing.Day(chance.IntN(2))}
+	if _, err := p.publisher(asOf).Backfill(p.t.Context(), window, false); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -198,7 +213,7 @@ func (p *pipeline) publish(asOf time.Time) {
 // publishNothing sees that a run without a change makes no release.
 func (p *pipeline) publishNothing(asOf time.Time) {
 	p.t.Helper()
-	report, err := p.publisher(asOf)
+	report, err := p.publisher(asOf).Run(p.t.Context())
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -56,9 +56,6 @@ type DayEntry struct {
 	Pricing  []string `json:"pricing_models,omitempty"`
 	// Digest is the order-independent digest of the day's events: the sum, modulo 2^128, of its account-days'.
 	Digest string `json:"digest,omitempty"`
-	// InputOf is the release whose input the day was made from; 0: this one's. Only a backfill leaves
-	// the days outside its window as an earlier release made them.
-	InputOf int `json:"input_of,omitempty"`
 }
 
 // ExpectedAccount is an account that should send something for every day from

@@ -72,6 +72,11 @@ func otherReader(t *testing.T) readFunc {
 				return nil, err
 			}
 		}
+		if err := rows(db, fmt.Sprintf("SELECT count(DISTINCT event_id) FROM %s", lake.Events), func(scan scanFunc) error {
+			return scan(&got.ids)
+		}); err != nil {
+			return nil, err
+		}
 		return got, rows(db, fmt.Sprintf("SELECT filename, sha256(content) FROM read_blob('%s/**/*.parquet')", dir), func(scan scanFunc) error {
 			var name, hash string
 			if err := scan(&name, &hash); err != nil {

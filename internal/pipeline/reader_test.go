@@ -23,6 +23,7 @@ type facts struct {
 	files map[string]string            // path in the release → SHA-256, of every Parquet file that is there
 	sets  map[lake.Dataset]sum         // of all rows
 	days  map[lake.Dataset]map[day]sum // by usage_date
+	ids   int64                        // distinct event ids
 }
 
 type day = string
@@ -131,6 +132,9 @@ func promised(m *lake.Manifest) *facts {
 			one.usd = f.Sum.String()
 		}
 		want.sets[f.Dataset] = want.sets[f.Dataset].plus(one)
+		if f.Dataset == lake.Events {
+			want.ids += f.Rows
+		}
 		if byDay, ok := want.days[f.Dataset]; ok && f.Rows > 0 {
 			byDay[f.Day] = byDay[f.Day].plus(one)
 		}
@@ -150,6 +154,9 @@ func (f *facts) differFrom(want *facts) error {
 		if err := differ(string(ds), f.days[ds], want.days[ds]); err != nil {
 			return err
 		}
+	}
+	if f.ids != want.ids {
+		return fmt.Errorf("%d distinct event ids in %d events", f.ids, want.ids)
 	}
 	// Events, service-days and account-days are one money.
 	if a, b, c := f.sets[lake.Events].usd, f.sets[lake.ServiceDays].usd, f.sets[lake.AccountDays].usd; a != b || b != c {
@@ -244,6 +251,7 @@ func readByGo(dir string, m *lake.Manifest) (*facts, error) {
 			add(lake.ServiceDays, e.Day, r.Total.String())
 		}
 	}
+	ids := map[billing.EventID]bool{}
 	for _, f := range m.Files {
 		switch f.Dataset {
 		case lake.Events:
@@ -251,6 +259,7 @@ func readByGo(dir string, m *lake.Manifest) (*facts, error) {
 				if err != nil {
 					return nil, err
 				}
+				ids[r.Event.ID] = true
 				add(lake.Events, r.Event.Day.String(), r.Event.Cost.String())
 			}
 		case lake.Changes:
@@ -272,5 +281,6 @@ func readByGo(dir string, m *lake.Manifest) (*facts, error) {
 			}
 		}
 	}
+	got.ids = int64(len(ids))
 	return got, nil
 }

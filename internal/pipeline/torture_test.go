@@ -34,8 +34,8 @@ var (
 	tortureSeed = flag.Uint64("torture-seed", uint64(time.Now().UnixNano()), "what TestReleaseTorture draws from")
 )
 
-// TestReleaseTorture has two publishers make releases of one lake while an
-// operator rolls back and prunes, kills one of these processes every 50 ms, and
+// TestReleaseTorture has two publishers make releases of one lake, by runs and by
+// backfills of a day, while an operator rolls back and prunes, kills one of these processes every 50 ms, and
 // lets eight readers read all the time, four by DuckDB and four by Go, each of
 // which resolves `current` once per job. Corrections never stop, so every run
 // has work. Each read must be exactly one release, numbers never go back, and
@@ -68,9 +68,9 @@ func TestReleaseTorture(t *testing.T) {
 	started := time.Now()
 	defer func() {
 		c := &x.counts
-		t.Logf("%s: %d kills, %d releases by a run and %d by a rollback, %d switches finished by a later run, %d releases pruned; "+
+		t.Logf("%s: %d kills, %d releases by a run or a backfill, of these %d by a backfill, and %d by a rollback, %d switches finished by a later run, %d releases pruned; "+
 			"%d reads, of which %d of a release that was pruned meanwhile, and %d given up after the grace period; %d records",
-			time.Since(started).Round(time.Second), c.kills.Load(), c.releases.Load(), c.rollbacks.Load(), c.finished.Load(), c.pruned.Load(),
+			time.Since(started).Round(time.Second), c.kills.Load(), c.releases.Load(), c.backfills.Load(), c.rollbacks.Load(), c.finished.Load(), c.pruned.Load(),
 			c.reads.Load(), c.prunedReads.Load(), c.late.Load(), feed.sent)
 	}()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -94,7 +94,7 @@ func TestReleaseTorture(t *testing.T) {
 	}
 	work.Go(func() error { return feed.run(ctx, client) })
 	for i := range 2 {
-		work.Go(func() error { return x.publisher(ctx, &x.victims[i]) })
+		work.Go(func() error { return x.publisher(ctx, &x.victims[i], rng(20+uint64(i))) })
 	}
 	work.Go(func() error { return x.operator(ctx, &x.victims[2], rng(2)) })
 	work.Go(func() error { return x.killer(ctx, rng(3)) })
@@ -133,8 +133,8 @@ type torture struct {
 		seen map[int]string // by release: its manifest's hash
 	}
 	counts struct {
-		kills, releases, rollbacks, finished, pruned, reads, prunedReads, late atomic.Int64
-		takes                                                                  atomic.Int64 // nanoseconds that the last complete run took
+		kills, releases, backfills, rollbacks, finished, pruned, reads, prunedReads, late atomic.Int64
+		takes                                                                             atomic.Int64 // nanoseconds that the last complete run took
 	}
 }
 
@@ -219,11 +219,16 @@ func (x *torture) ingest(ctx context.Context) error {
 	return nil
 }
 
-// publisher makes releases, one run after the other.
-func (x *torture) publisher(ctx context.Context, v *victim) error {
+// publisher makes releases, one after the other; one in four is a backfill of a day.
+func (x *torture) publisher(ctx context.Context, v *victim, rng *rand.Rand) error {
 	for ctx.Err() == nil {
 		began := time.Now()
-		r, err := x.command(v, "run")
+		args := []string{"run"}
+		if rng.IntN(4) == 0 {
+			day := fmt.Sprintf("2025-01-%02d", 1+rng.IntN(correctedDays))
+			args = []string{"backfill", "--from", day, "--to", day}
+		}
+		r, err := x.command(v, args...)
 		if err != nil {
 			return err
 		}
@@ -235,11 +240,14 @@ func (x *torture) publisher(ctx context.Context, v *victim) error {
 		case r.killed:
 		case r.code == 0 && strings.Contains(r.stdout, "default: release "):
 			x.counts.releases.Add(1)
+			if args[0] == "backfill" {
+				x.counts.backfills.Add(1)
+			}
 			x.counts.takes.Store(int64(time.Since(began)))
 		case r.code == 0, r.code == 5, onHold:
 			pause(ctx, 20*time.Millisecond)
 		default:
-			return r.unexpected("publisher run")
+			return r.unexpected("publisher " + args[0])
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -20,7 +19,9 @@ import (
 type dayResult struct {
 	day      billing.Day
 	entry    lake.DayEntry
-	links    []lake.File // taken over from the previous release
+	links    []lake.File         // files of the previous release, reused
+	linked   bool                // the whole day is as released
+	kept     []billing.AccountID // of a computed day: account-days whose released rows are reused, ascending
 	changes  []lake.ChangeRow
 	computed int                 // account-days
 	accounts []billing.AccountID // of a computed day, ascending
@@ -43,21 +44,13 @@ type dayBuilder struct {
 	negative   bool // negative totals are allowed
 	topics     map[billing.TopicOrdinal]state.Topic
 	attributes Attributes
-	keep       bool        // the covered sequences of days that are linked whole (a backfill)
 	large      atomic.Bool // a day was seen of more events than a file holds
 }
 
-// link takes over a day to which nothing happened.
+// link reuses the released files of a day that did not change.
 func (b *dayBuilder) link(w *dayWork) *dayResult {
-	r := &dayResult{day: w.day, entry: *w.prev, links: w.files}
-	if !b.keep {
-		r.entry.CoveredSequence, r.entry.InputOf = b.head, 0
-		return r
-	}
-	r.entry.InputOf = cmp.Or(w.prev.InputOf, b.prev.Release)
-	if !w.known {
-		r.entry.CoveredSequence = 0 // covered by no sequence of this state
-	}
+	r := &dayResult{day: w.day, entry: *w.prev, links: w.files, linked: true}
+	r.entry.CoveredSequence = b.head
 	return r
 }
 
@@ -169,6 +162,7 @@ func (b *dayBuilder) merge(w *dayWork, old dayRows, folds []folded, r *dayResult
 		was := released[a]
 		if !w.all && !dirty && !touched {
 			if was != nil {
+				r.kept = append(r.kept, a)
 				now.rows = append(now.rows, *was)
 				now.services = append(now.services, own...)
 			}

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -23,12 +24,15 @@ const (
 	gateRestatements = "restatements"
 	gateUndirtied    = "undirtied_difference"
 	gateDimension    = "dimension_key"
+
+	gateEventPlacement = "event_placement"
 )
 
 // gateNames are all gates, in the order in which they are reported.
 var gateNames = []string{
 	gateNullKey, gateNegative, gateEmptyDay, gateUniqueKey, gateSums, gateLedger,
 	gateConservation, gateReadBack, gateRetractions, gateRestatements, gateUndirtied, gateDimension,
+	gateEventPlacement,
 }
 
 // maxNamed is how many rows a failed gate names.
@@ -116,6 +120,33 @@ func (b *dayBuilder) checkRows(d billing.Day, now dayRows, f *faults) {
 			f.add(gateSums, fmt.Sprintf("account %q on %s: the sum of its service-days overflows DECIMAL(38,18)", row.Account, d))
 		} else if sum != row.Total || events != row.Events {
 			f.add(gateSums, fmt.Sprintf("account %q on %s: total %s of %d events, service-days come to %s of %d", row.Account, d, row.Total, row.Events, sum, events))
+		}
+	}
+}
+
+// checkPlacement checks that no account-day whose events changed since its release keeps its released rows, and so
+// that each event is in one account-day of the whole release.
+//
+// Why that is enough: a recomputed account-day has the events that the state has there, and the state has each event
+// in one place. An account-day without a change since its release has the same events in the release and in the
+// state, because a write that puts an event into an account-day, or takes one out of it, marks that account-day as
+// changed in the same batch. So if every changed account-day is recomputed, the release is the state's due days, and
+// an event that moved has left the one account-day and is in the other. The gate needs only what the plan has in
+// memory anyway; Verify, which reads everything, does not rely on the markers.
+func checkPlacement(changed map[billing.Day]map[billing.AccountID][]string, results []*dayResult, f *faults) {
+	byDay := make(map[billing.Day]*dayResult, len(results))
+	for _, r := range results {
+		byDay[r.day] = r
+	}
+	for _, d := range slices.Sorted(maps.Keys(changed)) {
+		r := byDay[d]
+		for _, a := range slices.Sorted(maps.Keys(changed[d])) {
+			reasons := strings.Join(changed[d][a], ", ")
+			if r == nil {
+				f.add(gateEventPlacement, fmt.Sprintf("account %q on %s changed (%s) and is not in the release", a, d, reasons))
+			} else if _, kept := slices.BinarySearch(r.kept, a); kept || r.linked {
+				f.add(gateEventPlacement, fmt.Sprintf("account %q on %s changed (%s) and has the rows of an earlier release", a, d, reasons))
+			}
 		}
 	}
 }

@@ -113,9 +113,11 @@ func (p *Publisher) Run(ctx context.Context) (Report, error) {
 	return p.run(ctx, nil, false)
 }
 
-// Backfill recomputes every account-day of the released days in w from its
-// events, dirty or not, and writes them in one release. An account-day that was
-// not dirty and comes out differently is damage: ErrDifference, unless repair.
+// Backfill recomputes every account-day of the due days in w from its events,
+// whether or not it changed, and publishes it with everything else that changed,
+// in one release: a release is one state of the log, or an event that moved into
+// the window or out of it would count twice, or not at all. An account-day that
+// did not change and comes out differently is damage: ErrDifference, unless repair.
 func (p *Publisher) Backfill(ctx context.Context, w Window, repair bool) (Report, error) {
 	if w.From > w.To {
 		return Report{}, fmt.Errorf("%w: window ends (%s) before it begins (%s)", ErrUsage, w.To, w.From)

@@ -251,6 +251,7 @@ func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *work, number
 	m.Files = build.Files()
 
 	t.checkEmptyDays(m, &failed)
+	checkPlacement(w.changed, results, &failed)
 	checkFiles(m, &failed)
 	checkLedger(t.prev, m, &failed)
 	t.in.checkConservation(&failed)
@@ -274,7 +275,7 @@ func (t *tenantRun) days(ctx context.Context, build *lake.Build, w *work) ([]*da
 		reader: t.in.reader, series: t.series, build: build, prev: t.prev, tenant: t.tenant,
 		asOf: t.in.asOf, head: uint64(t.in.head.Sequence), cutBy: t.cfg.RowsPerFile,
 		negative: t.in.identity.Rules.NegativeFor(t.tenant) != billing.RejectNegative,
-		topics:   t.in.topics, keep: t.window != nil, attributes: t.cfg.Attributes,
+		topics:   t.in.topics, attributes: t.cfg.Attributes,
 	}
 	results := make([]*dayResult, len(w.days))
 	var done struct {

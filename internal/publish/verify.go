@@ -93,6 +93,19 @@ func (v *verifier) verify(ctx context.Context) error {
 	if v.attributes, err = attributesOf(v.m); err != nil {
 		return err
 	}
+	// The comparison with the state leaves out what changed since the release; this does not.
+	repeated, err := v.series.RepeatedEvents(v.m)
+	if err != nil {
+		return err
+	}
+	for _, r := range repeated {
+		v.differ(r.String())
+	}
+	for i := range v.m.Days {
+		if d := &v.m.Days[i]; d.CoveredSequence != v.m.Covered {
+			v.differ(fmt.Sprintf("%s has the events as of change %d of the state, the release as of change %d", d.Day, d.CoveredSequence, v.m.Covered))
+		}
+	}
 	planner := planner{in: v.in, tenant: v.v.Tenant, cutoff: v.p.cfg.Cutoff, prev: v.m}
 	w, err := planner.plan()
 	if err != nil {

@@ -28,7 +28,7 @@ type dayWork struct {
 	// known reports that the released rows are covered by this very state, so that an
 	// account-day that is not dirty cannot have changed.
 	known  bool
-	forced bool // a backfill: recomputed and written whatever is known
+	forced bool // in a backfill's window: recomputed and written whether or not it changed
 
 	reasons  []string                       // why no account-day of the day is complete
 	withheld map[billing.AccountID][]string // why single ones are not
@@ -41,6 +41,8 @@ type dayWork struct {
 // work is a tenant's due days, ascending, and how much there is to do.
 type work struct {
 	days []*dayWork
+	// changed are the account-days of due and of released days that changed since their release, with the reasons.
+	changed map[billing.Day]map[billing.AccountID][]string
 	// newlyDue counts days with account-days that no release has.
 	newlyDue int
 	// dirty counts account-days that changed or whose completeness did.
@@ -102,20 +104,17 @@ func (p *planner) plan() (*work, error) {
 	if err := p.readMarkers(days, known, at); err != nil {
 		return nil, err
 	}
-	w := &work{}
+	w := &work{changed: make(map[billing.Day]map[billing.AccountID][]string, len(days))}
+	for d, day := range days {
+		if len(day.dirty) > 0 {
+			w.changed[d] = day.dirty
+		}
+	}
 	if w.expected, err = p.expect(days); err != nil {
 		return nil, fmt.Errorf("find the first day: %w", err)
 	}
 	p.shift(days, at, w.expected)
 	for _, day := range days {
-		if p.window != nil && !p.window.contains(day.day) {
-			if day.prev == nil {
-				continue // a backfill publishes no new day outside its window
-			}
-			day.idle = true
-			w.days = append(w.days, day)
-			continue
-		}
 		p.judge(day)
 		w.days = append(w.days, day)
 		if day.prev == nil {
@@ -171,7 +170,7 @@ func (p *planner) readMarkers(days map[billing.Day]*dayWork, known bool, at func
 func (p *planner) judge(day *dayWork) {
 	day.reasons = p.in.dayReasons(p.tenant, day.day, p.cutoff)
 	day.forced = p.window.contains(day.day)
-	if day.prev == nil || day.prev.CoveredSequence == 0 || !day.known || day.forced || !slices.Equal(day.reasons, day.prev.Reasons) {
+	if day.prev == nil || !day.known || day.forced || !slices.Equal(day.reasons, day.prev.Reasons) {
 		day.all = true
 		return
 	}

@@ -218,6 +218,9 @@ func releasedDay(s *lake.Series, manifest *lake.Manifest, entry *lake.DayEntry, 
 				return err
 			}
 			e := &row.Event
+			if before, twice := have[string(e.ID)]; twice {
+				return fmt.Errorf("event %q is in two account-days: %s; %s of %s", e.ID, before, e.Day, e.Account)
+			}
 			have[string(e.ID)] = fmt.Sprint(e.Day, " ", e.Account, " ", e.Service, " ", e.Cost)
 		}
 	}

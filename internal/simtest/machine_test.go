@@ -237,10 +237,18 @@ func (m *machine) publisher(allowIncomplete bool) *publish.Publisher {
 	return publish.New(cfg, publish.Deps{Source: m.source(), Lake: m.lake(), Now: m.now})
 }
 
-// publish publishes now and then, and prunes.
+// publish publishes now and then, by a run or by a backfill of some days, and prunes.
 func (m *machine) publish(chance *rand.Rand) {
 	for m.sleep(time.Duration(chance.IntN(2000)) * time.Millisecond) {
-		report, err := m.publisher(chance.IntN(3) == 0).Run(m.ctx)
+		p := m.publisher(chance.IntN(3) == 0)
+		var report publish.Report
+		var err error
+		if chance.IntN(4) == 0 {
+			from := billing.DayOf(m.now()) - billing.Day(chance.IntN(6))
+			report, err = p.Backfill(m.ctx, publish.Window{From: from, To: from + billing.Day(chance.IntN(3))}, false)
+		} else {
+			report, err = p.Run(m.ctx)
+		}
 		m.alive(func() {
 			for _, r := range report.Tenants {
 				if r.Outcome == publish.Published {
