@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"daybook/internal/billing"
+	"daybook/internal/extsort"
 	"daybook/internal/state/format"
 )
 
@@ -94,7 +95,7 @@ func (w *write) part(p *Part, reasons map[billing.Reason]int64) (outcomes [billi
 	w.totals.LocatorDigest.Add(p.locators)
 	w.totals.RecordDigest.Add(p.records)
 	changes := &w.s.mu.changes
-	memory := changes.lend(p.slabs)
+	memory := changes.Lend(p.slabs)
 	for c := p.cursor(); c.step(); {
 		outcome := billing.New
 		if r := c.rareRecord(); r == nil {
@@ -129,12 +130,12 @@ func (w *write) rareKey(r *Record) []byte {
 }
 
 // alone applies the only version of an event that the store and the batch have. Its rows are as they are to be stored.
-func (w *write) alone(changes *changes, memory int, c *partCursor) {
+func (w *write) alone(changes *extsort.Rows, memory int, c *partCursor) {
 	t := &w.totals
 	c.setGeneration(t.Generation)
 	record := c.recordAt()
-	changes.refer(memory+c.slab, c.at, c.locatorKey, c.locator)
-	changes.refer(memory+c.slab, record, c.recordKey, c.record)
+	changes.Refer(memory+c.slab, c.at, c.locatorKey, c.locator)
+	changes.Refer(memory+c.slab, record, c.recordKey, c.record)
 	t.Locators++
 	t.Records++
 	if accountDay := c.b[record : record+int(c.accountDay)]; !w.added[string(accountDay)] {

@@ -28,8 +28,8 @@ func (s *Store) Checkpoint(dir string) (Head, error) {
 	}
 	head := s.mu.journal.Head
 	c := &s.mu.changes
-	c.reset()
-	c.set(format.SequenceKey(format.SpaceKeptDigest, uint64(head.Sequence)), head.Digest[:])
+	c.Reset()
+	c.Set(format.SequenceKey(format.SpaceKeptDigest, uint64(head.Sequence)), head.Digest[:])
 	s.commit(c)
 	// Flushed, because the copy of a live WAL can lack a write that precedes one it holds.
 	if err := s.flush(); err != nil {

@@ -113,8 +113,8 @@ func (s *Store) SetCovered(t billing.TenantID, seq Sequence) error {
 		return errClosed
 	}
 	c := &s.mu.changes
-	c.reset()
-	c.set(format.TenantKey(format.SpaceCovered, t), format.AppendCoveredValue(nil, seq))
+	c.Reset()
+	c.Set(format.TenantKey(format.SpaceCovered, t), format.AppendCoveredValue(nil, seq))
 	s.commit(c)
 	return nil
 }

@@ -12,10 +12,12 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/extsort"
 	"daybook/internal/state/format"
 )
 
@@ -78,19 +80,30 @@ func (s *Store) NewLoad(memory int64) (_ *Load, err error) {
 		l.workers = append(l.workers, k)
 		share := memory / int64(cores)
 		for _, part := range []struct {
-			spool **spool
-			name  string
-			limit int64
+			sorter **extsort.Sorter
+			name   string
+			limit  int64
 		}{
 			{&k.versions, "versions", 7 * share / 16}, {&k.records, "records", 7 * share / 16},
 			{&k.fates, "fates", share / 16}, {&k.rest, "rest", share / 16},
 		} {
-			if *part.spool, err = newSpool(s.o.FS, s.tablesDir(), fmt.Sprintf("%s-%d", part.name, i), part.limit); err != nil {
-				return nil, err
-			}
+			path := filepath.Join(s.tablesDir(), fmt.Sprintf("%s-%d", part.name, i))
+			*part.sorter = extsort.NewSorter(extsort.Options{Memory: part.limit, Create: func() (extsort.File, error) { return s.namelessFile(path) }})
 		}
 	}
 	return l, nil
+}
+
+// namelessFile makes a file and removes its name, so that nothing of it is left by whatever ends the process.
+func (s *Store) namelessFile(path string) (vfs.File, error) {
+	file, err := s.o.FS.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.o.FS.Remove(path); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // vacantLocked refuses a state that has events.
@@ -105,7 +118,7 @@ func (s *Store) vacantLocked() error {
 func (l *Load) Close() error {
 	var errs []error
 	for _, k := range l.workers {
-		errs = append(errs, k.versions.close(), k.records.close(), k.fates.close(), k.rest.close())
+		errs = append(errs, k.versions.Close(), k.records.Close(), k.fates.Close(), k.rest.Close())
 	}
 	return errors.Join(append(errs, l.s.emptyTables())...)
 }
@@ -161,7 +174,7 @@ func (l *Load) Commit(ctx context.Context) (Applied, error) {
 	}
 	w.sequence, w.at = s.mu.journal.Head.Sequence+1, s.o.Now().UTC()
 	w.slots.reset()
-	s.mu.changes.reset()
+	s.mu.changes.Reset()
 	w.totals, w.spans = s.mu.journal.Totals, nil
 	for _, id := range format.SortedPartitions(w.positions) {
 		var from int64
@@ -208,16 +221,16 @@ func (l *Load) account() error {
 
 // merge writes the tables of locators and records.
 func (l *Load) merge(ctx context.Context) error {
-	versions, err := l.runs(func(k *loadWorker) *spool { return k.versions })
+	versions, err := l.runs(func(k *loadWorker) *extsort.Sorter { return k.versions })
 	if err != nil {
 		return err
 	}
-	records, err := l.runs(func(k *loadWorker) *spool { return k.records })
+	records, err := l.runs(func(k *loadWorker) *extsort.Sorter { return k.records })
 	if err != nil {
 		return err
 	}
 	for _, r := range append(slices.Clone(versions), records...) {
-		l.rows.Add(int64(r.rows))
+		l.rows.Add(int64(r.Rows()))
 	}
 	if err := l.each(ctx, versions, (*loadWorker).fold); err != nil {
 		return err
@@ -225,7 +238,7 @@ func (l *Load) merge(ctx context.Context) error {
 	w := l.w
 	var settled, taken int64
 	for _, k := range l.workers {
-		if err := k.versions.close(); err != nil {
+		if err := k.versions.Close(); err != nil {
 			return err
 		}
 		k.folded(w)
@@ -239,7 +252,7 @@ func (l *Load) merge(ctx context.Context) error {
 	if settled != taken {
 		return fmt.Errorf("%w: %d versions were taken, %d came of sorting them", ErrDamaged, taken, settled)
 	}
-	fates, err := l.runs(func(k *loadWorker) *spool { return k.fates })
+	fates, err := l.runs(func(k *loadWorker) *extsort.Sorter { return k.fates })
 	if err != nil {
 		return err
 	}
@@ -251,7 +264,7 @@ func (l *Load) merge(ctx context.Context) error {
 		live += k.live
 		w.totals.Records += k.kept
 		w.totals.RecordDigest.Add(k.digest)
-		if err := errors.Join(k.records.close(), k.fates.close()); err != nil {
+		if err := errors.Join(k.records.Close(), k.fates.Close()); err != nil {
 			return err
 		}
 	}
@@ -261,26 +274,25 @@ func (l *Load) merge(ctx context.Context) error {
 	return nil
 }
 
-// runs are one kind of all workers' runs, all that was added in them.
-func (l *Load) runs(of func(*loadWorker) *spool) (all []run, err error) {
+// runs are the runs of one kind of all workers.
+func (l *Load) runs(of func(*loadWorker) *extsort.Sorter) (all []extsort.Run, err error) {
+	runs := make([][]extsort.Run, len(l.workers))
 	var g errgroup.Group
-	for _, k := range l.workers {
-		g.Go(of(k).spill)
+	for i, k := range l.workers {
+		g.Go(func() (err error) {
+			runs[i], err = of(k).Finish()
+			return err
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	for _, k := range l.workers {
-		sp := of(k)
-		sp.changes = changes{}
-		all = append(all, sp.runs...)
-	}
-	return all, nil
+	return slices.Concat(runs...), nil
 }
 
 // each shares the rows of runs out to the workers and takes the tables they write.
-func (l *Load) each(ctx context.Context, runs []run, do func(*loadWorker, context.Context, *merge, *loadTables) error) error {
-	keys := split(runs, len(l.workers))
+func (l *Load) each(ctx context.Context, runs []extsort.Run, do func(*loadWorker, context.Context, *extsort.Merger, *loadTables) error) error {
+	keys := extsort.SplitRuns(runs, len(l.workers))
 	outs := make([]*loadTables, len(keys)+1)
 	g, ctx := errgroup.WithContext(ctx)
 	var low []byte
@@ -289,7 +301,7 @@ func (l *Load) each(ctx context.Context, runs []run, do func(*loadWorker, contex
 		if i < len(keys) {
 			high = keys[i]
 		}
-		m, err := newMerge(runs, low, high, l.memory/len(outs))
+		m, err := extsort.NewMerger(runs, low, high, l.memory/len(outs))
 		if err != nil {
 			return errors.Join(err, g.Wait())
 		}
@@ -308,13 +320,13 @@ func (l *Load) each(ctx context.Context, runs []run, do func(*loadWorker, contex
 }
 
 // commit makes the load durable, together with the rows collected.
-func (l *Load) commit(c *changes) error {
+func (l *Load) commit(c *extsort.Rows) error {
 	rest := l.workers[0].rest
-	for i := range c.rows {
-		key, value, _ := c.row(int32(i))
-		rest.set(key, value)
+	for i := range c.Len() {
+		key, value, _ := c.Row(int32(i))
+		rest.Rows.Set(key, value)
 	}
-	runs, err := l.runs(func(k *loadWorker) *spool { return k.rest })
+	runs, err := l.runs(func(k *loadWorker) *extsort.Sorter { return k.rest })
 	if err == nil {
 		err = l.each(context.Background(), runs, (*loadWorker).copy)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/extsort"
 	"daybook/internal/state/format"
 )
 
@@ -68,7 +69,7 @@ func cutCandidate(row []byte) (head, locator []byte, err error) {
 }
 
 // fold resolves the versions of each event and writes its locator.
-func (k *loadWorker) fold(ctx context.Context, m *merge, out *loadTables) error {
+func (k *loadWorker) fold(ctx context.Context, m *extsort.Merger, out *loadTables) error {
 	k.begin()
 	var g group
 	var words format.Strings
@@ -76,7 +77,7 @@ func (k *loadWorker) fold(ctx context.Context, m *merge, out *loadTables) error 
 		if err := k.passed(ctx, n); err != nil {
 			return err
 		}
-		key, value, err := m.next()
+		key, value, err := m.Next()
 		if err == nil && bytes.Equal(key, g.key) {
 			if err := g.more(value, &words); err != nil {
 				return err
@@ -243,23 +244,23 @@ func (k *loadWorker) resolve(g *group, out *loadTables) error {
 	}
 	for _, h := range g.held {
 		w.overtake(h, &sl)
-		w.encodeQuarantine(&k.rest.changes, h)
+		w.encodeQuarantine(&k.rest.Rows, h)
 	}
 	if len(w.dirty) > w.s.o.LoadDirty {
 		k.spillDirty()
 	}
-	return errors.Join(k.fates.spillFull(), k.rest.spillFull())
+	return errors.Join(k.fates.Flush(), k.rest.Flush())
 }
 
 // locate writes an event's locator, and notes where else it has versions.
 func (k *loadWorker) locate(g *group, sl *slot, out *loadTables) error {
 	c := &k.scratch
-	c.reset()
+	c.Reset()
 	k.w.encodeEvent(c, sl)
-	for i := range c.rows {
-		key, value, _ := c.row(int32(i))
+	for i := range c.Len() {
+		key, value, _ := c.Row(int32(i))
 		if key[0] != format.SpaceLocator {
-			k.rest.set(key, value)
+			k.rest.Rows.Set(key, value)
 		} else if err := out.set(key, value); err != nil {
 			return err
 		}
@@ -276,12 +277,12 @@ func (k *loadWorker) locate(g *group, sl *slot, out *loadTables) error {
 		if !sl.cur.Deleted && v.Account == sl.cur.Account && v.Day == sl.cur.Day {
 			fate = fateLives
 		}
-		f := &k.fates.changes
-		f.begin()
-		f.b = format.AppendRecordKey(f.b, billing.AccountDay{Tenant: g.tenant, Account: v.Account, Day: v.Day}, g.id)
-		f.value()
-		f.b = append(f.b, fate)
-		f.put()
+		f := &k.fates.Rows
+		f.Begin()
+		f.Buf = format.AppendRecordKey(f.Buf, billing.AccountDay{Tenant: g.tenant, Account: v.Account, Day: v.Day}, g.id)
+		f.EndKey()
+		f.Buf = append(f.Buf, fate)
+		f.End()
 	}
 	return nil
 }
@@ -297,7 +298,7 @@ func (k *loadWorker) outcomes(id PartitionID) *[billing.OutcomeCount]int64 {
 
 // spillDirty moves the dirty account-days to the rows to be stored.
 func (k *loadWorker) spillDirty() {
-	k.w.encodeDirty(&k.rest.changes)
+	k.w.encodeDirty(&k.rest.Rows)
 	clear(k.w.dirty)
 }
 
@@ -319,14 +320,14 @@ func (k *loadWorker) folded(w *write) {
 
 // choose writes the record of each event that lives: of the versions at one record key the greatest, as
 // the winner is the greatest of all, unless the event lives elsewhere.
-func (k *loadWorker) choose(ctx context.Context, m *merge, out *loadTables) error {
+func (k *loadWorker) choose(ctx context.Context, m *extsort.Merger, out *loadTables) error {
 	row, at := k.row[:0], 0 // the row in hand, and where its value begins
 	var gone, marked bool
 	for n := 0; ; n++ {
 		if err := k.passed(ctx, n); err != nil {
 			return err
 		}
-		key, value, err := m.next()
+		key, value, err := m.Next()
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
@@ -361,13 +362,13 @@ func (k *loadWorker) record(row []byte, at int, marked bool, out *loadTables) er
 			return err
 		}
 		k.marked = append(k.marked[:0], key[:n]...)
-		c := &k.rest.changes
-		c.begin()
-		c.b = append(append(append(c.b, format.SpaceMarker), key[1:n]...), byte(bits.TrailingZeros8(uint8(dedup.Added))))
-		c.value()
-		c.b = format.AppendMarkerValue(c.b, k.w.sequence, k.w.at)
-		c.put()
-		if err := k.rest.spillFull(); err != nil {
+		c := &k.rest.Rows
+		c.Begin()
+		c.Buf = append(append(append(c.Buf, format.SpaceMarker), key[1:n]...), byte(bits.TrailingZeros8(uint8(dedup.Added))))
+		c.EndKey()
+		c.Buf = format.AppendMarkerValue(c.Buf, k.w.sequence, k.w.at)
+		c.End()
+		if err := k.rest.Flush(); err != nil {
 			return err
 		}
 	}
@@ -381,10 +382,10 @@ func contentVersion(value []byte) billing.Version {
 }
 
 // copy writes rows as they are; of those with one key, one.
-func (k *loadWorker) copy(ctx context.Context, m *merge, out *loadTables) error {
+func (k *loadWorker) copy(ctx context.Context, m *extsort.Merger, out *loadTables) error {
 	var last []byte
 	for {
-		key, value, err := m.next()
+		key, value, err := m.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}

@@ -7,6 +7,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/extsort"
 	"daybook/internal/state/format"
 )
 
@@ -21,20 +22,20 @@ type loadWorker struct {
 	l      *Load
 	number int
 	// By locator key: each version, and each quarantined record that names its event.
-	versions *spool
+	versions *extsort.Sorter
 	// By record key: each version that is no delete.
-	records *spool
+	records *extsort.Sorter
 	// By record key: the fates, of events that have several versions.
-	fates *spool
+	fates *extsort.Sorter
 	// All other rows as they are to be stored; a key may come twice, with one value.
-	rest *spool
+	rest *extsort.Sorter
 
 	tenants    map[billing.TenantID]bool
 	tenant     billing.TenantID // taken last
 	taken      map[PartitionID]*loadTaken
 	of         *loadTaken // taken from last
 	w          *write     // of single events
-	scratch    changes
+	scratch    extsort.Rows
 	settled    int64            // versions
 	live, kept int64            // events by their versions, and records
 	digest     format.SetDigest // of the records
@@ -76,8 +77,8 @@ func (k *loadWorker) take(r *Record) error {
 		k.tenant = billing.TenantID(strings.Clone(string(t)))
 		k.tenants[k.tenant] = true
 	}
-	for _, s := range [...]*spool{k.versions, k.records, k.rest} {
-		if err := s.spillFull(); err != nil {
+	for _, s := range [...]*extsort.Sorter{k.versions, k.records, k.rest} {
+		if err := s.Flush(); err != nil {
 			return err
 		}
 	}
@@ -96,33 +97,35 @@ func aloneOutcome(deleted bool) billing.Outcome {
 // from others by: that of an event with one version is passed over.
 func (k *loadWorker) event(e *billing.Event) {
 	win := dedup.WinnerOf(e, billing.Digest{})
-	c := &k.versions.changes
-	c.begin()
-	c.b = format.AppendLocatorKey(c.b, 0, e.Tenant, e.ID)
-	c.value()
-	c.b = append(c.b, rowVersion, 0)
-	at := len(c.b)
-	c.b = format.AppendVersion(c.b, e.Version)
-	money := len(c.b)
-	c.b = format.AppendMoney(c.b, e.Cost)
-	sum := len(c.b)
-	c.b = append(c.b, win.Digest[:]...)
-	c.b[at-1] = byte(len(c.b) - at)
-	c.b = format.AppendLocatorValue(c.b, &win)
-	c.put()
+	c := &k.versions.Rows
+	c.Begin()
+	c.Buf = format.AppendLocatorKey(c.Buf, 0, e.Tenant, e.ID)
+	c.EndKey()
+	c.Buf = append(c.Buf, rowVersion, 0)
+	at := len(c.Buf)
+	c.Buf = format.AppendVersion(c.Buf, e.Version)
+	money := len(c.Buf)
+	c.Buf = format.AppendMoney(c.Buf, e.Cost)
+	sum := len(c.Buf)
+	c.Buf = append(c.Buf, win.Digest[:]...)
+	c.Buf[at-1] = byte(len(c.Buf) - at)
+	c.Buf = format.AppendLocatorValue(c.Buf, &win)
+	c.End()
 	if win.Deleted {
 		return
 	}
-	r := &k.records.changes
-	r.begin()
-	r.b, _ = format.AppendRecordKeyOfLocator(r.b, c.b[c.at:c.val], e.Account, e.Day)
-	r.value()
-	r.b = append(append(r.b, 0), c.b[at:sum]...)
-	r.b = format.AppendRecordTexts(r.b, r.val, e)
-	r.put()
-	k.row = append(append(k.row[:0], r.b[r.at:r.val+1]...), r.b[r.val+1+money-at:]...)
+	r := &k.records.Rows
+	r.Begin()
+	r.Buf, _ = format.AppendRecordKeyOfLocator(r.Buf, c.BuiltKey(), e.Account, e.Day)
+	r.EndKey()
+	value := len(r.Buf)
+	r.Buf = append(append(r.Buf, 0), c.Buf[at:sum]...)
+	r.Buf = format.AppendRecordTexts(r.Buf, value, e)
+	row, flags := r.Built(), len(r.BuiltKey())+1
+	k.row = append(append(k.row[:0], row[:flags]...), row[flags+money-at:]...)
+	r.End()
 	win.Digest = k.l.tell(k.row)
-	copy(c.b[sum:], win.Digest[:])
+	copy(c.Buf[sum:], win.Digest[:])
 }
 
 // tell is what contents are told from each other by while a load goes on: a hash of 128 bits with keys that are made
@@ -139,15 +142,15 @@ func (k *loadWorker) reject(r *Record) {
 	src := r.source()
 	h := &held{q: &Quarantined{Source: src, Rejection: *r.Rejection, Status: QuarantineOpen, ArrivedAt: k.w.at, Size: r.Size}, key: r.Key, value: r.Value}
 	if r.Rejection.Tenant == "" || r.Rejection.Event == "" {
-		k.w.encodeQuarantine(&k.rest.changes, h)
+		k.w.encodeQuarantine(&k.rest.Rows, h)
 		return
 	}
-	c := &k.versions.changes
-	c.begin()
-	c.b = format.AppendLocatorKey(c.b, 0, r.Rejection.Tenant, r.Rejection.Event)
-	c.value()
-	c.b = format.AppendSource(append(c.b, rowHeld), format.PartitionOf(src), src.Offset)
-	c.b = format.AppendString(c.b, string(format.AppendQuarantineValue(nil, h.q)))
-	c.b = format.AppendPayloadValue(c.b, h.key, h.value)
-	c.put()
+	c := &k.versions.Rows
+	c.Begin()
+	c.Buf = format.AppendLocatorKey(c.Buf, 0, r.Rejection.Tenant, r.Rejection.Event)
+	c.EndKey()
+	c.Buf = format.AppendSource(append(c.Buf, rowHeld), format.PartitionOf(src), src.Offset)
+	c.Buf = format.AppendString(c.Buf, string(format.AppendQuarantineValue(nil, h.q)))
+	c.Buf = format.AppendPayloadValue(c.Buf, h.key, h.value)
+	c.End()
 }

@@ -13,6 +13,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/extsort"
 	"daybook/internal/state/format"
 )
 
@@ -23,7 +24,7 @@ const lookupShare = 256
 // each in the order of their keys and on all cores. Of a hundred thousand events some share a block, most an index block
 // and all a filter, which are then at hand, and an iterator goes on from where it is.
 type lookup struct {
-	keys  changes          // what is asked for; no values
+	keys  extsort.Rows     // what is asked for; no values
 	slots []int32          // whose each key is
 	words []format.Strings // of each core
 }
@@ -81,27 +82,27 @@ func (w *write) heldUp(event []byte) bool {
 
 // reset forgets all events.
 func (l *lookup) reset() {
-	l.keys.reset()
+	l.keys.Reset()
 	l.slots = l.slots[:0]
 }
 
 // ask adds the event of a slot.
 func (l *lookup) ask(at int, sl *slot) {
-	l.keys.begin()
-	l.keys.b = append(l.keys.b, sl.key...)
+	l.keys.Begin()
+	l.keys.Buf = append(l.keys.Buf, sl.key...)
 	l.add(at)
 }
 
 // add adds the key in the making.
 func (l *lookup) add(at int) {
-	l.keys.value()
-	l.keys.put()
+	l.keys.EndKey()
+	l.keys.End()
 	l.slots = append(l.slots, int32(at))
 }
 
 // answer gives the slots asked for the winners that the store holds. No locator is of a generation after newest.
 func (l *lookup) answer(v view, newest format.Generation, slots []slot) error {
-	err := l.share(func(rows []keyWord, _ *format.Strings) error { return l.locate(v, newest, rows, slots) })
+	err := l.share(func(rows []extsort.Ref, _ *format.Strings) error { return l.locate(v, newest, rows, slots) })
 	if err != nil {
 		return err
 	}
@@ -116,18 +117,17 @@ func (l *lookup) answer(v view, newest format.Generation, slots []slot) error {
 			sl.prev.winner.Digest = e.Digest()
 			sl.hold()
 		default:
-			l.keys.begin()
-			l.keys.b = format.AppendRecordKey(l.keys.b, billing.AccountDay{Tenant: sl.tenant, Account: sl.prev.winner.Account, Day: sl.prev.winner.Day}, sl.id)
+			l.keys.Begin()
+			l.keys.Buf = format.AppendRecordKey(l.keys.Buf, billing.AccountDay{Tenant: sl.tenant, Account: sl.prev.winner.Account, Day: sl.prev.winner.Day}, sl.id)
 			l.add(int(at)) // never overtakes the loop
 		}
 	}
-	return l.share(func(rows []keyWord, words *format.Strings) error { return l.read(v, rows, slots, words) })
+	return l.share(func(rows []extsort.Ref, words *format.Strings) error { return l.read(v, rows, slots, words) })
 }
 
 // share sorts the keys and has each core do its part of them.
-func (l *lookup) share(do func(rows []keyWord, words *format.Strings) error) error {
-	sorter := l.keys.sorter()
-	rows := sorter.sorted()
+func (l *lookup) share(do func(rows []extsort.Ref, words *format.Strings) error) error {
+	rows := l.keys.Sort()
 	if len(rows) == 0 {
 		return nil
 	}
@@ -143,7 +143,7 @@ func (l *lookup) share(do func(rows []keyWord, words *format.Strings) error) err
 }
 
 // locate looks for the locators of events, in one generation after the other. It uses up rows.
-func (l *lookup) locate(v view, newest format.Generation, rows []keyWord, slots []slot) (err error) {
+func (l *lookup) locate(v view, newest format.Generation, rows []extsort.Ref, slots []slot) (err error) {
 	for g := newest; len(rows) > 0 && err == nil; g-- {
 		head := binary.BigEndian.AppendUint16([]byte{format.SpaceLocator}, uint16(g))
 		rows, err = l.seek(v, head, rows, 0, func(row int32, _, value []byte) error {
@@ -159,7 +159,7 @@ func (l *lookup) locate(v view, newest format.Generation, rows []keyWord, slots 
 }
 
 // read reads the records of events, first among the amended. It uses up rows.
-func (l *lookup) read(v view, rows []keyWord, slots []slot, words *format.Strings) (err error) {
+func (l *lookup) read(v view, rows []extsort.Ref, slots []slot, words *format.Strings) (err error) {
 	var whole []byte
 	for _, space := range [...]byte{format.SpaceOverlay, format.SpaceRecord} {
 		rows, err = l.seek(v, []byte{space}, rows, 1, func(row int32, key, value []byte) error {
@@ -188,7 +188,7 @@ func (l *lookup) read(v view, rows []keyWord, slots []slot, words *format.String
 
 // seek calls f with the row of each key, where head stands for the first own bytes of the key, and returns the keys
 // that have none, in the memory of rows.
-func (l *lookup) seek(v view, head []byte, rows []keyWord, own int, f func(row int32, key, value []byte) error) (left []keyWord, err error) {
+func (l *lookup) seek(v view, head []byte, rows []extsort.Ref, own int, f func(row int32, key, value []byte) error) (left []extsort.Ref, err error) {
 	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: head, UpperBound: format.PrefixEnd(head), UseL6Filters: true})
 	if err != nil {
 		return nil, readError(err)
@@ -201,7 +201,7 @@ func (l *lookup) seek(v view, head []byte, rows []keyWord, own int, f func(row i
 	left = rows[:0]
 	key := bytes.Clone(head)
 	for _, row := range rows {
-		key = append(key[:len(head)], l.keys.key(row.row)[own:]...)
+		key = append(key[:len(head)], l.keys.Key(row.Row)[own:]...)
 		if !it.SeekPrefixGE(key) {
 			if err := it.Error(); err != nil {
 				return nil, readError(err)
@@ -213,7 +213,7 @@ func (l *lookup) seek(v view, head []byte, rows []keyWord, own int, f func(row i
 		if err != nil {
 			return nil, readError(err)
 		}
-		if err := f(row.row, key, value); err != nil {
+		if err := f(row.Row, key, value); err != nil {
 			return nil, err
 		}
 	}

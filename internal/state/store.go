@@ -17,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
+	"daybook/internal/extsort"
 	"daybook/internal/state/format"
 )
 
@@ -58,7 +59,7 @@ type Store struct {
 		slots      slots          // of the write in hand
 		lookup     lookup         // of its events
 		words      format.Strings // of events read from its rows
-		changes    changes
+		changes    extsort.Rows
 	}
 }
 
@@ -131,11 +132,11 @@ func build(dir string, id Identity, o Options) (err error) {
 		return err
 	}
 	j := format.NewJournal(id.Database, id.CreatedAt)
-	var c changes
-	c.set([]byte{format.SpaceIdentity}, text)
-	c.set([]byte{format.SpaceBase}, j.AppendValue(nil))
+	var c extsort.Rows
+	c.Set([]byte{format.SpaceIdentity}, text)
+	c.Set([]byte{format.SpaceBase}, j.AppendValue(nil))
 	batch := db.NewBatch()
-	if err := c.fill(batch); err != nil {
+	if err := fillBatch(batch, &c); err != nil {
 		return err
 	}
 	if err := batch.Commit(pebble.Sync); err != nil {
@@ -406,9 +407,9 @@ func (s *Store) Identity() Identity {
 
 // commit makes the collected rows durable, in one write. It returns only when
 // they are; any error ends the process, because after one nobody knows what is on disk.
-func (s *Store) commit(c *changes) {
-	batch := s.db.NewBatchWithSize(c.bytes() + 16*len(c.rows) + 64)
-	err := c.fill(batch)
+func (s *Store) commit(c *extsort.Rows) {
+	batch := s.db.NewBatchWithSize(c.Bytes() + 16*c.Len() + 64)
+	err := fillBatch(batch, c)
 	if err == nil {
 		err = batch.Commit(pebble.Sync)
 	}
@@ -416,6 +417,23 @@ func (s *Store) commit(c *changes) {
 	if err != nil {
 		stop(s.o.Fatal, fmt.Errorf("write state: %w", err))
 	}
+}
+
+// fillBatch adds rows to a batch.
+func fillBatch(batch *pebble.Batch, rows *extsort.Rows) error {
+	for i := range rows.Len() {
+		key, value, isDeletion := rows.Row(int32(i))
+		var err error
+		if isDeletion {
+			err = batch.Delete(key, nil)
+		} else {
+			err = batch.Set(key, value, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // foldLocked folds all but the last JournalFoldKeep entries into the base, once

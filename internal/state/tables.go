@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"daybook/internal/extsort"
 	"daybook/internal/state/format"
 )
 
@@ -35,7 +35,7 @@ const (
 
 // commitTables makes the collected rows durable by way of tables. An error
 // is returned only while nothing was handed over.
-func (s *Store) commitTables(c *changes) error {
+func (s *Store) commitTables(c *extsort.Rows) error {
 	s.awaitCompaction()
 	paths, err := s.writeTables(c)
 	if err != nil {
@@ -75,21 +75,21 @@ func (s *Store) awaitCompaction() {
 const tableRows = 100_000
 
 // writeTables sorts the rows and writes them as tables, on all cores.
-func (s *Store) writeTables(c *changes) (paths []string, err error) {
+func (s *Store) writeTables(c *extsort.Rows) (paths []string, err error) {
 	dir := s.tablesDir()
 	if err := s.o.FS.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	parts := c.split()
+	groups := c.Split(tableEnds[:])
+	sorted := make([][]extsort.Ref, len(groups))
 	var sorting sync.WaitGroup
-	for i := range parts {
-		sorting.Go(func() { parts[i].sorted() })
+	for i := range groups {
+		sorting.Go(func() { sorted[i] = groups[i].Sort() })
 	}
 	sorting.Wait()
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range parts {
-		rows := parts[i].rows
+	for _, rows := range sorted {
 		for n := (len(rows) + tableRows - 1) / tableRows; n > 0; n-- {
 			share := rows[:len(rows)/n]
 			rows = rows[len(share):]
@@ -101,42 +101,16 @@ func (s *Store) writeTables(c *changes) (paths []string, err error) {
 	return paths, g.Wait()
 }
 
-// touchAhead is of how many rows the memory is asked for at once. In the order of their keys
-// they lie far apart, and waiting for one after the other took a third of what a table takes.
-const touchAhead = 64
-
-// touch reads something of each row, from every line of memory that it is in.
-func (c *changes) touch(rows []keyWord) {
-	const line = 64
-	var sum byte
-	for _, k := range rows {
-		r := &c.rows[k.row]
-		b, at := c.memory(r)
-		end := at + int(r.key)
-		if r.value != removed {
-			end += int(r.value)
-		}
-		for ; at < end; at += line {
-			sum += b[at]
-		}
-		sum += b[end-1]
-	}
-	touched.Store(uint32(sum))
-}
-
-// touched keeps touch's reads from being left out.
-var touched atomic.Uint32
-
-func (s *Store) writeTable(path string, c *changes, rows []keyWord) error {
+func (s *Store) writeTable(path string, c *extsort.Rows, rows []extsort.Ref) error {
 	w, err := s.newTable(path, s.tableOptions)
 	if err != nil {
 		return err
 	}
 	for len(rows) > 0 && err == nil {
-		near := rows[:min(len(rows), touchAhead)]
-		c.touch(near)
+		near := rows[:min(len(rows), extsort.PrefetchRows)]
+		c.Prefetch(near)
 		for _, k := range near {
-			key, value, remove := c.row(k.row)
+			key, value, remove := c.Row(k.Row)
 			if remove {
 				err = w.Delete(key)
 			} else {

@@ -12,6 +12,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/extsort"
 	"daybook/internal/state/format"
 )
 
@@ -59,7 +60,7 @@ type held struct {
 // beginLocked starts a write. The apply lock is held until finish, or until it is dropped.
 func (s *Store) beginLocked(kind format.EntryKind) *write {
 	s.mu.slots.reset()
-	s.mu.changes.reset()
+	s.mu.changes.Reset()
 	w := &write{
 		s:          s,
 		kind:       kind,
@@ -274,18 +275,18 @@ func (w *write) finish() (Applied, error) {
 	}
 	w.encodeDirty(c)
 	for t := range w.tenants {
-		c.set(format.TenantKey(format.SpaceTenant, t), nil)
+		c.Set(format.TenantKey(format.SpaceTenant, t), nil)
 	}
 	for i := range w.decisions {
 		d := &w.decisions[i]
-		c.begin()
-		c.b = append(c.b, format.SequenceKey(format.SpaceDecision, d.Number)...)
-		c.value()
+		c.Begin()
+		c.Buf = append(c.Buf, format.SequenceKey(format.SpaceDecision, d.Number)...)
+		c.EndKey()
 		var err error
-		if c.b, err = format.AppendDecisionValue(c.b, d); err != nil {
+		if c.Buf, err = format.AppendDecisionValue(c.Buf, d); err != nil {
 			return Applied{}, err
 		}
-		c.put()
+		c.End()
 		w.totals.Decisions++
 	}
 	if w.identity != nil {
@@ -293,21 +294,21 @@ func (w *write) finish() (Applied, error) {
 		if err != nil {
 			return Applied{}, err
 		}
-		c.set([]byte{format.SpaceIdentity}, text)
+		c.Set([]byte{format.SpaceIdentity}, text)
 	}
 	for _, id := range format.SortedPartitions(w.positions) {
-		c.begin()
-		c.b = append(c.b, format.PositionKey(id)...)
-		c.value()
-		c.b = format.AppendPositionValue(c.b, w.positions[id])
-		c.put()
+		c.Begin()
+		c.Buf = append(c.Buf, format.PositionKey(id)...)
+		c.EndKey()
+		c.Buf = format.AppendPositionValue(c.Buf, w.positions[id])
+		c.End()
 	}
 	e := format.Entry{Sequence: w.sequence, Kind: w.kind, At: w.at, Spans: w.spans, Outcomes: w.outcomes, Totals: w.totals}
-	c.begin()
-	c.b = append(c.b, format.SequenceKey(format.SpaceJournal, uint64(w.sequence))...)
-	c.value()
-	c.b = e.AppendValue(c.b, s.mu.journal.Head.Digest)
-	c.put()
+	c.Begin()
+	c.Buf = append(c.Buf, format.SequenceKey(format.SpaceJournal, uint64(w.sequence))...)
+	c.EndKey()
+	c.Buf = e.AppendValue(c.Buf, s.mu.journal.Head.Digest)
+	c.End()
 	next := s.mu.journal.Clone()
 	if err := next.Fold(&e); err != nil {
 		return Applied{}, err
@@ -357,39 +358,39 @@ func (w *write) markAdded() error {
 }
 
 // encodeDirty writes the markers of the account-days that are dirty.
-func (w *write) encodeDirty(c *changes) {
+func (w *write) encodeDirty(c *extsort.Rows) {
 	for a, change := range w.dirty {
 		for ; change != 0; change &= change - 1 {
-			c.begin()
-			c.b = format.AppendMarkerKey(c.b, a, bits.TrailingZeros8(uint8(change)))
-			c.value()
-			c.b = format.AppendMarkerValue(c.b, w.sequence, w.at)
-			c.put()
+			c.Begin()
+			c.Buf = format.AppendMarkerKey(c.Buf, a, bits.TrailingZeros8(uint8(change)))
+			c.EndKey()
+			c.Buf = format.AppendMarkerValue(c.Buf, w.sequence, w.at)
+			c.End()
 		}
 	}
 }
 
 // encodeEvent writes the rows of one event whose winner changed.
-func (w *write) encodeEvent(c *changes, sl *slot) {
+func (w *write) encodeEvent(c *extsort.Rows, sl *slot) {
 	t, prev := &w.totals, sl.prev
 	g := t.Generation
 	if prev != nil {
 		g = prev.generation
 	}
-	c.begin()
-	c.b = format.AppendLocatorKey(c.b, g, sl.tenant, sl.id)
-	c.value()
-	c.b = format.AppendLocatorValue(c.b, &sl.cur)
-	if row := c.b[c.at:]; prev == nil {
+	c.Begin()
+	c.Buf = format.AppendLocatorKey(c.Buf, g, sl.tenant, sl.id)
+	c.EndKey()
+	c.Buf = format.AppendLocatorValue(c.Buf, &sl.cur)
+	if row := c.Built(); prev == nil {
 		t.Locators++
 		t.LocatorDigest.Add(format.HashLocator(row))
-		c.put()
-	} else if w.key = format.AppendLocatorValue(append(w.key[:0], c.b[c.at:c.val]...), &prev.winner); bytes.Equal(row, w.key) {
-		c.cancel() // it lies where it lay
+		c.End()
+	} else if w.key = format.AppendLocatorValue(append(w.key[:0], c.BuiltKey()...), &prev.winner); bytes.Equal(row, w.key) {
+		c.Cancel() // it lies where it lay
 	} else {
 		t.LocatorDigest.Sub(format.HashLocator(w.key))
 		t.LocatorDigest.Add(format.HashLocator(row))
-		c.put()
+		c.End()
 	}
 
 	if prev == nil {
@@ -404,46 +405,46 @@ func (w *write) encodeEvent(c *changes, sl *slot) {
 		t.RecordDigest.Sub(prev.row)
 		t.Records--
 		if !stays {
-			c.begin()
-			c.b = format.AppendRecordKey(c.b, from, sl.id)
-			c.remove()
+			c.Begin()
+			c.Buf = format.AppendRecordKey(c.Buf, from, sl.id)
+			c.EndDelete()
 		}
 		if !stays && prev.amended {
-			c.begin()
-			c.b = format.AppendOverlayKey(c.b, from, sl.id)
-			c.remove()
+			c.Begin()
+			c.Buf = format.AppendOverlayKey(c.Buf, from, sl.id)
+			c.EndDelete()
 		}
 	}
 	if is && sl.event != nil {
-		c.begin()
+		c.Begin()
 		if stays {
-			c.b = format.AppendOverlayKey(c.b, to, sl.id)
+			c.Buf = format.AppendOverlayKey(c.Buf, to, sl.id)
 		} else {
-			c.b = format.AppendRecordKey(c.b, to, sl.id)
+			c.Buf = format.AppendRecordKey(c.Buf, to, sl.id)
 		}
-		c.value()
-		c.b = format.AppendRecordValue(c.b, sl.event)
-		t.RecordDigest.Add(format.HashRecord(c.b[c.at:]))
+		c.EndKey()
+		c.Buf = format.AppendRecordValue(c.Buf, sl.event)
+		t.RecordDigest.Add(format.HashRecord(c.Built()))
 		t.Records++
-		c.put()
+		c.End()
 	}
 	wasTied, isTied := was && prev.winner.Tied, is && sl.cur.Tied
 	if wasTied && (!isTied || from.Day != to.Day) {
-		c.begin()
-		c.b = format.AppendTieKey(c.b, sl.tenant, from.Day, sl.id)
-		c.remove()
+		c.Begin()
+		c.Buf = format.AppendTieKey(c.Buf, sl.tenant, from.Day, sl.id)
+		c.EndDelete()
 	}
 	if isTied && (!wasTied || from.Day != to.Day) {
-		c.begin()
-		c.b = format.AppendTieKey(c.b, sl.tenant, to.Day, sl.id)
-		c.value()
-		c.put()
+		c.Begin()
+		c.Buf = format.AppendTieKey(c.Buf, sl.tenant, to.Day, sl.id)
+		c.EndKey()
+		c.End()
 	}
 }
 
 // encodeQuarantine writes the rows of one quarantined record, and marks its
 // account-day when it begins or ceases to be withheld.
-func (w *write) encodeQuarantine(c *changes, h *held) {
+func (w *write) encodeQuarantine(c *extsort.Rows, h *held) {
 	src := h.q.Source
 	was := h.was != nil
 	if h.gone && !was {
@@ -460,21 +461,21 @@ func (w *write) encodeQuarantine(c *changes, h *held) {
 		w.dirty[a] |= dedup.Withheld
 	}
 	if h.gone {
-		c.drop(format.QuarantineKey(format.SpaceQuarantine, src))
-		c.drop(format.QuarantineKey(format.SpacePayload, src))
+		c.Delete(format.QuarantineKey(format.SpaceQuarantine, src))
+		c.Delete(format.QuarantineKey(format.SpacePayload, src))
 	} else {
-		c.begin()
-		c.b = append(c.b, format.QuarantineKey(format.SpaceQuarantine, src)...)
-		c.value()
-		c.b = format.AppendQuarantineValue(c.b, h.q)
-		c.put()
+		c.Begin()
+		c.Buf = append(c.Buf, format.QuarantineKey(format.SpaceQuarantine, src)...)
+		c.EndKey()
+		c.Buf = format.AppendQuarantineValue(c.Buf, h.q)
+		c.End()
 	}
 	if !was {
-		c.begin()
-		c.b = append(c.b, format.QuarantineKey(format.SpacePayload, src)...)
-		c.value()
-		c.b = format.AppendPayloadValue(c.b, h.key, h.value)
-		c.put()
+		c.Begin()
+		c.Buf = append(c.Buf, format.QuarantineKey(format.SpacePayload, src)...)
+		c.EndKey()
+		c.Buf = format.AppendPayloadValue(c.Buf, h.key, h.value)
+		c.End()
 	}
 	w.encodeIndex(c, indexed, index, h, func(q *Quarantined) []byte {
 		return format.AppendByEventPrefix(nil, q.Rejection.Tenant, q.Rejection.Event)
@@ -486,7 +487,7 @@ func (w *write) encodeQuarantine(c *changes, h *held) {
 }
 
 // encodeIndex moves one index row of a quarantined record from what it was to what it is.
-func (w *write) encodeIndex(c *changes, was, is bool, h *held, prefix func(*Quarantined) []byte) {
+func (w *write) encodeIndex(c *extsort.Rows, was, is bool, h *held, prefix func(*Quarantined) []byte) {
 	var before, now []byte
 	src := h.q.Source
 	if was {
@@ -503,9 +504,9 @@ func (w *write) encodeIndex(c *changes, was, is bool, h *held, prefix func(*Quar
 		return
 	}
 	if was {
-		c.drop(before)
+		c.Delete(before)
 	}
 	if is {
-		c.set(now, nil)
+		c.Set(now, nil)
 	}
 }
