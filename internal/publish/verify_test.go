@@ -99,6 +99,7 @@ func TestVerifyFindsEditedRelease(t *testing.T) {
 			more.Event.ID = "a1-4"
 			return slices.Insert(rows, 1, more)
 		}}, []string{
+			`event "a1-4" is in 2 account-days: account "a1" on 2025-01-03, account "a1" on 2025-01-04`,
 			`event "a1-4" of account "a1" on 2025-01-03 is not in the state`,
 			"2025-01-03: normalized_billing_events comes to 7.5, the day to 4.5",
 			"2025-01-03: 3 events in files, 2 in account-days",
