@@ -1,10 +1,6 @@
 package state
 
-import (
-	"errors"
-
-	"daybook/internal/state/format"
-)
+import "daybook/internal/state/format"
 
 // A record that is written again where it lies, because the event came again or was corrected, is put
 // beside the records, under its key in a keyspace of amended records, and readers see it in the other's place.
@@ -47,9 +43,9 @@ func (c *cursor) seekRecord(key []byte) bool {
 // scanRecords calls f with each record from low up to, not including, high, as scan would if none were amended.
 func (v view) scanRecords(low, high []byte, f func(key, value []byte) error) (err error) {
 	var c cursor
-	defer func() { err = errors.Join(err, c.close()) }()
+	defer func() { err = c.close(err) }()
 	if err := c.addRecords(v, low, high); err != nil {
-		return readError(err)
+		return err
 	}
 	return c.each(f)
 }

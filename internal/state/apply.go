@@ -8,9 +8,10 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Apply writes a batch: all of it or nothing, synced. Its only error that may
-// be retried is one returned before anything was written. Records are applied
-// in the order given. The batch's memory is not kept, but written to meanwhile.
+// Apply writes a batch in one atomic write, durable on return. Records are applied in the order given. An error
+// means that nothing was applied, in the database or in memory, and that the batch may be applied again; a failure of the
+// write itself ends the process by way of Options.Fatal, because what is on disk is then unknown. Apply does not retain b,
+// but may modify the buffers of its parts until it returns.
 func (s *Store) Apply(b *Batch) (Applied, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -195,9 +195,13 @@ func (c *check) consumed(key []byte, v billing.Version) {
 func (c *check) checkRecords() (err error) {
 	markers, err := c.r.NewIter(&pebble.IterOptions{LowerBound: []byte{format.SpaceMarker}, UpperBound: []byte{format.SpaceMarker + 1}})
 	if err != nil {
-		return err
+		return readError(err)
 	}
-	defer func() { err = errors.Join(err, markers.Close()) }()
+	defer func() {
+		if e := markers.Close(); e != nil && err == nil {
+			err = readError(e)
+		}
+	}()
 	var all, places tally
 	var e billing.Event
 	var words format.Strings
@@ -215,11 +219,15 @@ func (c *check) checkRecords() (err error) {
 		next = format.AppendAccountDayPrefix(next[:0], format.SpaceMarker, e.AccountDay())
 		if !bytes.Equal(next, accountDay) {
 			accountDay, next = next, accountDay
-			if !markers.SeekGE(accountDay) || !bytes.HasPrefix(markers.Key(), accountDay) {
+			found := markers.SeekGE(accountDay) && bytes.HasPrefix(markers.Key(), accountDay)
+			if err := markers.Error(); err != nil {
+				return readError(err)
+			}
+			if !found {
 				c.fault(accountDay, "an account-day with events and without a marker")
 			}
 		}
-		return markers.Error()
+		return nil
 	})
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package state
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"daybook/internal/state/format"
@@ -95,8 +94,11 @@ func (c *comparison) compareLocators() error {
 }
 
 func (c *comparison) compareCursors(a, b *cursor, name string, same func(key, a, b []byte) (bool, error), open func(*cursor, *Reader) error) (err error) {
-	defer func() { err = errors.Join(err, a.close(), b.close()) }()
-	if err := errors.Join(open(a, c.a), open(b, c.b)); err != nil {
+	defer func() { err = b.close(a.close(err)) }()
+	if err := open(a, c.a); err != nil {
+		return err
+	}
+	if err := open(b, c.b); err != nil {
 		return err
 	}
 	for inA, inB := a.first(), b.first(); inA || inB; {
@@ -117,9 +119,12 @@ func (c *comparison) compareCursors(a, b *cursor, name string, same func(key, a,
 			c.differ(b.tail(), "%s only in the second state", name)
 			inB = b.next()
 		default:
-			va, errA := a.value()
-			vb, errB := b.value()
-			if err := errors.Join(errA, errB); err != nil {
+			va, err := a.value()
+			if err != nil {
+				return err
+			}
+			vb, err := b.value()
+			if err != nil {
 				return err
 			}
 			ok, err := same(a.tail(), va, vb)
@@ -133,7 +138,10 @@ func (c *comparison) compareCursors(a, b *cursor, name string, same func(key, a,
 		}
 		c.step()
 	}
-	return errors.Join(a.error(), b.error())
+	if err := a.error(); err != nil {
+		return err
+	}
+	return b.error()
 }
 
 func (c *comparison) step() {
@@ -158,36 +166,4 @@ func sameVerdict(key, a, b []byte) (bool, error) {
 	}
 	return p.Rejection == q.Rejection && p.Size == q.Size &&
 		(p.Status == QuarantineSuperseded) == (q.Status == QuarantineSuperseded), nil
-}
-
-// CarryDecisions writes all decisions of a state into the one that was rebuilt
-// from the same log, oldest first with who, when and why, and carried after them; in one write.
-// Records that were resolved are resolved there, if they are in quarantine
-// there. Accepted gaps are carried as words alone: what the rebuilt state read, it read.
-func CarryDecisions(from *Reader, to *Store, carried Decision) error {
-	decisions, err := from.Decisions()
-	if err != nil {
-		return err
-	}
-	to.mu.Lock()
-	defer to.mu.Unlock()
-	if to.mu.closed {
-		return errClosed
-	}
-	w := to.beginLocked(format.EntryDecision)
-	for _, d := range decisions {
-		number := w.decide(d)
-		if d.Kind != QuarantineSettled {
-			continue
-		}
-		for _, src := range d.Records {
-			if err := w.settle(src, number); err != nil && !errors.Is(err, ErrNoRecord) {
-				return err
-			}
-		}
-	}
-	carried.Kind = DecisionsCarried
-	w.decide(carried)
-	_, err = w.finish()
-	return err
 }

@@ -20,10 +20,11 @@ type cursor struct {
 // add adds a range of keys.
 func (c *cursor) add(v view, low, high []byte) error {
 	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
-	if err == nil {
-		c.its = append(c.its, it)
+	if err != nil {
+		return readError(err)
 	}
-	return err
+	c.its = append(c.its, it)
+	return nil
 }
 
 // each calls f with each row, under the key that it would have in the range added first. Key and value
@@ -32,7 +33,7 @@ func (c *cursor) each(f func(key, value []byte) error) error {
 	for ok := c.first(); ok; ok = c.next() {
 		value, err := c.value()
 		if err != nil {
-			return readError(err)
+			return err
 		}
 		if err := f(c.recordKey(), value); errors.Is(err, io.EOF) {
 			return nil
@@ -40,10 +41,7 @@ func (c *cursor) each(f func(key, value []byte) error) error {
 			return err
 		}
 	}
-	if err := c.error(); err != nil {
-		return readError(err)
-	}
-	return nil
+	return c.error()
 }
 
 func (c *cursor) first() bool {
@@ -85,18 +83,31 @@ func (c *cursor) valid() bool { return c.at >= 0 }
 
 func (c *cursor) tail() []byte { return c.its[c.at].Key()[c.head:] }
 
-func (c *cursor) value() ([]byte, error) { return c.its[c.at].ValueAndErr() }
-
-func (c *cursor) error() (err error) {
-	for _, it := range c.its {
-		err = errors.Join(err, it.Error())
+func (c *cursor) value() ([]byte, error) {
+	value, err := c.its[c.at].ValueAndErr()
+	if err != nil {
+		return nil, readError(err)
 	}
-	return err
+	return value, nil
 }
 
-func (c *cursor) close() (err error) {
+// error is the first error that an iterator met; an iterator that met one is no longer valid.
+func (c *cursor) error() error {
 	for _, it := range c.its {
-		err = errors.Join(err, it.Close())
+		if err := it.Error(); err != nil {
+			return readError(err)
+		}
+	}
+	return nil
+}
+
+// close closes the iterators. It returns err, or if that is nil the first error of closing: an iterator that
+// failed returns its error again when it is closed.
+func (c *cursor) close(err error) error {
+	for _, it := range c.its {
+		if e := it.Close(); e != nil && err == nil {
+			err = readError(e)
+		}
 	}
 	return err
 }

@@ -120,11 +120,11 @@ type logger struct {
 }
 
 func (l logger) Infof(format string, args ...any) {
-	l.log.Debug("pebble", "msg", fmt.Sprintf(format, args...))
+	l.log.Debug("storage engine event", "detail", fmt.Sprintf(format, args...))
 }
 
 func (l logger) Errorf(format string, args ...any) {
-	l.log.Warn("pebble", "msg", fmt.Sprintf(format, args...))
+	l.log.Warn("storage engine error", "detail", fmt.Sprintf(format, args...))
 }
 
 func (l logger) Fatalf(format string, args ...any) {

@@ -27,6 +27,18 @@ const MinLoadMemory = 16 << 20
 // loadTableBytes is of how many bytes of rows a load makes one table.
 const loadTableBytes = 256 << 20
 
+// errInconsistentLoad is returned by Commit when merging does not yield what was added: a fault of this program, or of the
+// memory and disk that sorting used. The state is unchanged and not damaged.
+var errInconsistentLoad = errors.New("bulk load is inconsistent, the state is unchanged")
+
+// loadError wraps an error of merging. Rows that a load wrote itself and cannot read are not damage of the state.
+func loadError(err error) error {
+	if errors.Is(err, ErrDamaged) || errors.Is(err, extsort.ErrDamaged) {
+		return fmt.Errorf("%w: %v", errInconsistentLoad, err)
+	}
+	return fmt.Errorf("load: %w", err)
+}
+
 // Load fills a state that holds no events yet, in one atomic write of any size. Nothing is looked up: what
 // Take is given is sorted, and Commit merges it. So an event's versions meet there, all at once, and
 // are resolved as if its partitions had been read one after the other.
@@ -189,7 +201,7 @@ func (l *Load) Commit(ctx context.Context) (Applied, error) {
 		return Applied{}, err
 	}
 	if err := l.merge(ctx); err != nil {
-		return Applied{}, errors.Join(fmt.Errorf("load: %w", err), s.emptyTables())
+		return Applied{}, errors.Join(loadError(err), s.emptyTables())
 	}
 	return w.finish()
 }
@@ -250,7 +262,7 @@ func (l *Load) merge(ctx context.Context) error {
 		}
 	}
 	if settled != taken {
-		return fmt.Errorf("%w: %d versions were taken, %d came of sorting them", ErrDamaged, taken, settled)
+		return fmt.Errorf("%w: %d versions were added, %d were merged", errInconsistentLoad, taken, settled)
 	}
 	fates, err := l.runs(func(k *loadWorker) *extsort.Sorter { return k.fates })
 	if err != nil {
@@ -269,7 +281,7 @@ func (l *Load) merge(ctx context.Context) error {
 		}
 	}
 	if n := w.totals.Records; n != live {
-		return fmt.Errorf("%w: %d records were sorted, locators name %d", ErrDamaged, n, live)
+		return fmt.Errorf("%w: %d records were merged, locators refer to %d", errInconsistentLoad, n, live)
 	}
 	return nil
 }
@@ -331,7 +343,7 @@ func (l *Load) commit(c *extsort.Rows) error {
 		err = l.each(context.Background(), runs, (*loadWorker).copy)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("load: %w", err), l.s.emptyTables())
+		return errors.Join(loadError(err), l.s.emptyTables())
 	}
 	if err := l.s.db.Ingest(context.Background(), l.tables); err != nil {
 		stop(l.s.o.Fatal, fmt.Errorf("write state: take over tables: %w", err))

@@ -63,7 +63,7 @@ func cutCandidate(row []byte) (head, locator []byte, err error) {
 	f := format.Decoder{Rest: row}
 	head = f.Take(int(f.Byte()))
 	if f.Bad || len(f.Rest) == 0 {
-		return nil, nil, fmt.Errorf("%w: unreadable row of a load", ErrDamaged)
+		return nil, nil, errInconsistentLoad
 	}
 	return head, f.Rest, nil
 }

@@ -3,7 +3,6 @@ package state
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"runtime"
 
@@ -194,8 +193,8 @@ func (l *lookup) seek(v view, head []byte, rows []extsort.Ref, own int, f func(r
 		return nil, readError(err)
 	}
 	defer func() {
-		if e := it.Close(); e != nil {
-			err = errors.Join(err, readError(e))
+		if e := it.Close(); e != nil && err == nil {
+			err = readError(e)
 		}
 	}()
 	left = rows[:0]

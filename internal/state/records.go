@@ -3,7 +3,6 @@ package state
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 
 	"daybook/internal/state/format"
@@ -15,20 +14,24 @@ import (
 // iterators are merged.
 func (v view) records(low, high []byte, f func(key, value []byte) error) (err error) {
 	s := recordScan{f: f}
-	defer func() { err = errors.Join(err, s.main.close(), s.other.close()) }()
-	if err := errors.Join(s.main.addRecords(v, low, high), s.other.addRecords(v, low, high)); err != nil {
-		return fmt.Errorf("read state: %w", err)
+	defer func() { err = s.other.close(s.main.close(err)) }()
+	if err := s.main.addRecords(v, low, high); err != nil {
+		return err
 	}
-	for ok := s.main.first(); ok && err == nil; ok = s.main.valid() {
-		err = s.accountDay()
+	if err := s.other.addRecords(v, low, high); err != nil {
+		return err
 	}
-	if errors.Is(err, io.EOF) {
-		return nil
+	for ok := s.main.first(); ok; ok = s.main.valid() {
+		if err := s.accountDay(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
 	}
-	if err := errors.Join(err, s.main.error(), s.other.error()); err != nil {
-		return fmt.Errorf("read state: %w", err)
+	if err := s.main.error(); err != nil {
+		return err
 	}
-	return nil
+	return s.other.error()
 }
 
 // aheadBytes is how much of an account-day is read ahead to see whether its ids are of both kinds: a

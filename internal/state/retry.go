@@ -39,8 +39,12 @@ func (s *Store) Retry(rules billing.Rules, d Decision, judge func(q *Quarantined
 	d.Kind, d.Records = RulesLoosened, nil
 	for _, src := range sources {
 		q, found, err := s.view.quarantined(src, true)
-		if err != nil || !found {
-			return Applied{}, fmt.Errorf("%w: quarantined record vanished: %w", ErrDamaged, err)
+		if err != nil {
+			return Applied{}, err
+		}
+		if !found {
+			return Applied{}, fmt.Errorf("%w: quarantined record at topic %d, partition %d, offset %d is gone", ErrDamaged,
+				src.Topic, src.Partition, src.Offset)
 		}
 		if q.Cut() {
 			if rules.MaxRecordBytes > s.mu.identity.Rules.MaxRecordBytes && q.Size <= rules.MaxRecordBytes {

@@ -436,11 +436,11 @@ func fillBatch(batch *pebble.Batch, rows *extsort.Rows) error {
 	return nil
 }
 
-// foldLocked folds all but the last JournalFoldKeep entries into the base, once
-// there are twice as many.
-func (s *Store) foldLocked() error {
+// foldLocked folds all but the last JournalFoldKeep entries into the base, once there are twice as many. It runs after
+// a write that is durable, so a failure ends the process: an error would tell the caller that nothing was written.
+func (s *Store) foldLocked() {
 	if s.mu.unfolded < 2*s.o.JournalFoldKeep {
-		return nil
+		return
 	}
 	upTo := s.mu.journal.Head.Sequence - Sequence(s.o.JournalFoldKeep)
 	base := s.mu.base.Clone()
@@ -454,20 +454,19 @@ func (s *Store) foldLocked() error {
 		n++
 		return base.Fold(&e)
 	})
-	if err != nil {
-		return fmt.Errorf("fold journal: %w", err)
-	}
-	batch := s.db.NewBatch()
-	err = errors.Join(batch.Set([]byte{format.SpaceBase}, base.AppendValue(nil), nil), batch.DeleteRange(low, high, nil))
 	if err == nil {
-		err = batch.Commit(pebble.Sync)
+		batch := s.db.NewBatch()
+		err = errors.Join(batch.Set([]byte{format.SpaceBase}, base.AppendValue(nil), nil), batch.DeleteRange(low, high, nil))
+		if err == nil {
+			err = batch.Commit(pebble.Sync)
+		}
+		err = errors.Join(err, batch.Close())
 	}
-	if err = errors.Join(err, batch.Close()); err != nil {
+	if err != nil {
 		stop(s.o.Fatal, fmt.Errorf("fold journal: %w", err))
 	}
 	s.mu.base = base
 	s.mu.unfolded -= n
-	return nil
 }
 
 // noteLocked brings the gauges up to date.

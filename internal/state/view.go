@@ -30,9 +30,9 @@ func (v view) get(key []byte, f func(value []byte) error) (found bool, err error
 // are valid until f returns. io.EOF from f ends the scan without error.
 func (v view) scan(low, high []byte, f func(key, value []byte) error) (err error) {
 	var c cursor
-	defer func() { err = errors.Join(err, c.close()) }()
+	defer func() { err = c.close(err) }()
 	if err := c.add(v, low, high); err != nil {
-		return readError(err)
+		return err
 	}
 	return c.each(f)
 }

@@ -249,7 +249,8 @@ func (w *write) overtake(h *held, sl *slot) {
 	}
 }
 
-// finish encodes the write, makes it durable and takes it over into the store's memory.
+// finish makes the write durable and applies it to the store's memory. An error means that nothing was written
+// and that memory is as it was. What fails later ends the process by way of Options.Fatal.
 func (w *write) finish() (Applied, error) {
 	s := w.s
 	started := s.o.Now()
@@ -338,7 +339,8 @@ func (w *write) finish() (Applied, error) {
 	s.metrics.writeTime.Observe(s.o.Now().Sub(started).Seconds())
 	s.noteLocked()
 	applied := Applied{Sequence: w.sequence, Outcomes: w.outcomes, Ties: w.ties, Dirty: len(w.dirty)}
-	return applied, s.foldLocked()
+	s.foldLocked()
+	return applied, nil
 }
 
 // markAdded marks the account-days of events that are alone.
