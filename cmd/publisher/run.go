@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"daybook/internal/billing"
 	"daybook/internal/cli"
@@ -117,13 +118,39 @@ func summary(t *publish.TenantReport) string {
 		if t.Release == 0 {
 			s += "failed, no release"
 		} else {
-			s += fmt.Sprintf("failed, release %d stays", t.Release)
+			s += fmt.Sprintf("failed, release %d remains current", t.Release)
 		}
 		if t.Changes == (lake.ChangeSummary{}) {
 			return s
 		}
 	}
-	return s + fmt.Sprintf(", as of %s: %s new, %s restated, %s retracted, %s changed in completeness; totals moved by %s USD",
-		t.AsOf.Format("2006-01-02T15:04:05Z07:00"), cli.Count(t.Changes.New), cli.Count(t.Changes.Restated),
-		cli.Count(t.Changes.Retracted), cli.Count(t.Changes.Completeness), t.Changes.Delta)
+	return s + fmt.Sprintf(", as of %s: %s", t.AsOf.Format("2006-01-02T15:04:05Z07:00"), changesText(&t.Changes))
+}
+
+// changesText says what a release changed; kinds of which there are none are left out.
+func changesText(s *lake.ChangeSummary) string {
+	var parts []string
+	for _, kind := range []struct {
+		n    int64
+		what string
+	}{{s.New, "new"}, {s.Restated, "restated"}, {s.Retracted, "retracted"}, {s.Completeness, "changed in completeness"}} {
+		switch {
+		case kind.n == 0:
+		case parts == nil:
+			parts = append(parts, cli.Plural(kind.n, "account-day")+" "+kind.what)
+		default:
+			parts = append(parts, cli.Count(kind.n)+" "+kind.what)
+		}
+	}
+	if parts == nil {
+		return "no account-day changed"
+	}
+	text := strings.Join(parts, ", ")
+	if s.New+s.Restated+s.Retracted > 0 {
+		text += fmt.Sprintf("; net change %s USD", s.Delta)
+	}
+	if s.Restated+s.Retracted > 0 {
+		text += fmt.Sprintf(", gross restated %s USD", s.RestatedAbs)
+	}
+	return text
 }

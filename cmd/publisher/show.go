@@ -57,9 +57,7 @@ func (cmd *showCommand) Run(c *cli.Context) error {
 	if m.RolledBackTo != 0 {
 		fmt.Fprintf(c.Stdout, "rolled back from release %d to %d\n", m.RolledBackFrom, m.RolledBackTo)
 	}
-	s := m.Changes
-	fmt.Fprintf(c.Stdout, "%s new, %s restated, %s retracted, %s changed in completeness; totals moved by %s USD, restatements %s USD in all\n",
-		cli.Count(s.New), cli.Count(s.Restated), cli.Count(s.Retracted), cli.Count(s.Completeness), s.Delta, s.RestatedAbs)
+	fmt.Fprintln(c.Stdout, changesText(&m.Changes))
 	for _, g := range m.Gates {
 		if !g.Passed {
 			fmt.Fprintf(c.Stdout, "gate %s failed: %s\n", g.Gate, strings.Join(g.Detail, "; "))

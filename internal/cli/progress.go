@@ -170,6 +170,14 @@ func (p *Progress) status() string {
 	return s
 }
 
+// Plural is a count of things: 1 row, 2 rows.
+func Plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return Count(n) + " " + noun + "s"
+}
+
 // Count is a number of things for a person, digits grouped by commas.
 func Count(n int64) string {
 	digits := strconv.FormatInt(n, 10)

@@ -60,7 +60,7 @@ func (c *cutWriter) write(ctx context.Context, part int, accounts []billing.Acco
 		return f, fmt.Errorf("write events of %s: %w", c.w.day, err)
 	}
 	if seen != expected {
-		c.r.faults.add(gateSums, fmt.Sprintf("events of %s, accounts %q to %q: %d accounts written, %d expected", c.w.day, f.First, f.Last, seen, expected))
+		c.r.faults.add(gateTotals, fmt.Sprintf("events of %s, accounts %q to %q: %d accounts written, %d in daily_account_cost", c.w.day, f.First, f.Last, seen, expected))
 	}
 	return f, nil
 }
@@ -90,7 +90,7 @@ func (c *cutWriter) keep(cut lake.Cut, accounts []billing.AccountID) (*lake.Reus
 			want, okWant = plus(want, okWant, c.rows[a].Total)
 		}
 		if sum, ok := kept.Sum(); !ok || !okWant || sum != want {
-			c.r.faults.add(gateSums, fmt.Sprintf("released events of accounts %q to %q on %s come to %s, their account-days to %s", cut.First, cut.Last, c.w.day, sum, want))
+			c.r.faults.add(gateTotals, fmt.Sprintf("released events of accounts %q to %q on %s sum to %s, their account-days to %s", cut.First, cut.Last, c.w.day, sum, want))
 		}
 		return kept, nil
 	}
@@ -109,8 +109,8 @@ func (c *cutWriter) events(ctx context.Context, first, last billing.AccountID, s
 			if account == "" {
 				return
 			}
-			if is := c.rows[account]; is == nil || is.Total != total || is.Events != count {
-				c.r.faults.add(gateSums, fmt.Sprintf("events of account %q on %s come to %s in %d events, its account-day does not", account, c.w.day, total, count))
+			if row := c.rows[account]; row == nil || row.Total != total || row.Events != count {
+				c.r.faults.add(gateTotals, eventsLine(account, c.w.day, total, count, row))
 			}
 			*seen++
 		}
@@ -135,6 +135,15 @@ func (c *cutWriter) events(ctx context.Context, first, last billing.AccountID, s
 		}
 		end()
 	}
+}
+
+// eventsLine says how an account's events differ from its row; row may be nil.
+func eventsLine(a billing.AccountID, d billing.Day, total billing.Money, events int64, row *lake.AccountDayRow) string {
+	line := fmt.Sprintf("account %q on %s: events sum to %s (%d events), ", a, d, total, events)
+	if row == nil {
+		return line + "and there is no account-day"
+	}
+	return line + fmt.Sprintf("the account-day is %s (%d events)", row.Total, row.Events)
 }
 
 // plus adds to a sum that may have overflowed before.

@@ -7,8 +7,8 @@ import "errors"
 var (
 	// ErrIncomplete: input that was in the topic at a cutoff is not read yet.
 	ErrIncomplete = errors.New("input is not complete")
-	// ErrGate: what would be published does not hold against a gate.
-	ErrGate = errors.New("a gate failed")
+	// ErrGate: a gate blocks the release that would be published.
+	ErrGate = errors.New("blocked by check")
 	// ErrDifference: a comparison or verification found differing numbers.
 	ErrDifference = errors.New("numbers differ")
 	// ErrHold: the tenant is on hold after a rollback.

@@ -16,23 +16,21 @@ const (
 	gateNegative     = "negative_total"
 	gateEmptyDay     = "empty_day"
 	gateUniqueKey    = "unique_key"
-	gateSums         = "sums_agree"
-	gateLedger       = "ledger_adds_up"
-	gateConservation = "conservation"
+	gateTotals       = "service_totals_match" // amounts of the datasets agree
+	gateCounts       = "counts_reconcile"     // counts of events and rows agree
+	gateLedger       = "ledger_reconciles"
 	gateReadBack     = "read_back"
+	gatePlacement    = "event_placement"
 	gateRetractions  = "retractions"
 	gateRestatements = "restatements"
-	gateUndirtied    = "undirtied_difference"
+	gateUnexpected   = "unexpected_change"
 	gateDimension    = "dimension_key"
-
-	gateEventPlacement = "event_placement"
 )
 
 // gateNames are all gates, in the order in which they are reported.
 var gateNames = []string{
-	gateNullKey, gateNegative, gateEmptyDay, gateUniqueKey, gateSums, gateLedger,
-	gateConservation, gateReadBack, gateRetractions, gateRestatements, gateUndirtied, gateDimension,
-	gateEventPlacement,
+	gateNullKey, gateNegative, gateEmptyDay, gateUniqueKey, gateTotals, gateCounts, gateLedger,
+	gateReadBack, gatePlacement, gateRetractions, gateRestatements, gateUnexpected, gateDimension,
 }
 
 // maxNamed is how many rows a failed gate names.
@@ -69,22 +67,27 @@ func (f faults) results() []lake.GateResult {
 	return out
 }
 
-// err is ErrGate with what failed, nil when nothing did.
-func (f faults) err() error {
-	var failed []string
+// err is ErrGate with each failed gate, its first line, and the release that remains current; nil when no gate
+// failed. current may be nil.
+func (f faults) err(current *lake.Manifest) error {
+	var names, details []string
 	for _, g := range gateNames {
 		if lines := f[g]; len(lines) > 0 {
-			more := ""
+			detail := lines[0]
 			if len(lines) > 1 {
-				more = fmt.Sprintf(" (and %d more)", len(lines)-1)
+				detail += fmt.Sprintf(" (and %d more)", len(lines)-1)
 			}
-			failed = append(failed, g+": "+lines[0]+more)
+			names, details = append(names, g), append(details, detail)
 		}
 	}
-	if len(failed) == 0 {
+	if len(names) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: the newest release stays: %s", ErrGate, strings.Join(failed, "; "))
+	remains := "there is still no release"
+	if current != nil {
+		remains = fmt.Sprintf("release %d remains current", current.Release)
+	}
+	return fmt.Errorf("%w %s; %s: %s", ErrGate, strings.Join(names, ", "), remains, strings.Join(details, "; "))
 }
 
 // checkRows holds a changed day's rows against the gates on keys, signs and sums.
@@ -117,9 +120,12 @@ func (b *dayBuilder) checkRows(d billing.Day, now dayRows, f *faults) {
 			}
 		}
 		if !fits {
-			f.add(gateSums, fmt.Sprintf("account %q on %s: the sum of its service-days overflows DECIMAL(38,18)", row.Account, d))
-		} else if sum != row.Total || events != row.Events {
-			f.add(gateSums, fmt.Sprintf("account %q on %s: total %s of %d events, service-days come to %s of %d", row.Account, d, row.Total, row.Events, sum, events))
+			f.add(gateTotals, fmt.Sprintf("account %q on %s: the sum of its service-days overflows DECIMAL(38,18)", row.Account, d))
+		} else if sum != row.Total {
+			f.add(gateTotals, fmt.Sprintf("account %q on %s: total %s, its service-days sum to %s", row.Account, d, row.Total, sum))
+		}
+		if events != row.Events {
+			f.add(gateCounts, fmt.Sprintf("account %q on %s: %d events, its service-days have %d", row.Account, d, row.Events, events))
 		}
 	}
 }
@@ -143,9 +149,9 @@ func checkPlacement(changed map[billing.Day]map[billing.AccountID][]string, resu
 		for _, a := range slices.Sorted(maps.Keys(changed[d])) {
 			reasons := strings.Join(changed[d][a], ", ")
 			if r == nil {
-				f.add(gateEventPlacement, fmt.Sprintf("account %q on %s changed (%s) and is not in the release", a, d, reasons))
+				f.add(gatePlacement, fmt.Sprintf("account %q on %s changed (%s) and is not in the release", a, d, reasons))
 			} else if _, kept := slices.BinarySearch(r.kept, a); kept || r.linked {
-				f.add(gateEventPlacement, fmt.Sprintf("account %q on %s changed (%s) and has the rows of an earlier release", a, d, reasons))
+				f.add(gatePlacement, fmt.Sprintf("account %q on %s changed (%s) and has the rows of an earlier release", a, d, reasons))
 			}
 		}
 	}
@@ -179,23 +185,23 @@ func checkFiles(m *lake.Manifest, f *faults) {
 		of := sums[day.Day]
 		if of == nil {
 			if day.AccountDays != 0 {
-				f.add(gateSums, fmt.Sprintf("%s has %d account-days and no file", day.Day, day.AccountDays))
+				f.add(gateCounts, fmt.Sprintf("%s: %d account-days and no file", day.Day, day.AccountDays))
 			}
 			continue
 		}
 		for _, ds := range []lake.Dataset{lake.Events, lake.ServiceDays, lake.AccountDays} {
 			s := of[ds]
 			if s.overflow {
-				f.add(gateSums, fmt.Sprintf("%s: the sum of %s overflows DECIMAL(38,18)", day.Day, ds))
+				f.add(gateTotals, fmt.Sprintf("%s: the sum of %s overflows DECIMAL(38,18)", day.Day, ds))
 			} else if s.sum != day.Total {
-				f.add(gateSums, fmt.Sprintf("%s: %s comes to %s, the day to %s", day.Day, ds, s.sum, day.Total))
+				f.add(gateTotals, fmt.Sprintf("%s: %s sums to %s, the day's total is %s", day.Day, ds, s.sum, day.Total))
 			}
 		}
 		if of[lake.Events].rows != day.Events {
-			f.add(gateSums, fmt.Sprintf("%s: %d events in files, %d in account-days", day.Day, of[lake.Events].rows, day.Events))
+			f.add(gateCounts, fmt.Sprintf("%s: %d events in files, %d in account-days", day.Day, of[lake.Events].rows, day.Events))
 		}
 		if of[lake.AccountDays].rows != day.AccountDays {
-			f.add(gateSums, fmt.Sprintf("%s: %d rows in daily_account_cost, %d account-days", day.Day, of[lake.AccountDays].rows, day.AccountDays))
+			f.add(gateCounts, fmt.Sprintf("%s: %d rows in daily_account_cost, %d account-days", day.Day, of[lake.AccountDays].rows, day.AccountDays))
 		}
 	}
 }
@@ -209,7 +215,7 @@ func checkLedger(prev, m *lake.Manifest, f *faults) {
 	case !okBefore || !okNow || !okMoved:
 		f.add(gateLedger, "the release's total overflows DECIMAL(38,18)")
 	case moved != m.Changes.Delta:
-		f.add(gateLedger, fmt.Sprintf("the ledger's delta_usd come to %s, the totals moved by %s (from %s to %s)", m.Changes.Delta, moved, before, now))
+		f.add(gateLedger, fmt.Sprintf("the ledger's delta_usd sum to %s, the totals changed by %s (from %s to %s)", m.Changes.Delta, moved, before, now))
 	}
 }
 
@@ -248,27 +254,6 @@ func (t *tenantRun) checkEmptyDays(m *lake.Manifest, f *faults) {
 	for d := first; d <= last; d++ {
 		if !rows[d.String()] && !emptyDayAllowed(t.in.decisions, t.tenant, d) {
 			f.add(gateEmptyDay, fmt.Sprintf("%s has no event, days before and after it have: allow it with a decision or --allow-empty-days if that is right", d))
-		}
-	}
-}
-
-// checkConservation holds the positions against the conservation law.
-func (in *input) checkConservation(f *faults) {
-	for i := range in.positions {
-		p := &in.positions[i]
-		name := fmt.Sprintf("%s/%d", in.topics[p.Partition.Topic].Name, p.Partition.Partition)
-		if p.NextOffset-p.FirstOffset != p.Delivered+p.Control+p.Holes+p.Gaps {
-			f.add(gateConservation, fmt.Sprintf("%s: offsets %d to %d, but %d delivered, %d control records, %d holes, %d in accepted gaps", name, p.FirstOffset, p.NextOffset, p.Delivered, p.Control, p.Holes, p.Gaps))
-		}
-		var outcomes int64
-		for o := range billing.OutcomeCount {
-			outcomes += p.Outcomes[o]
-		}
-		if p.Delivered != outcomes {
-			f.add(gateConservation, fmt.Sprintf("%s: %d records delivered, %d have an outcome", name, p.Delivered, outcomes))
-		}
-		if p.Holes != 0 && !p.HolesExplained {
-			f.add(gateConservation, fmt.Sprintf("%s: %d offsets are missing from a topic that is neither transactional nor compacted", name, p.Holes))
 		}
 	}
 }

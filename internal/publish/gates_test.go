@@ -3,6 +3,7 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -87,17 +88,17 @@ func TestGateOnRows(t *testing.T) {
 		{
 			name: "another sum of services", rows: []lake.AccountDayRow{account("a", "3", 2)},
 			services: []lake.ServiceDayRow{service("a", "s1", "1", 1), service("a", "s2", "1", 1)},
-			want:     []string{gateSums + `: account "a" on 2025-01-02: total 3 of 2 events, service-days come to 2 of 2`},
+			want:     []string{gateTotals + `: account "a" on 2025-01-02: total 3, its service-days sum to 2`},
 		},
 		{
 			name: "another count of services", rows: []lake.AccountDayRow{account("a", "3", 2)},
 			services: []lake.ServiceDayRow{service("a", "s1", "3", 1)},
-			want:     []string{gateSums + `: account "a" on 2025-01-02: total 3 of 2 events, service-days come to 3 of 1`},
+			want:     []string{gateCounts + `: account "a" on 2025-01-02: 2 events, its service-days have 1`},
 		},
 		{
 			name: "services that overflow", rows: []lake.AccountDayRow{account("a", "0", 2)},
 			services: []lake.ServiceDayRow{service("a", "s1", most, 1), service("a", "s2", most, 1)},
-			want:     []string{gateSums + `: account "a" on 2025-01-02: the sum of its service-days overflows DECIMAL(38,18)`},
+			want:     []string{gateTotals + `: account "a" on 2025-01-02: the sum of its service-days overflows DECIMAL(38,18)`},
 		},
 	} {
 		var f faults
@@ -133,36 +134,36 @@ func TestGateOnFiles(t *testing.T) {
 	}{
 		{"a right manifest", func(*lake.Manifest) {}, nil},
 		{"another total", func(m *lake.Manifest) { m.Days[0].Total = usd("7") }, []string{
-			gateSums + ": 2025-01-02: normalized_billing_events comes to 6, the day to 7",
-			gateSums + ": 2025-01-02: account_service_day_cost comes to 6, the day to 7",
-			gateSums + ": 2025-01-02: daily_account_cost comes to 6, the day to 7",
+			gateTotals + ": 2025-01-02: normalized_billing_events sums to 6, the day's total is 7",
+			gateTotals + ": 2025-01-02: account_service_day_cost sums to 6, the day's total is 7",
+			gateTotals + ": 2025-01-02: daily_account_cost sums to 6, the day's total is 7",
 		}},
 		{"other events", func(m *lake.Manifest) { m.Files[1] = fileOf(lake.Events, d, "3", 1) }, []string{
-			gateSums + ": 2025-01-02: normalized_billing_events comes to 7, the day to 6",
+			gateTotals + ": 2025-01-02: normalized_billing_events sums to 7, the day's total is 6",
 		}},
 		{"other service-days", func(m *lake.Manifest) { m.Files[2] = fileOf(lake.ServiceDays, d, "5", 2) }, []string{
-			gateSums + ": 2025-01-02: account_service_day_cost comes to 5, the day to 6",
+			gateTotals + ": 2025-01-02: account_service_day_cost sums to 5, the day's total is 6",
 		}},
 		{"other account-days", func(m *lake.Manifest) { m.Files[3] = fileOf(lake.AccountDays, d, "5", 1) }, []string{
-			gateSums + ": 2025-01-02: daily_account_cost comes to 5, the day to 6",
+			gateTotals + ": 2025-01-02: daily_account_cost sums to 5, the day's total is 6",
 		}},
 		{"a file of events too few", func(m *lake.Manifest) { m.Files = m.Files[1:] }, []string{
-			gateSums + ": 2025-01-02: normalized_billing_events comes to 2, the day to 6",
-			gateSums + ": 2025-01-02: 1 events in files, 3 in account-days",
+			gateTotals + ": 2025-01-02: normalized_billing_events sums to 2, the day's total is 6",
+			gateCounts + ": 2025-01-02: 1 events in files, 3 in account-days",
 		}},
 		{"another count of events", func(m *lake.Manifest) { m.Days[0].Events = 4 }, []string{
-			gateSums + ": 2025-01-02: 3 events in files, 4 in account-days",
+			gateCounts + ": 2025-01-02: 3 events in files, 4 in account-days",
 		}},
 		{"another count of account-days", func(m *lake.Manifest) { m.Days[0].AccountDays = 2 }, []string{
-			gateSums + ": 2025-01-02: 1 rows in daily_account_cost, 2 account-days",
+			gateCounts + ": 2025-01-02: 1 rows in daily_account_cost, 2 account-days",
 		}},
 		{"a day without a file", func(m *lake.Manifest) { m.Files = m.Files[4:] }, []string{
-			gateSums + ": 2025-01-02 has 1 account-days and no file",
+			gateCounts + ": 2025-01-02: 1 account-days and no file",
 		}},
 		{"a sum that overflows", func(m *lake.Manifest) {
 			m.Files[0], m.Files[1] = fileOf(lake.Events, d, most, 2), fileOf(lake.Events, d, most, 1)
 		}, []string{
-			gateSums + ": 2025-01-02: the sum of normalized_billing_events overflows DECIMAL(38,18)",
+			gateTotals + ": 2025-01-02: the sum of normalized_billing_events overflows DECIMAL(38,18)",
 		}},
 	} {
 		m := right()
@@ -191,10 +192,10 @@ func TestGateOnTheLedger(t *testing.T) {
 		{"the first release", nil, release("3", "1", "2"), nil},
 		{"a right ledger", release("3", "1", "2"), release("-1.5", "1", "0.5"), nil},
 		{"a wrong ledger", release("3", "1", "2"), release("-1", "1", "0.5"), []string{
-			gateLedger + ": the ledger's delta_usd come to -1, the totals moved by -1.5 (from 3 to 1.5)",
+			gateLedger + ": the ledger's delta_usd sum to -1, the totals changed by -1.5 (from 3 to 1.5)",
 		}},
 		{"a wrong first ledger", nil, release("2", "1", "2"), []string{
-			gateLedger + ": the ledger's delta_usd come to 2, the totals moved by 3 (from 0 to 3)",
+			gateLedger + ": the ledger's delta_usd sum to 2, the totals changed by 3 (from 0 to 3)",
 		}},
 		{"totals that overflow", nil, release("0", most, most), []string{
 			gateLedger + ": the release's total overflows DECIMAL(38,18)",
@@ -288,15 +289,15 @@ func TestGateOnLimits(t *testing.T) {
 // manifest has every gate with at most 20 rows.
 func TestGatesNameTheirRows(t *testing.T) {
 	var f faults
-	if f.err() != nil || len(f.results()) != len(gateNames) {
-		t.Fatalf("no faults: %v, %+v", f.err(), f.results())
+	if f.err(nil) != nil || len(f.results()) != len(gateNames) {
+		t.Fatalf("no faults: %v, %+v", f.err(nil), f.results())
 	}
 	for i := range maxNamed + 5 {
 		f.add(gateReadBack, fmt.Sprint("row ", i))
 	}
 	f.add(gateNullKey, "a row")
-	err := f.err()
-	if !errors.Is(err, ErrGate) || !strings.HasSuffix(err.Error(), gateNullKey+": a row; "+gateReadBack+": row 0 (and 19 more)") {
+	err := f.err(&lake.Manifest{Release: 6})
+	if !errors.Is(err, ErrGate) || err.Error() != "blocked by check null_key, read_back; release 6 remains current: a row; row 0 (and 19 more)" {
 		t.Errorf("error %q", err)
 	}
 	for _, r := range f.results() {
@@ -345,15 +346,15 @@ func TestRunStopsAtWrongRelease(t *testing.T) {
 				rows[1].Total = usd("2.5")
 				return rows
 			}})
-		}, []string{gateSums + `: account "a2" on 2025-01-03: total 2.5 of 1 events, service-days come to 1.5 of 1`}},
+		}, []string{gateTotals + `: account "a2" on 2025-01-03: total 2.5, its service-days sum to 1.5`}},
 		{"a service-day that its account-day does not count", func(w *world) {
 			w.republish(edits{day: d, serviceDays: func(rows []lake.ServiceDayRow) []lake.ServiceDayRow {
 				rows[1].Total = usd("0.5")
 				return rows
 			}})
-		}, []string{gateSums + `: account "a2" on 2025-01-03: total 1.5 of 1 events, service-days come to 0.5 of 1`}},
+		}, []string{gateTotals + `: account "a2" on 2025-01-03: total 1.5, its service-days sum to 0.5`}},
 		{"an account-day that its events do not make", func(w *world) { w.overstate(d, "a2", "1") }, []string{
-			gateSums + `: events of account "a2" on 2025-01-03 come to 1.5 in 1 events, its account-day does not`,
+			gateTotals + `: account "a2" on 2025-01-03: events sum to 1.5 (1 events), the account-day is 2.5 (1 events)`,
 		}},
 		{"an account-day without its events", func(w *world) {
 			w.republish(edits{
@@ -365,19 +366,19 @@ func TestRunStopsAtWrongRelease(t *testing.T) {
 					return append(rows, lake.ServiceDayRow{Tenant: billing.DefaultTenant, Account: "a3", Service: "s", Total: usd("5"), Events: 1})
 				},
 			})
-		}, []string{gateSums + `: events of 2025-01-03, accounts "a1" to "a2": 2 accounts written, 3 expected`}},
+		}, []string{gateTotals + `: events of 2025-01-03, accounts "a1" to "a2": 2 accounts written, 3 in daily_account_cost`}},
 		{"a negative account-day", func(w *world) { w.overstate(d, "a2", "-4") }, []string{
 			gateNegative + `: account "a2" on 2025-01-03: total -2.5, and the policy of the tenant is to reject negative costs`,
 		}},
 		{"the total of a day that is linked", func(w *world) {
 			w.republish(edits{manifest: func(m *lake.Manifest) { entryOf(m, "2025-01-05").Total = usd("99") }})
-		}, []string{gateSums + ": 2025-01-05: daily_account_cost comes to 6.5, the day to 99"}},
+		}, []string{gateTotals + ": 2025-01-05: daily_account_cost sums to 6.5, the day's total is 99"}},
 		{"the events of a day that is linked", func(w *world) {
 			w.republish(edits{day: "2025-01-05", events: func(rows []lake.EventRow) []lake.EventRow { return rows[:1] }})
-		}, []string{gateSums + ": 2025-01-05: 1 events in files, 2 in account-days"}},
+		}, []string{gateCounts + ": 2025-01-05: 1 events in files, 2 in account-days"}},
 		{"the total of the day before its correction", func(w *world) {
 			w.republish(edits{manifest: func(m *lake.Manifest) { entryOf(m, d).Total = usd("99") }})
-		}, []string{gateLedger + ": the ledger's delta_usd come to 1, the totals moved by -93.5 (from 152.5 to 59)"}},
+		}, []string{gateLedger + ": the ledger's delta_usd sum to 1, the totals changed by -93.5 (from 152.5 to 59)"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -412,9 +413,77 @@ func TestRunStopsAtWrongRowGroup(t *testing.T) {
 	w.push(event("e00000", "a0", "compute", d, "2", 2))
 	w.caughtUp()
 	got := w.stopped(w.run)
-	const want = gateSums + `: released events of accounts "a8" to "a9" on 2025-01-03 come to 4000, their account-days to 4001`
+	const want = gateTotals + `: released events of accounts "a8" to "a9" on 2025-01-03 sum to 4000, their account-days to 4001`
 	if !slices.Contains(got, want) {
 		t.Errorf("no line %q in\n%s", want, strings.Join(got, "\n"))
+	}
+}
+
+// TestRunStopsAtEmptyDay: a late event leaves days without events between days with some.
+func TestRunStopsAtEmptyDay(t *testing.T) {
+	w := newWorld(t)
+	w.week()
+	w.publish()
+	w.push(event("late", "a1", "compute", "2024-12-30", "1", 2))
+	w.caughtUp()
+	if got := w.stopped(w.run); len(got) != 1 || !strings.HasPrefix(got[0], gateEmptyDay+": 2024-12-31 has no event") {
+		t.Errorf("lines %q", got)
+	}
+	w.cfg.AllowEmptyDays = true
+	w.publish()
+}
+
+// TestRunStopsAtLimits: a run is stopped by its limits on restatements and retractions.
+func TestRunStopsAtLimits(t *testing.T) {
+	w := newWorld(t)
+	w.week()
+	w.publish()
+	w.push(deletion("a1-3", 2), event("a1-4", "a1", "compute", "2025-01-04", "5", 2))
+	w.caughtUp()
+	limits := w.cfg.Limits
+	for gate, set := range map[string]func(*Limits){
+		gateRestatements: func(l *Limits) { l.MaxRestatedUSD = "3.99" },
+		gateRetractions:  func(l *Limits) { l.MaxRetracted, l.MaxRetractedPercent = 0, 0 },
+	} {
+		w.cfg.Limits = limits
+		set(&w.cfg.Limits)
+		if got := w.stopped(w.run); !strings.HasPrefix(got[0], gate+": ") || !strings.HasPrefix(got[len(got)-1], gate+": account ") {
+			t.Errorf("%s: lines %q", gate, got)
+		}
+	}
+	w.cfg.Limits = limits
+	w.publish()
+}
+
+// TestRunStopsAtDimensionKeys: a key that is twice in a tenant's dimension file.
+func TestRunStopsAtDimensionKeys(t *testing.T) {
+	w := newWorld(t)
+	w.week()
+	w.publish()
+	w.cfg.Dimensions = dimensionsDir(t, map[string]string{"dim_account.csv": "account_id,team\na1,x\na1,y\n"})
+	want := []string{gateDimension + `: dim_account.csv: account_id "a1" is on lines 2 and 3`}
+	if got := w.stopped(w.run); !slices.Equal(got, want) {
+		t.Errorf("lines %q", got)
+	}
+}
+
+// TestGatesAreDocumented: docs/format-release.md has each gate and no other.
+func TestGatesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/format-release.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Gates\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var documented []string
+	for line := range strings.Lines(section) {
+		if name, ok := strings.CutPrefix(line, "| `"); ok {
+			name, _, _ = strings.Cut(name, "`")
+			documented = append(documented, name)
+		}
+	}
+	if !slices.Equal(documented, gateNames) {
+		t.Errorf("documented %q, want %q", documented, gateNames)
 	}
 }
 

@@ -63,7 +63,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		held:       gauge("quarantine_readable_usd", "Readable money of them, approximate."),
 		lateDays:   by("late_days", "reason", "Due days, tenants added up, whose number is not out with all of its input, by reason."),
 		lateness:   gauge("worst_lateness_seconds", "Longest time from a cutoff to the end of the last run, of the days that it released first or left late; 0: none."),
-		covered:    gauge("covered_cutoff_timestamp_seconds", "The newest cutoff up to which the due days of every tenant are out."),
+		covered:    gauge("complete_through_timestamp_seconds", "The newest cutoff up to which the due days of every tenant are out."),
 		days:       by("days", "completeness", "Due days in the newest releases, tenants added up, by completeness."),
 		holds:      gauge("tenants_on_hold", "Tenants on hold after a rollback."),
 		releases:   gauge("releases", "Releases that are on disk, tenants added up."),

@@ -59,9 +59,9 @@ func TestMetricsSayWhatARunCameTo(t *testing.T) {
 		"quarantine_records": 1, "quarantine_readable_usd": -2.5,
 		"late_days reason unreleased": 0, "late_days reason input_behind": 0,
 		// For the week before its first release nobody was waiting: the newest day was 30 s late.
-		"worst_lateness_seconds":           30,
-		"covered_cutoff_timestamp_seconds": float64(at("2025-01-08T02:00:00Z").Unix()),
-		"days completeness complete":       6, "days completeness incomplete": 1, "days completeness no_events": 0,
+		"worst_lateness_seconds":             30,
+		"complete_through_timestamp_seconds": float64(at("2025-01-08T02:00:00Z").Unix()),
+		"days completeness complete":         6, "days completeness incomplete": 1, "days completeness no_events": 0,
 		"releases": 1, "tenants_on_hold": 0,
 	})
 	if got["release_bytes"] <= 0 || got["newest_release_own_bytes"] != got["release_bytes"] {
@@ -77,7 +77,7 @@ func TestMetricsSayWhatARunCameTo(t *testing.T) {
 	expect(t, "correction", got, map[string]float64{
 		"changed_account_days kind new": 0, "changed_account_days kind restated": 1, "restated_usd": 1.5,
 		"worst_lateness_seconds": 0, "days completeness no_events": 1, "releases": 2,
-		"covered_cutoff_timestamp_seconds": float64(at("2025-01-09T02:00:00Z").Unix()),
+		"complete_through_timestamp_seconds": float64(at("2025-01-09T02:00:00Z").Unix()),
 	})
 	if got["newest_release_own_bytes"] >= got["release_bytes"]/2 {
 		t.Errorf("a correction of one day owns %v of %v bytes", got["newest_release_own_bytes"], got["release_bytes"])
@@ -90,7 +90,7 @@ func TestMetricsSayWhatARunCameTo(t *testing.T) {
 	w.check(err)
 	expect(t, "quiet night", got, map[string]float64{
 		"tenants outcome nothing_new": 1, "restated_usd": 0, "late_days reason unreleased": 0, "worst_lateness_seconds": 0,
-		"covered_cutoff_timestamp_seconds": float64(at("2025-01-10T02:00:00Z").Unix()),
+		"complete_through_timestamp_seconds": float64(at("2025-01-10T02:00:00Z").Unix()),
 	})
 }
 
@@ -110,7 +110,7 @@ func TestLatenessGrowsUntilADayIsOut(t *testing.T) {
 	}
 	expect(t, "input behind", got, map[string]float64{
 		"run_failed": 1, "behind_partitions": 1, "late_days reason unreleased": 2, "worst_lateness_seconds": (25 * time.Hour).Seconds(),
-		"covered_cutoff_timestamp_seconds": float64(at("2025-01-08T02:00:00Z").Unix()), "releases": 1,
+		"complete_through_timestamp_seconds": float64(at("2025-01-08T02:00:00Z").Unix()), "releases": 1,
 	})
 
 	// Published all the same, they are out, but not with all of their input.
@@ -119,7 +119,7 @@ func TestLatenessGrowsUntilADayIsOut(t *testing.T) {
 	w.check(err)
 	expect(t, "allowed", got, map[string]float64{
 		"run_failed": 0, "late_days reason unreleased": 0, "late_days reason input_behind": 1, "worst_lateness_seconds": (25 * time.Hour).Seconds(),
-		"covered_cutoff_timestamp_seconds": float64(at("2025-01-08T02:00:00Z").Unix()),
+		"complete_through_timestamp_seconds": float64(at("2025-01-08T02:00:00Z").Unix()),
 	})
 
 	w.caughtUp()
@@ -127,7 +127,7 @@ func TestLatenessGrowsUntilADayIsOut(t *testing.T) {
 	w.check(err)
 	expect(t, "caught up", got, map[string]float64{
 		"late_days reason unreleased": 0, "late_days reason input_behind": 0,
-		"covered_cutoff_timestamp_seconds": float64(at("2025-01-10T02:00:00Z").Unix()),
+		"complete_through_timestamp_seconds": float64(at("2025-01-10T02:00:00Z").Unix()),
 	})
 
 	// A failed gate keeps the next day from coming out, and is named.

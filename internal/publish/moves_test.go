@@ -117,7 +117,7 @@ func TestGateEventPlacement(t *testing.T) {
 			t.Errorf("only %s: %v", c.window, err)
 		}
 		for _, g := range r.report.Gates {
-			if failed := g.Gate == gateEventPlacement; g.Passed == failed {
+			if failed := g.Gate == gatePlacement; g.Passed == failed {
 				t.Errorf("only %s: gate %s passed: %t, %q", c.window, g.Gate, g.Passed, g.Detail)
 			} else if failed && !strings.Contains(strings.Join(g.Detail, " "), `account "a1" on `+c.kept) {
 				t.Errorf("only %s: gate says %q", c.window, g.Detail)

@@ -35,8 +35,11 @@ func (p *Publisher) Rollback(_ context.Context, tenant billing.TenantID, n int, 
 	if current == nil {
 		return nil, fmt.Errorf("tenant %s: %w", tenant, lake.ErrNoRelease)
 	}
-	if n >= current.Release {
-		return nil, fmt.Errorf("%w: release %d is not older than the newest, %d", ErrUsage, n, current.Release)
+	switch {
+	case n > current.Release:
+		return nil, fmt.Errorf("%w: release %d does not exist (newest is %d)", ErrUsage, n, current.Release)
+	case n == current.Release:
+		return nil, fmt.Errorf("%w: release %d is current already", ErrUsage, n)
 	}
 	target, err := s.Manifest(n)
 	if err != nil {
@@ -167,7 +170,7 @@ func fillRollback(b *lake.Build, current, target *lake.Manifest, changes []lake.
 	checkFiles(m, &failed)
 	checkLedger(current, m, &failed)
 	m.Gates = failed.results()
-	if err := failed.err(); err != nil {
+	if err := failed.err(current); err != nil {
 		return err
 	}
 	if err := b.Publish(m); err != nil {

@@ -226,7 +226,7 @@ func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *work, number
 	}
 	if !t.repair {
 		for _, line := range t.report.Differ {
-			failed.add(gateUndirtied, line)
+			failed.add(gateUnexpected, line)
 		}
 	}
 	t.report.Rows = changes
@@ -254,7 +254,6 @@ func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *work, number
 	checkPlacement(w.changed, results, &failed)
 	checkFiles(m, &failed)
 	checkLedger(t.prev, m, &failed)
-	t.in.checkConservation(&failed)
 	checkLimits(&t.cfg.Limits, t.prev, m, changes, &failed)
 	lines, err := build.ReadBack()
 	if err != nil {
@@ -265,7 +264,7 @@ func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *work, number
 	}
 	m.Gates = failed.results()
 	t.report.Gates = m.Gates
-	return m, failed.err()
+	return m, failed.err(t.prev)
 }
 
 // days computes the days that need it, a few at a time, and links the others. The

@@ -28,7 +28,7 @@ func TestUnexpectedChange(t *testing.T) {
 			return report.Tenants[0], err
 		}
 	}
-	if got := w.stopped(backfill(false)); !slices.Equal(got, []string{gateUndirtied + ": " + line}) {
+	if got := w.stopped(backfill(false)); !slices.Equal(got, []string{gateUnexpected + ": " + line}) {
 		t.Errorf("lines %q", got)
 	}
 
@@ -36,7 +36,7 @@ func TestUnexpectedChange(t *testing.T) {
 	_, err := w.store.Decide(state.Decision{Kind: state.GapAccepted, Who: "op", Why: "lost", From: w.next[0], Next: w.next[0] + 1, FromDay: "2025-01-03", ToDay: "2025-01-03"})
 	w.check(err)
 	w.caughtUp()
-	if got := w.stopped(w.run); !slices.Equal(got, []string{gateUndirtied + ": " + line}) {
+	if got := w.stopped(w.run); !slices.Equal(got, []string{gateUnexpected + ": " + line}) {
 		t.Errorf("lines of a run %q", got)
 	}
 
@@ -76,7 +76,7 @@ func TestUnexpectedChangeOfServices(t *testing.T) {
 		report, err := w.publisher().Backfill(t.Context(), AllDays, false)
 		return report.Tenants[0], err
 	})
-	if want := []string{gateUndirtied + `: account "a2" on 2025-01-03: released 1.5 of 1 events, recomputed 1.5 of 1 events`}; !slices.Equal(got, want) {
+	if want := []string{gateUnexpected + `: account "a2" on 2025-01-03: released 1.5 of 1 events, recomputed 1.5 of 1 events`}; !slices.Equal(got, want) {
 		t.Errorf("lines %q", got)
 	}
 }
@@ -98,8 +98,8 @@ func TestUnexpectedAccountDays(t *testing.T) {
 		return report.Tenants[0], err
 	})
 	want := []string{
-		gateUndirtied + `: account "a2" on 2025-01-03: not released, recomputed 1.5 of 1 events`,
-		gateUndirtied + `: account "a9" on 2025-01-03: released 1.5 of 1 events, recomputed 0 of 0 events`,
+		gateUnexpected + `: account "a2" on 2025-01-03: not released, recomputed 1.5 of 1 events`,
+		gateUnexpected + `: account "a9" on 2025-01-03: released 1.5 of 1 events, recomputed 0 of 0 events`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("lines %q, want %q", got, want)

@@ -126,7 +126,7 @@ func (v *verifier) verify(ctx context.Context) error {
 	}
 	var sums faults
 	checkFiles(v.m, &sums)
-	for _, line := range sums[gateSums] {
+	for _, line := range slices.Concat(sums[gateTotals], sums[gateCounts]) {
 		v.differ(line)
 	}
 	return nil

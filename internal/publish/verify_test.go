@@ -45,7 +45,7 @@ func TestVerifyFindsEditedRelease(t *testing.T) {
 			return rows
 		}}, []string{
 			`account "a2" on 2025-01-03: released 1.500000000000000001 of 1 events, recomputed 1.5 of 1 events`,
-			"2025-01-03: daily_account_cost comes to 4.500000000000000001, the day to 4.5",
+			"2025-01-03: daily_account_cost sums to 4.500000000000000001, the day's total is 4.5",
 		}},
 		{"the count of an account-day", edits{accountDays: func(rows []lake.AccountDayRow) []lake.AccountDayRow {
 			rows[0].Events = 2
@@ -54,14 +54,14 @@ func TestVerifyFindsEditedRelease(t *testing.T) {
 		{"an account-day too few", edits{accountDays: func(rows []lake.AccountDayRow) []lake.AccountDayRow { return rows[1:] }}, []string{
 			`account "a1" on 2025-01-03: released service "compute" with 3 of 1 events, and no account-day`,
 			`account "a1" on 2025-01-03: not released, recomputed 3 of 1 events`,
-			"2025-01-03: daily_account_cost comes to 1.5, the day to 4.5",
+			"2025-01-03: daily_account_cost sums to 1.5, the day's total is 4.5",
 			"2025-01-03: 1 rows in daily_account_cost, 2 account-days",
 		}},
 		{"an account-day too many", edits{accountDays: func(rows []lake.AccountDayRow) []lake.AccountDayRow {
 			return append(rows, lake.AccountDayRow{Tenant: billing.DefaultTenant, Account: "a3", Total: usd("5"), Events: 1})
 		}}, []string{
 			`account "a3" on 2025-01-03: released 5 of 1 events, recomputed 0 of 0 events`,
-			"2025-01-03: daily_account_cost comes to 9.5, the day to 4.5",
+			"2025-01-03: daily_account_cost sums to 9.5, the day's total is 4.5",
 			"2025-01-03: 3 rows in daily_account_cost, 2 account-days",
 		}},
 		{"the total of a service-day", edits{serviceDays: func(rows []lake.ServiceDayRow) []lake.ServiceDayRow {
@@ -69,7 +69,7 @@ func TestVerifyFindsEditedRelease(t *testing.T) {
 			return rows
 		}}, []string{
 			`account "a1" on 2025-01-03: released 3 of 1 events, recomputed 3 of 1 events`,
-			"2025-01-03: account_service_day_cost comes to 3.5, the day to 4.5",
+			"2025-01-03: account_service_day_cost sums to 3.5, the day's total is 4.5",
 		}},
 		{"another service", edits{serviceDays: func(rows []lake.ServiceDayRow) []lake.ServiceDayRow {
 			rows[0].Service = "storage"
@@ -86,12 +86,12 @@ func TestVerifyFindsEditedRelease(t *testing.T) {
 		}},
 		{"an event too few", edits{events: func(rows []lake.EventRow) []lake.EventRow { return rows[1:] }}, []string{
 			`event "a1-3" of account "a1" on 2025-01-03 is not in the release`,
-			"2025-01-03: normalized_billing_events comes to 1.5, the day to 4.5",
+			"2025-01-03: normalized_billing_events sums to 1.5, the day's total is 4.5",
 			"2025-01-03: 1 events in files, 2 in account-days",
 		}},
 		{"the last event too few", edits{events: func(rows []lake.EventRow) []lake.EventRow { return rows[:1] }}, []string{
 			`event "a2-3" of account "a2" on 2025-01-03 is not in the release`,
-			"2025-01-03: normalized_billing_events comes to 3, the day to 4.5",
+			"2025-01-03: normalized_billing_events sums to 3, the day's total is 4.5",
 			"2025-01-03: 1 events in files, 2 in account-days",
 		}},
 		{"an event too many", edits{events: func(rows []lake.EventRow) []lake.EventRow {
@@ -101,7 +101,7 @@ func TestVerifyFindsEditedRelease(t *testing.T) {
 		}}, []string{
 			`event "a1-4" is in 2 account-days: account "a1" on 2025-01-03, account "a1" on 2025-01-04`,
 			`event "a1-4" of account "a1" on 2025-01-03 is not in the state`,
-			"2025-01-03: normalized_billing_events comes to 7.5, the day to 4.5",
+			"2025-01-03: normalized_billing_events sums to 7.5, the day's total is 4.5",
 			"2025-01-03: 3 events in files, 2 in account-days",
 		}},
 		{"the cost of an event", edits{events: func(rows []lake.EventRow) []lake.EventRow {
@@ -109,7 +109,7 @@ func TestVerifyFindsEditedRelease(t *testing.T) {
 			return rows
 		}}, []string{
 			`event "a1-3" of account "a1" on 2025-01-03 has another content in the state`,
-			"2025-01-03: normalized_billing_events comes to 5.5, the day to 4.5",
+			"2025-01-03: normalized_billing_events sums to 5.5, the day's total is 4.5",
 		}},
 		{"the region of an event", edits{events: func(rows []lake.EventRow) []lake.EventRow {
 			rows[1].Event.Region = "eu"
@@ -202,7 +202,7 @@ func TestVerifySkipsWhatChanged(t *testing.T) {
 	all, err := w.publisher().Verify(t.Context())
 	want := []string{
 		`account "a2" on 2025-01-03: released 2.5 of 1 events, recomputed 1.5 of 1 events`,
-		"2025-01-03: normalized_billing_events comes to 4.5, the day to 5.5",
+		"2025-01-03: normalized_billing_events sums to 4.5, the day's total is 5.5",
 	}
 	if v := all[0]; !errors.Is(err, ErrDifference) || !slices.Equal(v.Differ, want) || v.Skipped != 2 || v.Accounts != 12 || v.Events != 14 {
 		t.Errorf("%+v, %v", v, err)
@@ -217,25 +217,28 @@ func TestVerifyReadsEveryFile(t *testing.T) {
 	w.publish()
 	for _, f := range w.current().Files {
 		name := w.series().Dir(1) + "/" + f.Path
-		flip := func() {
-			file, err := fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
-			w.check(err)
-			b := []byte{0}
-			_, err = file.ReadAt(b, f.Bytes/2)
-			w.check(err)
-			b[0] ^= 4
-			_, err = file.WriteAt(b, f.Bytes/2)
-			w.check(errors.Join(err, file.Close()))
-		}
-		flip()
+		flipByte(w, fs, name, f.Bytes/2)
 		if all, err := w.publisher().Verify(t.Context()); !errors.Is(err, lake.ErrDamaged) || !strings.Contains(fmt.Sprint(all[0].Err), f.Path) {
 			t.Errorf("%s: %+v, %v", f.Path, all, err)
 		}
-		flip()
+		flipByte(w, fs, name, f.Bytes/2)
 	}
 	if got := w.differing(); got != nil {
 		t.Errorf("differences %q", got)
 	}
+}
+
+// flipByte changes a bit of a byte of a file; a second time it changes it back.
+func flipByte(w *world, fs lake.FS, name string, at int64) {
+	w.t.Helper()
+	file, err := fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
+	w.check(err)
+	b := []byte{0}
+	_, err = file.ReadAt(b, at)
+	w.check(err)
+	b[0] ^= 4
+	_, err = file.WriteAt(b, at)
+	w.check(errors.Join(err, file.Close()))
 }
 
 // TestVerifyRefusesStateBehind: a state that has read less than the release cannot verify it.

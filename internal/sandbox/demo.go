@@ -94,7 +94,7 @@ func (d *Demo) turn(ctx context.Context, b *books, name string, charges []charge
 	if err != nil {
 		return err
 	}
-	d.say("  produce    %s of %s to topic %s on %s", plural(sum.Pushed, "record"), name, topicName, b.broker.Addr())
+	d.say("  produce    %s of %s to topic %s on %s", cli.Plural(sum.Pushed, "record"), name, topicName, b.broker.Addr())
 	if err := b.ingest(ctx, nil); err != nil {
 		return err
 	}
@@ -125,14 +125,14 @@ func (d *Demo) release(ctx context.Context, b *books, asOf string) (*release, er
 		return nil, err
 	}
 	d.say("  publisher  release %d as of %s: %s from %s, %s USD\n", r.manifest.Release, stamp(r.manifest.AsOf),
-		plural(accountDays, "account-day"), plural(events, "event"), sum)
+		cli.Plural(accountDays, "account-day"), cli.Plural(events, "event"), sum)
 	return r, nil
 }
 
 // files shows that a release wrote files of one day alone.
 func (d *Demo) files(r *release, day string) error {
 	own, linked := r.written()
-	d.say("\nWritten by release %d; the other %s are hard links to release %d's:", r.manifest.Release, plural(int64(linked), "file"), r.manifest.Previous)
+	d.say("\nWritten by release %d; the other %s are hard links to release %d's:", r.manifest.Release, cli.Plural(int64(linked), "file"), r.manifest.Previous)
 	for _, f := range own {
 		d.say("  %s", f.Path)
 		if f.Day != "" && f.Day != day {
@@ -144,12 +144,4 @@ func (d *Demo) files(r *release, day string) error {
 
 func (d *Demo) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(d.Out, format+"\n", args...) // a reader that left is no fault of the demonstration
-}
-
-// plural is a count of things.
-func plural(n int64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return cli.Count(n) + " " + thing + "s"
 }

@@ -42,5 +42,5 @@ func (i *intake) since(before intake) string {
 			parts = append(parts, fmt.Sprintf("%s %s", cli.Count(n), o))
 		}
 	}
-	return fmt.Sprintf("%s: %s", plural(i.delivered-before.delivered, "record"), strings.Join(parts, ", "))
+	return fmt.Sprintf("%s: %s", cli.Plural(i.delivered-before.delivered, "record"), strings.Join(parts, ", "))
 }

@@ -121,7 +121,7 @@ func (t *Trial) Run(ctx context.Context) (err error) {
 		}
 	}
 	if o.load.BadRows > 0 {
-		return fmt.Errorf("%w (%s, named above)", ErrNotMapped, plural(o.load.BadRows, "row"))
+		return fmt.Errorf("%w (%s, named above)", ErrNotMapped, cli.Plural(o.load.BadRows, "row"))
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func (t *Trial) load(ctx context.Context, b *books, o *outcome) (err error) {
 		Progress: func(done, total int64) { t.Progress("load", "bytes", done, total) },
 	})
 	if more := o.load.BadRows - badRowsSaid; err == nil && more > 0 {
-		_, _ = fmt.Fprintf(t.Errors, "not mapped: %s more\n", plural(more, "row"))
+		_, _ = fmt.Fprintf(t.Errors, "not mapped: %s more\n", cli.Plural(more, "row"))
 	}
 	return err
 }
@@ -288,7 +288,7 @@ func (t *Trial) compare(o *outcome, plus func(billing.Money) (billing.Money, boo
 	rounded := ""
 	if o.pushed.rounded > 0 {
 		rounded = fmt.Sprintf(" (%s had more than %d decimal places and %s rounded half-even, each once)",
-			plural(o.pushed.rounded, "row"), billing.Scale, wasOrWere(o.pushed.rounded))
+			cli.Plural(o.pushed.rounded, "row"), billing.Scale, wasOrWere(o.pushed.rounded))
 	}
 	t.say("So is the money, added up on its own from the text of the rows: %s USD = accepted + quarantined%s.", o.pushed.String(), rounded)
 	return nil
@@ -315,7 +315,7 @@ func (t *Trial) show(r *release, named bool) error {
 	if err := cli.Table(t.Out, []string{"service_name", ">total_cost_usd", ">events"}, services); err != nil {
 		return err
 	}
-	t.say("\nRelease %d as of %s; %s passed:\n  %s", r.manifest.Release, stamp(r.manifest.AsOf), plural(int64(len(r.manifest.Gates)), "gate"), r.dir)
+	t.say("\nRelease %d as of %s; %s passed:\n  %s", r.manifest.Release, stamp(r.manifest.AsOf), cli.Plural(int64(len(r.manifest.Gates)), "gate"), r.dir)
 	t.say("Read it with DuckDB:\n  %s", r.duckdb())
 	return nil
 }
