@@ -156,7 +156,7 @@ func BenchmarkFoldDay(b *testing.B) {
 	w.check(err)
 	defer func() { w.check(c.Close()) }()
 	w.check(w.store.Close()) // its compactions would be measured, too
-	work := &dayWork{day: d, all: true, dirty: map[billing.AccountID][]string{}}
+	work := &dayPlan{day: d, all: true, dirty: map[billing.AccountID][]string{}}
 	for m, err := range c.Markers(billing.DefaultTenant, d, d) {
 		w.check(err)
 		work.dirty[m.AccountDay.Account] = nil

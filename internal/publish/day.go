@@ -48,14 +48,14 @@ type dayBuilder struct {
 }
 
 // link reuses the released files of a day that did not change.
-func (b *dayBuilder) link(w *dayWork) *dayResult {
+func (b *dayBuilder) link(w *dayPlan) *dayResult {
 	r := &dayResult{day: w.day, entry: *w.prev, links: w.files, linked: true}
 	r.entry.CoveredSequence = b.head
 	return r
 }
 
 // compute recomputes what a day's work names and writes the files that change.
-func (b *dayBuilder) compute(ctx context.Context, w *dayWork) (*dayResult, error) {
+func (b *dayBuilder) compute(ctx context.Context, w *dayPlan) (*dayResult, error) {
 	r := &dayResult{day: w.day}
 	old, err := b.released(w)
 	if err != nil {
@@ -114,7 +114,7 @@ func servicesOf(rows []lake.ServiceDayRow, a billing.AccountID) (own, rest []lak
 }
 
 // released reads a day's rows from the previous release.
-func (b *dayBuilder) released(w *dayWork) (dayRows, error) {
+func (b *dayBuilder) released(w *dayPlan) (dayRows, error) {
 	if w.prev == nil || len(w.files) == 0 {
 		return dayRows{}, nil
 	}
@@ -131,7 +131,7 @@ func (b *dayBuilder) released(w *dayWork) (dayRows, error) {
 
 // merge puts the recomputed account-days in the place of the released ones and
 // notes what that changes.
-func (b *dayBuilder) merge(w *dayWork, old dayRows, folds []folded, r *dayResult) (now dayRows, err error) {
+func (b *dayBuilder) merge(w *dayPlan, old dayRows, folds []folded, r *dayResult) (now dayRows, err error) {
 	fresh := make(map[billing.AccountID]*rollup.Totals, len(folds))
 	released := make(map[billing.AccountID]*lake.AccountDayRow, len(old.rows))
 	accounts := make([]billing.AccountID, 0, max(len(folds), len(old.rows))+len(w.withheld))
@@ -189,7 +189,7 @@ func (b *dayBuilder) merge(w *dayWork, old dayRows, folds []folded, r *dayResult
 
 // judge compares one recomputed account-day with its released row and returns the row as it is now: nil when
 // there is none any more. shifted says that its service-days are not as released.
-func (b *dayBuilder) judge(w *dayWork, a billing.AccountID, was *lake.AccountDayRow, shifted bool, totals *rollup.Totals, r *dayResult) (*lake.AccountDayRow, error) {
+func (b *dayBuilder) judge(w *dayPlan, a billing.AccountID, was *lake.AccountDayRow, shifted bool, totals *rollup.Totals, r *dayResult) (*lake.AccountDayRow, error) {
 	why := w.why(a, totals.Events)
 	words, dirty := w.dirty[a]
 	numbers := was == nil || was.Total != totals.Total || was.Events != totals.Events || shifted
@@ -262,7 +262,7 @@ func (b *dayBuilder) appendServices(rows []lake.ServiceDayRow, a billing.Account
 }
 
 // writeTotals writes or links the two totals datasets of a day.
-func (b *dayBuilder) writeTotals(w *dayWork, old, now dayRows, r *dayResult) error {
+func (b *dayBuilder) writeTotals(w *dayPlan, old, now dayRows, r *dayResult) error {
 	b.checkRows(w.day, now, &r.faults)
 	if !w.forced && slices.Equal(old.rows, now.rows) {
 		r.links = append(r.links, w.of(lake.AccountDays)...)
@@ -282,7 +282,7 @@ func (b *dayBuilder) writeTotals(w *dayWork, old, now dayRows, r *dayResult) err
 }
 
 // describe fills the day's entry of the manifest.
-func (b *dayBuilder) describe(w *dayWork, now dayRows, r *dayResult) {
+func (b *dayBuilder) describe(w *dayPlan, now dayRows, r *dayResult) {
 	r.entry.Day = w.day.String()
 	r.entry.CoveredSequence = b.head
 	r.entry.AccountDays = int64(len(now.rows))

@@ -35,7 +35,7 @@ func (f *eventFacts) add(file *lake.File) error {
 
 // writeOnce writes the file of events of a day that no release has, and adds the events up on their way. One
 // reading does for a day of which a file holds all; for others ok is false, and there is no file.
-func (b *dayBuilder) writeOnce(ctx context.Context, w *dayWork) (folds []folded, f lake.File, ok bool, err error) {
+func (b *dayBuilder) writeOnce(ctx context.Context, w *dayPlan) (folds []folded, f lake.File, ok bool, err error) {
 	if w.prev != nil || b.large.Load() {
 		return nil, f, false, nil
 	}
@@ -70,7 +70,7 @@ func (b *dayBuilder) row(e *billing.Event, row *lake.EventRow) (err error) {
 
 // writeEvents links the event files in which nothing changed and writes the
 // others.
-func (b *dayBuilder) writeEvents(ctx context.Context, w *dayWork, now dayRows, folds []folded, r *dayResult) (eventFacts, error) {
+func (b *dayBuilder) writeEvents(ctx context.Context, w *dayPlan, now dayRows, folds []folded, r *dayResult) (eventFacts, error) {
 	facts := newEventFacts()
 	changed := b.changedEvents(w, now, folds, r)
 	var accounts []billing.AccountID
@@ -83,7 +83,7 @@ func (b *dayBuilder) writeEvents(ctx context.Context, w *dayWork, now dayRows, f
 			accounts, counts = append(accounts, row.Account), append(counts, row.Events)
 		}
 	}
-	cutter := cutWriter{dayBuilder: b, w: w, rows: rows, changed: changed, released: map[string]*lake.ReleasedEvents{}, r: r}
+	writer := eventFileWriter{dayBuilder: b, w: w, rows: rows, changed: changed, released: map[string]*lake.ReleasedEvents{}, r: r}
 	next := 0 // the first account not yet in a cut
 	for part, cut := range lake.Cuts(accounts, counts, b.cutBy) {
 		first := next
@@ -95,7 +95,7 @@ func (b *dayBuilder) writeEvents(ctx context.Context, w *dayWork, now dayRows, f
 			r.links = append(r.links, f)
 		} else {
 			var err error
-			if f, err = cutter.write(ctx, part, accounts[first:next], counts[first:next]); err != nil {
+			if f, err = writer.write(ctx, part, accounts[first:next], counts[first:next]); err != nil {
 				return facts, err
 			}
 		}
@@ -107,7 +107,7 @@ func (b *dayBuilder) writeEvents(ctx context.Context, w *dayWork, now dayRows, f
 }
 
 // changedEvents says which accounts' events differ from the released files'.
-func (b *dayBuilder) changedEvents(w *dayWork, now dayRows, folds []folded, r *dayResult) func(first, last billing.AccountID) bool {
+func (b *dayBuilder) changedEvents(w *dayPlan, now dayRows, folds []folded, r *dayResult) func(first, last billing.AccountID) bool {
 	every := func(_, _ billing.AccountID) bool { return true }
 	if w.prev == nil || w.forced || len(r.differ) > 0 {
 		return every
@@ -134,7 +134,7 @@ func (b *dayBuilder) changedEvents(w *dayWork, now dayRows, folds []folded, r *d
 }
 
 // unchanged finds the released file that holds exactly a cut's events.
-func (b *dayBuilder) unchanged(w *dayWork, cut lake.Cut, changed func(first, last billing.AccountID) bool) (lake.File, bool) {
+func (b *dayBuilder) unchanged(w *dayPlan, cut lake.Cut, changed func(first, last billing.AccountID) bool) (lake.File, bool) {
 	if changed(cut.First, cut.Last) {
 		return lake.File{}, false
 	}

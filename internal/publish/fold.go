@@ -49,7 +49,7 @@ func after(a billing.AccountID) billing.AccountID { return a + "\x00" }
 // foldDay adds up account-days, ascending: all of a day, or those named.
 // One without events is not among the result. Digests are made only where the
 // day is compared with the release of another state.
-func foldDay(ctx context.Context, r *state.Reader, t billing.TenantID, w *dayWork) ([]folded, error) {
+func foldDay(ctx context.Context, r *state.Reader, t billing.TenantID, w *dayPlan) ([]folded, error) {
 	fold := rollup.Fold{NoDigest: w.prev == nil || w.known}
 	if w.all {
 		return foldAll(ctx, fold.NoDigest, r, t, w)
@@ -70,7 +70,7 @@ const rangesPerCore = 4
 
 // foldAll adds up all of a day, ranges of accounts at the same time. Where they are split says what is known
 // of the day's accounts; a day of which nothing is known is one range.
-func foldAll(ctx context.Context, noDigest bool, r *state.Reader, t billing.TenantID, w *dayWork) ([]folded, error) {
+func foldAll(ctx context.Context, noDigest bool, r *state.Reader, t billing.TenantID, w *dayPlan) ([]folded, error) {
 	cores := runtime.GOMAXPROCS(0)
 	known := w.accounts()
 	bounds := []billing.AccountID{""} // of the ranges; an empty one is the end

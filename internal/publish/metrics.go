@@ -136,8 +136,8 @@ func (m *metrics) setQuarantine(counts map[billing.TenantID][]lake.QuarantineCou
 	m.held.Set(money.Approximate())
 }
 
-// setShelf says what the lake holds after a run.
-func (m *metrics) setShelf(s *shelf) {
+// setReleaseStats says what the lake holds after a run.
+func (m *metrics) setReleaseStats(s *releaseStats) {
 	m.lateDays.WithLabelValues(lateUnreleased).Set(float64(s.unreleased))
 	m.lateDays.WithLabelValues(lateBehind).Set(float64(s.behind))
 	m.lateness.Set(s.worst.Seconds())

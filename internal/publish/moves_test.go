@@ -70,7 +70,7 @@ func TestBackfillPublishesADayThatBecameDue(t *testing.T) {
 
 // partial plans a release in which the days outside a window keep their released rows although they changed:
 // what no release may be.
-func (w *world) partial(in *input, window Window) (*tenantRun, *work) {
+func (w *world) partial(in *input, window Window) (*tenantRun, *plan) {
 	w.t.Helper()
 	r := &tenantRun{Publisher: w.publisher(), in: in, tenant: billing.DefaultTenant, series: w.series()}
 	w.check(r.open())

@@ -186,12 +186,12 @@ func (p *Publisher) measure(started time.Time, r *Report, err error) {
 	}
 	now := p.deps.Now()
 	p.metrics.finish(now, now.Sub(started), r, err)
-	s, err := p.survey(r)
+	s, err := p.measureReleases(r)
 	if err != nil {
 		p.deps.Log.Warn("measure the lake", "error", err)
 		return
 	}
-	p.metrics.setShelf(s)
+	p.metrics.setReleaseStats(s)
 }
 
 // tenants are those to publish: the named ones, or all that the state or the

@@ -200,7 +200,7 @@ func (in *input) notBehind(m *lake.Manifest) error {
 
 // fill computes and writes everything of a release, checks it, and returns its manifest. The
 // report has the gates' results also when they fail.
-func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *work, number int) (*lake.Manifest, error) {
+func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *plan, number int) (*lake.Manifest, error) {
 	results, err := t.days(ctx, build, w)
 	if err != nil {
 		return nil, err
@@ -269,7 +269,7 @@ func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *work, number
 
 // days computes the days that need it, a few at a time, and links the others. The
 // results ascend by day.
-func (t *tenantRun) days(ctx context.Context, build *lake.Build, w *work) ([]*dayResult, error) {
+func (t *tenantRun) days(ctx context.Context, build *lake.Build, w *plan) ([]*dayResult, error) {
 	b := &dayBuilder{
 		reader: t.in.reader, series: t.series, build: build, prev: t.prev, tenant: t.tenant,
 		asOf: t.in.asOf, head: uint64(t.in.head.Sequence), cutBy: t.cfg.RowsPerFile,
@@ -335,7 +335,7 @@ func (t *tenantRun) manifest(number int) *lake.Manifest {
 }
 
 // describe adds what the manifest says beside the numbers: days without rows, ties, quarantine.
-func (t *tenantRun) describe(m *lake.Manifest, w *work) error {
+func (t *tenantRun) describe(m *lake.Manifest, w *plan) error {
 	released := map[billing.Day]bool{}
 	last := billing.Day(0)
 	for i, day := range w.days {

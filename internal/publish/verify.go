@@ -133,7 +133,7 @@ func (v *verifier) verify(ctx context.Context) error {
 }
 
 // day compares a day's totals, and then its events one by one.
-func (v *verifier) day(ctx context.Context, w *dayWork) error {
+func (v *verifier) day(ctx context.Context, w *dayPlan) error {
 	w.all = true
 	folds, err := foldDay(ctx, v.in.reader, v.v.Tenant, w)
 	if err != nil {
@@ -190,7 +190,7 @@ func orphanLine(s *lake.ServiceDayRow, d billing.Day) string {
 }
 
 // events walks a day's published events and its winners side by side.
-func (v *verifier) events(ctx context.Context, w *dayWork) error {
+func (v *verifier) events(ctx context.Context, w *dayPlan) error {
 	next, stop := iter.Pull2(eventsOf(ctx, v.in.reader, v.v.Tenant, w.day, "", ""))
 	defer stop()
 	winner, err, more := next()

@@ -11,11 +11,11 @@ import (
 	"daybook/internal/rollup"
 )
 
-// cutWriter writes a day's files of events. Row groups in which nothing changed are taken over from the
+// eventFileWriter writes a day's files of events. Row groups in which nothing changed are taken over from the
 // released files. What is written is added up again on its way; either is held against the day's rows.
-type cutWriter struct {
+type eventFileWriter struct {
 	*dayBuilder
-	w        *dayWork
+	w        *dayPlan
 	rows     map[billing.AccountID]*lake.AccountDayRow
 	changed  func(first, last billing.AccountID) bool
 	released map[string]*lake.ReleasedEvents // opened so far, by path
@@ -23,7 +23,7 @@ type cutWriter struct {
 }
 
 // write writes a file with the events of accounts, of which each has so many.
-func (c *cutWriter) write(ctx context.Context, part int, accounts []billing.AccountID, counts []int64) (lake.File, error) {
+func (c *eventFileWriter) write(ctx context.Context, part int, accounts []billing.AccountID, counts []int64) (lake.File, error) {
 	var segments []lake.Segment
 	var first, last billing.AccountID // of the rows not yet in a segment; empty: there are none
 	expected, seen := 0, 0
@@ -66,7 +66,7 @@ func (c *cutWriter) write(ctx context.Context, part int, accounts []billing.Acco
 }
 
 // keep finds the released row groups of a cut in which nothing changed; nil where there are none.
-func (c *cutWriter) keep(cut lake.Cut, accounts []billing.AccountID) (*lake.ReusedRowGroups, error) {
+func (c *eventFileWriter) keep(cut lake.Cut, accounts []billing.AccountID) (*lake.ReusedRowGroups, error) {
 	if c.changed(cut.First, cut.Last) {
 		return nil, nil
 	}
@@ -99,7 +99,7 @@ func (c *cutWriter) keep(cut lake.Cut, accounts []billing.AccountID) (*lake.Reus
 
 // events are the events of a range of accounts. Those of each account are held against its row, and the
 // account is counted in seen.
-func (c *cutWriter) events(ctx context.Context, first, last billing.AccountID, seen *int) iter.Seq2[*lake.EventRow, error] {
+func (c *eventFileWriter) events(ctx context.Context, first, last billing.AccountID, seen *int) iter.Seq2[*lake.EventRow, error] {
 	return func(yield func(*lake.EventRow, error) bool) {
 		var row lake.EventRow
 		var account billing.AccountID

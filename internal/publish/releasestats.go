@@ -9,13 +9,13 @@ import (
 	"daybook/internal/lake"
 )
 
-// shelf is what the newest releases say after a run: which due days are out, how late, and what
+// releaseStats is what the newest releases say after a run: which due days are out, how late, and what
 // all of it holds on disk. Tenants are added up.
 //
 // A due day is late when its number is not out with all of its input: its cutoff passed after the
 // newest release, and no run has found since that there was nothing to publish; or it was
 // released while input was behind.
-type shelf struct {
+type releaseStats struct {
 	now     time.Time
 	cutoff  TimeOfDay
 	lastDue billing.Day
@@ -28,9 +28,9 @@ type shelf struct {
 	bytes, newest                  int64
 }
 
-// survey looks at all tenants of a run, or of the lake where the run ended before it knew them.
-func (p *Publisher) survey(r *Report) (*shelf, error) {
-	s := &shelf{now: p.deps.Now(), cutoff: p.cfg.Cutoff}
+// measureReleases looks at all tenants of a run, or of the lake where the run ended before it knew them.
+func (p *Publisher) measureReleases(r *Report) (*releaseStats, error) {
+	s := &releaseStats{now: p.deps.Now(), cutoff: p.cfg.Cutoff}
 	asOf := r.AsOf
 	if asOf.IsZero() {
 		asOf = s.now
@@ -57,7 +57,7 @@ func (p *Publisher) survey(r *Report) (*shelf, error) {
 }
 
 // add looks at one tenant, for which the run came to an outcome.
-func (s *shelf) add(series *lake.Series, outcome Outcome) error {
+func (s *releaseStats) add(series *lake.Series, outcome Outcome) error {
 	m, err := series.Current()
 	if err != nil || m == nil {
 		return err
@@ -118,7 +118,7 @@ func (s *shelf) add(series *lake.Series, outcome Outcome) error {
 
 // first finds the earliest day that became due after the release before m and came out with m. Of a
 // first release that is the newest due day alone: for what is older nobody was waiting.
-func (s *shelf) first(series *lake.Series, m *lake.Manifest) error {
+func (s *releaseStats) first(series *lake.Series, m *lake.Manifest) error {
 	before := s.lastDue - 1
 	if m.Previous != 0 {
 		previous, err := series.Manifest(m.Previous)
@@ -141,4 +141,4 @@ func (s *shelf) first(series *lake.Series, m *lake.Manifest) error {
 }
 
 // waited notes that a due day's number was waited for until now.
-func (s *shelf) waited(d billing.Day) { s.worst = max(s.worst, s.now.Sub(s.cutoff.Of(d))) }
+func (s *releaseStats) waited(d billing.Day) { s.worst = max(s.worst, s.now.Sub(s.cutoff.Of(d))) }

@@ -141,7 +141,7 @@ func parseExpected(header, record []string) (t billing.TenantID, e lake.Expected
 
 // expect settles what is expected in this release. Where nothing new was said,
 // and in a backfill, it is what the newest release has.
-func (p *planner) expect(days map[billing.Day]*dayWork) (expectations, error) {
+func (p *planner) expect(days map[billing.Day]*dayPlan) (expectations, error) {
 	var released expectations
 	if p.prev != nil {
 		released = p.prev.Expected
@@ -170,7 +170,7 @@ func (p *planner) expect(days map[billing.Day]*dayWork) (expectations, error) {
 }
 
 // firstDay is the tenant's first due day for which something was sent.
-func (p *planner) firstDay(days map[billing.Day]*dayWork) (first billing.Day, ok bool, err error) {
+func (p *planner) firstDay(days map[billing.Day]*dayPlan) (first billing.Day, ok bool, err error) {
 	var sorted []billing.Day
 	for d := range days {
 		sorted = append(sorted, d)
@@ -201,7 +201,7 @@ func sent(day *lake.DayEntry) int64 {
 }
 
 // shift notes which account-days are expected now and were not, or the other way round.
-func (p *planner) shift(days map[billing.Day]*dayWork, at func(billing.Day) *dayWork, now expectations) {
+func (p *planner) shift(days map[billing.Day]*dayPlan, at func(billing.Day) *dayPlan, now expectations) {
 	var before expectations
 	if p.prev != nil {
 		before = p.prev.Expected

@@ -17,8 +17,8 @@ import (
 	"daybook/internal/state"
 )
 
-// dayWork is what is known of a due day before it is computed.
-type dayWork struct {
+// dayPlan is what is known of a due day before it is computed.
+type dayPlan struct {
 	day   billing.Day
 	prev  *lake.DayEntry // as released; nil: newly due
 	files []lake.File    // of prev, by dataset and path
@@ -38,9 +38,9 @@ type dayWork struct {
 	idle     bool                           // nothing to do: all files are linked
 }
 
-// work is a tenant's due days, ascending, and how much there is to do.
-type work struct {
-	days []*dayWork
+// plan is a tenant's due days, ascending, and how much there is to do.
+type plan struct {
+	days []*dayPlan
 	// changed are the account-days of due and of released days that changed since their release, with the reasons.
 	changed map[billing.Day]map[billing.AccountID][]string
 	// newlyDue counts days with account-days that no release has.
@@ -52,8 +52,8 @@ type work struct {
 }
 
 // any reports whether there is a reason for a release.
-func (w *work) any() bool {
-	return slices.ContainsFunc(w.days, func(d *dayWork) bool { return !d.idle })
+func (w *plan) any() bool {
+	return slices.ContainsFunc(w.days, func(d *dayPlan) bool { return !d.idle })
 }
 
 // planner finds a tenant's work.
@@ -66,7 +66,7 @@ type planner struct {
 }
 
 // plan reads markers and quarantine and says what each due day needs.
-func (p *planner) plan() (*work, error) {
+func (p *planner) plan() (*plan, error) {
 	known, err := p.covered()
 	if err != nil {
 		return nil, err
@@ -75,10 +75,10 @@ func (p *planner) plan() (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	days := map[billing.Day]*dayWork{}
-	at := func(d billing.Day) *dayWork {
+	days := map[billing.Day]*dayPlan{}
+	at := func(d billing.Day) *dayPlan {
 		if days[d] == nil {
-			days[d] = &dayWork{day: d, known: known, withheld: held[d], dirty: map[billing.AccountID][]string{}}
+			days[d] = &dayPlan{day: d, known: known, withheld: held[d], dirty: map[billing.AccountID][]string{}}
 		}
 		return days[d]
 	}
@@ -104,7 +104,7 @@ func (p *planner) plan() (*work, error) {
 	if err := p.readMarkers(days, known, at); err != nil {
 		return nil, err
 	}
-	w := &work{changed: make(map[billing.Day]map[billing.AccountID][]string, len(days))}
+	w := &plan{changed: make(map[billing.Day]map[billing.AccountID][]string, len(days))}
 	for d, day := range days {
 		if len(day.dirty) > 0 {
 			w.changed[d] = day.dirty
@@ -122,13 +122,13 @@ func (p *planner) plan() (*work, error) {
 		}
 		w.dirty += len(day.dirty) + len(day.touched)
 	}
-	slices.SortFunc(w.days, func(a, b *dayWork) int { return int(a.day) - int(b.day) })
+	slices.SortFunc(w.days, func(a, b *dayPlan) int { return int(a.day) - int(b.day) })
 	return w, nil
 }
 
 // readMarkers notes in days what changed since they were released. Ranges of days are read at the same
 // time: one marker stays for every account-day that ever was.
-func (p *planner) readMarkers(days map[billing.Day]*dayWork, known bool, at func(billing.Day) *dayWork) error {
+func (p *planner) readMarkers(days map[billing.Day]*dayPlan, known bool, at func(billing.Day) *dayPlan) error {
 	covered := make(map[billing.Day]state.Sequence, len(days)) // of the released days
 	for d, day := range days {
 		if covered[d] = 0; known && day.prev != nil {
@@ -167,7 +167,7 @@ func (p *planner) readMarkers(days map[billing.Day]*dayWork, known bool, at func
 }
 
 // judge decides what of a day is computed.
-func (p *planner) judge(day *dayWork) {
+func (p *planner) judge(day *dayPlan) {
 	day.reasons = p.in.dayReasons(p.tenant, day.day, p.cutoff)
 	day.forced = p.window.contains(day.day)
 	if day.prev == nil || !day.known || day.forced || !slices.Equal(day.reasons, day.prev.Reasons) {
@@ -189,7 +189,7 @@ func (p *planner) judge(day *dayWork) {
 }
 
 // touch has an account-day computed.
-func (d *dayWork) touch(a billing.AccountID) {
+func (d *dayPlan) touch(a billing.AccountID) {
 	if d.touched == nil {
 		d.touched = map[billing.AccountID]struct{}{}
 	}
@@ -197,7 +197,7 @@ func (d *dayWork) touch(a billing.AccountID) {
 }
 
 // accounts are the accounts to compute, ascending, where not all are.
-func (d *dayWork) accounts() []billing.AccountID {
+func (d *dayPlan) accounts() []billing.AccountID {
 	accounts := make([]billing.AccountID, 0, len(d.dirty)+len(d.touched))
 	for a := range d.dirty {
 		accounts = append(accounts, a)
@@ -212,7 +212,7 @@ func (d *dayWork) accounts() []billing.AccountID {
 }
 
 // of are the files of one dataset.
-func (d *dayWork) of(ds lake.Dataset) []lake.File {
+func (d *dayPlan) of(ds lake.Dataset) []lake.File {
 	var files []lake.File
 	for _, f := range d.files {
 		if f.Dataset == ds {
@@ -223,12 +223,12 @@ func (d *dayWork) of(ds lake.Dataset) []lake.File {
 }
 
 // why are the reasons for which one account-day with so many events is not complete.
-func (d *dayWork) why(a billing.AccountID, events int64) []string {
+func (d *dayPlan) why(a billing.AccountID, events int64) []string {
 	return append(slices.Clone(d.reasons), d.ofAccount(a, events)...)
 }
 
 // ofAccount are those that are the account's own.
-func (d *dayWork) ofAccount(a billing.AccountID, events int64) []string {
+func (d *dayPlan) ofAccount(a billing.AccountID, events int64) []string {
 	if len(d.withheld[a]) == 0 && events == 0 && d.expected.has(a, d.day) {
 		return []string{reasonSilent}
 	}
