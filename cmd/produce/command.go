@@ -13,22 +13,22 @@ import (
 	"daybook/internal/produce"
 )
 
-// command is the program's one command.
+// command is the only command of the program.
 type command struct {
 	Files []string `arg:"" optional:"" name:"file" help:"Files to read; - is standard input."`
 
 	Topic      string `help:"Topic to push to." env:"DAYBOOK_TOPIC" placeholder:"NAME"`
-	Partitions int    `name:"create-partitions" help:"Create the topic, if it is missing, with so many partitions and without expiry; 0: do not create it." default:"0" placeholder:"N"`
+	Partitions int    `name:"create-partitions" help:"Create the topic, if it is missing, with this many partitions and without expiry; 0: do not create it." default:"0" placeholder:"N"`
 
 	produce.Config `embed:""`
 
 	Deliveries produce.DeliveryConfig `embed:""`
-	Rebuild    bool                   `name:"rebuild-deliveries" help:"Read the topic from its beginning and make the indexes in --deliveries anew, instead of pushing files." group:"Deliveries:"`
+	Rebuild    bool                   `name:"rebuild-deliveries" help:"Push nothing: read the topic from its start and write the indexes in --deliveries again." group:"Deliveries:"`
 
-	DryRun  bool   `name:"dry-run" help:"Print the events as JSON lines instead of pushing them."`
-	Check   bool   `help:"Judge every event as ingest would with its default rules, and report what would be quarantined."`
-	Rejects string `help:"File to write the bad rows to, as JSON lines with file, line, reason and the row." placeholder:"FILE"`
-	JSON    bool   `name:"json" help:"Print the summary as JSON."`
+	DryRun       bool   `name:"dry-run" help:"Push nothing: print the events as JSON lines."`
+	ValidateOnly bool   `name:"validate" help:"Push nothing: apply ingest's default rules to every event and report which it would quarantine. Exit 4 if there are any."`
+	Rejects      string `help:"File to write the bad rows to, as JSON lines with file, line, reason and the row." placeholder:"FILE"`
+	JSON         bool   `name:"json" help:"Print the summary as JSON."`
 
 	Kafka kafka.Config `embed:""`
 
@@ -47,7 +47,7 @@ func (c *command) Run(ctx *cli.Context) error {
 	case c.Rebuild:
 		return c.rebuild(ctx)
 	}
-	report := newReport(ctx, c.Check)
+	report := newReport(ctx, c.ValidateOnly)
 	if c.Rejects != "" {
 		f, err := os.Create(c.Rejects)
 		if err != nil {
@@ -57,7 +57,7 @@ func (c *command) Run(ctx *cli.Context) error {
 	}
 	load := &produce.Load{
 		Config: c.Config, Files: c.Files, Stdin: os.Stdin,
-		OnBadRow: report.badRow, Check: report.check(),
+		OnBadRow: report.badRow, Check: report.validator(),
 	}
 	sink, pusher, closeSink, err := c.sink(ctx)
 	if err != nil {
@@ -66,7 +66,7 @@ func (c *command) Run(ctx *cli.Context) error {
 	defer closeSink()
 	load.Sink = sink
 	if c.Topic != "" {
-		load.Delivery = &produce.Delivery{DeliveryConfig: c.Deliveries, Topic: c.Topic, DryRun: c.DryRun}
+		load.Delivery = &produce.Delivery{DeliveryConfig: c.Deliveries, Topic: c.Topic, DryRun: c.DryRun || c.ValidateOnly}
 		if pusher != nil {
 			load.Delivery.TopicID, load.Delivery.Log = pusher.TopicID(), pusher
 		}
@@ -79,7 +79,7 @@ func (c *command) Run(ctx *cli.Context) error {
 	return exit(report.end(c, sum, err))
 }
 
-// exit gives an error of deliveries its exit code.
+// exit returns an error of deliveries with its exit code.
 func exit(err error) error {
 	switch {
 	case errors.Is(err, delivery.ErrRefused), errors.Is(err, delivery.ErrStale):
@@ -90,7 +90,7 @@ func exit(err error) error {
 	return err
 }
 
-// rebuild makes the indexes of deliveries anew.
+// rebuild writes the indexes of deliveries again, from the topic.
 func (c *command) rebuild(ctx *cli.Context) error {
 	progress := ctx.NewProgress("rebuild", "records", 0)
 	defer progress.Close()
@@ -103,10 +103,10 @@ func (c *command) rebuild(ctx *cli.Context) error {
 		return cli.JSON(ctx.Stdout, all)
 	}
 	if len(all) == 0 {
-		fmt.Fprintf(ctx.Stdout, "no record of %s is of a delivery\n", c.Topic)
+		fmt.Fprintf(ctx.Stdout, "topic %s has no record of a delivery\n", c.Topic)
 	}
 	for _, s := range all {
-		fmt.Fprintf(ctx.Stdout, "%s: %s records, %s ids held\n", s.Source, cli.Count(s.Records), cli.Count(s.Held))
+		fmt.Fprintf(ctx.Stdout, "%s: %s records, %s current ids\n", s.Source, cli.Count(s.Records), cli.Count(s.Held))
 	}
 	return nil
 }
@@ -133,12 +133,12 @@ func (c *command) generate(ctx *cli.Context) error {
 		fmt.Fprintf(c.summaryTo(ctx), "%s synthetic records in %.1f s, %s a second\n", cli.Count(n), took.Seconds(), cli.Count(int64(float64(n)/max(took.Seconds(), 1e-9))))
 	}
 	if stopped(err) && c.Synthetic.Count == 0 {
-		return nil // endless load ends by being stopped
+		return nil // an endless load ends when it is stopped
 	}
 	return err
 }
 
-// usage reports what is wrong with the command line.
+// usage returns all faults of the command line.
 func (c *command) usage(ctx *cli.Context) error {
 	var faults []error
 	if c.Generate && len(c.Files) > 0 {
@@ -153,17 +153,23 @@ func (c *command) usage(ctx *cli.Context) error {
 	if len(c.Files) == 0 && !c.Generate && !c.Rebuild {
 		faults = append(faults, errors.New("nothing to read: name files, - for standard input, or --generate"))
 	}
+	if c.ValidateOnly && (c.DryRun || c.Generate || c.Rebuild) {
+		faults = append(faults, errors.New("--validate excludes --dry-run, --generate and --rebuild-deliveries: give one"))
+	}
 	if c.Topic == "" && c.Deliveries.Replaces != nil {
-		faults = append(faults, errors.New("--topic is missing: deliveries are kept by topic"))
-	} else if c.Topic == "" && !c.DryRun {
-		faults = append(faults, errors.New("--topic is missing: name the topic to push to, or add --dry-run"))
+		faults = append(faults, errors.New("--topic is missing: each topic has deliveries of its own"))
+	} else if c.Topic == "" && !c.DryRun && !c.ValidateOnly {
+		faults = append(faults, errors.New("--topic is missing: name the topic to push to, or add --dry-run or --validate"))
 	}
 	return errors.Join(append(faults, c.Validate(ctx.Now()), c.Deliveries.Validate(&c.Config))...)
 }
 
-// sink is where the records go, which is the pusher unless this is a dry run, and what ends it.
+// sink returns the destination of the records, the pusher if that is the destination, and a function that closes it.
 func (c *command) sink(ctx *cli.Context) (sink produce.Sink, pusher *produce.Pusher, done func(), err error) {
-	if c.DryRun {
+	switch {
+	case c.ValidateOnly:
+		return produce.Discard{}, nil, func() {}, nil
+	case c.DryRun:
 		return produce.NewPrinter(ctx.Stdout), nil, func() {}, nil
 	}
 	pusher, err = produce.NewPusher(ctx, c.Kafka, c.Topic, c.Partitions, ctx.Log)
@@ -173,8 +179,7 @@ func (c *command) sink(ctx *cli.Context) (sink produce.Sink, pusher *produce.Pus
 	return pusher, pusher, func() { _ = pusher.Close() }, nil
 }
 
-// summaryTo is where the summary goes: standard output belongs to the events of
-// a dry run.
+// summaryTo returns the destination of the summary. Standard output belongs to the events of a dry run.
 func (c *command) summaryTo(ctx *cli.Context) io.Writer {
 	if c.DryRun {
 		return ctx.Stderr
@@ -182,5 +187,5 @@ func (c *command) summaryTo(ctx *cli.Context) io.Writer {
 	return ctx.Stdout
 }
 
-// stopped reports whether the load ended because it was told to.
+// stopped reports whether a signal ended the load.
 func stopped(err error) bool { return errors.Is(err, context.Canceled) }

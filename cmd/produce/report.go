@@ -13,30 +13,30 @@ import (
 	"daybook/internal/produce"
 )
 
-// shown bounds how many bad rows, and how many verdicts of --check, are written
-// out one by one. All are counted, and --rejects has all bad rows.
+// shown is the most bad rows, and the most verdicts of --validate, that are printed one by one. All are counted, and
+// --rejects has all bad rows.
 const shown = 20
 
-// report says what happened to rows.
+// report counts and prints what happened to rows.
 type report struct {
 	ctx     *cli.Context
 	rejects io.WriteCloser // nil without --rejects
 	bad     int
-	decoder *decode.Decoder // nil without --check
+	decoder *decode.Decoder // nil without --validate
 	now     time.Time
 	refused map[billing.Reason]int64
 	rounded int64
 }
 
-func newReport(ctx *cli.Context, check bool) *report {
+func newReport(ctx *cli.Context, validate bool) *report {
 	r := &report{ctx: ctx, now: ctx.Now(), refused: map[billing.Reason]int64{}}
-	if check {
+	if validate {
 		r.decoder = decode.New(billing.DefaultRules())
 	}
 	return r
 }
 
-// badRow writes out one row that could not be mapped.
+// badRow prints a row that could not be mapped.
 func (r *report) badRow(b produce.BadRow) error {
 	if r.bad++; r.bad <= shown {
 		fmt.Fprintf(r.ctx.Stderr, "bad row: %s\n", b)
@@ -52,8 +52,8 @@ func (r *report) badRow(b produce.BadRow) error {
 	return nil
 }
 
-// check is the function that judges events, nil without --check.
-func (r *report) check() func(file string, line int, event []byte) {
+// validator returns the function that applies ingest's rules to an event; nil without --validate.
+func (r *report) validator() func(file string, line int, event []byte) {
 	if r.decoder == nil {
 		return nil
 	}
@@ -69,12 +69,12 @@ func (r *report) check() func(file string, line int, event []byte) {
 		}
 		r.refused[rejection.Reason]++
 		if seen++; seen <= shown {
-			fmt.Fprintf(r.ctx.Stderr, "check: %s:%d: ingest would quarantine it: %s\n", file, line, rejection)
+			fmt.Fprintf(r.ctx.Stderr, "validate: %s:%d: ingest would quarantine it: %s\n", file, line, rejection)
 		}
 	}
 }
 
-// end prints the summary and gives the command's error.
+// end prints the summary and returns the error of the command.
 func (r *report) end(c *command, sum produce.Summary, err error) error {
 	if r.rejects != nil {
 		if closeErr := r.rejects.Close(); closeErr != nil && err == nil {
@@ -83,7 +83,7 @@ func (r *report) end(c *command, sum produce.Summary, err error) error {
 	}
 	out := c.summaryTo(r.ctx)
 	switch {
-	case err != nil && sum.Rows == 0: // nothing to sum up
+	case err != nil && sum.Rows == 0: // no rows to summarize
 	case c.JSON:
 		doc := struct {
 			produce.Summary
@@ -102,7 +102,9 @@ func (r *report) end(c *command, sum produce.Summary, err error) error {
 	case err != nil:
 		return err
 	case sum.BadRows > 0 && c.BadRows == produce.ReportBadRows:
-		return fmt.Errorf("%d of %d rows could not be mapped and were not pushed: mend them and run again, or add --bad-rows push to send them to quarantine", sum.BadRows, sum.Rows)
+		return fmt.Errorf("%d of %d rows could not be mapped and were not pushed: fix them and run again, or add --bad-rows push to send them to quarantine", sum.BadRows, sum.Rows)
+	case r.quarantined() > 0:
+		return cli.Exit(cli.ExitGate, fmt.Errorf("ingest would quarantine %d of %d events under its default rules", r.quarantined(), sum.Pushed))
 	}
 	return nil
 }
@@ -110,36 +112,45 @@ func (r *report) end(c *command, sum produce.Summary, err error) error {
 // print writes the summary for a person.
 func (r *report) print(out io.Writer, c *command, sum produce.Summary) {
 	verb, to := "pushed", " to "+c.Topic
-	if c.DryRun {
+	switch {
+	case c.ValidateOnly:
+		verb, to = "validated", ""
+	case c.DryRun:
 		verb, to = "printed", ""
 	}
 	fmt.Fprintf(out, "%s: %s rows read, %s %s%s, %s bad\n", files(sum.Files), cli.Count(sum.Rows), cli.Count(sum.Pushed), verb, to, cli.Count(sum.BadRows))
 	if sum.Deleted > 0 {
-		fmt.Fprintf(out, "%s deleted: delivered before for these days, and missing now\n", cli.Count(sum.Deleted))
+		fmt.Fprintf(out, "%s deleted: an earlier delivery of these days has them and this one does not\n", cli.Count(sum.Deleted))
 	}
 	if sum.Newer > 0 {
-		fmt.Fprintf(out, "%s rows are of days that a newer delivery holds: not %s\n", cli.Count(sum.Newer), verb)
+		fmt.Fprintf(out, "%s rows not %s: a newer delivery has their days\n", cli.Count(sum.Newer), verb)
 	}
 	if sum.Undated > 0 {
-		fmt.Fprintf(out, "%s events have no ingested_at: the moment of pushing decides which version wins; --exported-at TIME makes that repeatable\n", cli.Count(sum.Undated))
+		fmt.Fprintf(out, "%s events have no ingested_at: the time of pushing decides which version wins; --exported-at TIME makes that repeatable\n", cli.Count(sum.Undated))
 	}
 	if r.decoder == nil {
 		return
 	}
-	var total int64
 	for _, reason := range slices.Sorted(maps.Keys(r.refused)) {
-		total += r.refused[reason]
-		fmt.Fprintf(out, "check: %s would be quarantined: %s\n", cli.Count(r.refused[reason]), reason)
+		fmt.Fprintf(out, "validate: %s would be quarantined: %s\n", cli.Count(r.refused[reason]), reason)
 	}
-	if total == 0 {
-		fmt.Fprintln(out, "check: none would be quarantined")
+	if r.quarantined() == 0 {
+		fmt.Fprintln(out, "validate: none would be quarantined")
 	}
 	if r.rounded > 0 {
-		fmt.Fprintf(out, "check: %s would be rounded to 18 decimal places\n", cli.Count(r.rounded))
+		fmt.Fprintf(out, "validate: %s would be rounded to 18 decimal places\n", cli.Count(r.rounded))
 	}
 }
 
-// files counts them in words.
+// quarantined is the number of events that ingest would quarantine.
+func (r *report) quarantined() (total int64) {
+	for _, n := range r.refused {
+		total += n
+	}
+	return total
+}
+
+// files is a count of files as text.
 func files(n int) string {
 	if n == 1 {
 		return "1 file"

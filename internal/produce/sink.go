@@ -12,13 +12,21 @@ type Record struct {
 	Mark       []byte // the value of delivery.HeaderKey, nil for none
 }
 
-// Sink takes records. Push may keep a record's bytes until Flush has returned;
-// the caller does not change them. An error of either says that not everything
-// arrived, and is final.
+// Sink receives records. Push may retain a record's bytes until Flush returns; the caller does not change them. An error
+// of either means that some records did not arrive, and is final.
 type Sink interface {
 	Push(ctx context.Context, r Record) error
 	Flush(ctx context.Context) error
 }
+
+// Discard is a Sink that drops all records: of a load that only validates its files.
+type Discard struct{}
+
+// Push drops the record.
+func (Discard) Push(context.Context, Record) error { return nil }
+
+// Flush has nothing to do.
+func (Discard) Flush(context.Context) error { return nil }
 
 // Printer is a Sink that writes the values as JSON lines.
 type Printer struct{ w *bufio.Writer }
