@@ -4,6 +4,7 @@ GOLANGCI_VERSION := v2.15.0
 CYCLONEDX_VERSION := v1.10.0
 BENCH_EVENTS ?= 5000000
 BENCH_STATE ?= 50000000
+DEMO ?= /tmp/daybook-demo
 
 .DEFAULT_GOAL := help
 
@@ -17,8 +18,8 @@ build: ## the programs, into bin/
 	go build -trimpath -o bin/ ./cmd/...
 
 .PHONY: demo
-demo: ## a week of events, a release, a late correction, a second release
-	go run ./cmd/sandbox demo
+demo: ## a week of events, a release, a late correction, a second release, in DEMO (/tmp/daybook-demo)
+	go run ./cmd/sandbox demo --dir $(DEMO) --replace
 
 .PHONY: test
 test: ## all tests that need no other server (a C compiler for the DuckDB ones)

@@ -147,11 +147,11 @@ func (l *quarantineListCommand) Run(c *cli.Context) error {
 	for _, h := range list {
 		cost := ""
 		if h.Cost != nil {
-			cost = h.Cost.String()
+			cost = c.Amount(*h.Cost)
 		}
 		rows = append(rows, []string{h.Record, string(h.Status), string(h.Reason), string(h.Tenant), string(h.Account), h.Day, string(h.Event), cost})
 	}
-	if err := cli.Table(c.Stdout, []string{"RECORD", "STATUS", "REASON", "TENANT", "ACCOUNT", "DAY", "EVENT", ">USD"}, rows); err != nil {
+	if err := cli.Table(c.Stdout, []string{"RECORD", "STATUS", "REASON", "TENANT", "ACCOUNT", "DAY", "EVENT", ">PARSED AMOUNT USD"}, rows); err != nil {
 		return err
 	}
 	if more > 0 {

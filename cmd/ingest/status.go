@@ -51,7 +51,7 @@ func printStatus(c *cli.Context, s *control.Status) error {
 			moment(p.CaughtUpAt), p.Reason, strconv.FormatInt(p.Delivered, 10), strconv.FormatInt(p.Outcomes["quarantined"], 10),
 		})
 	}
-	if err := cli.Table(out, []string{"TOPIC", ">PARTITION", ">NEXT OFFSET", ">LAG", "CAUGHT UP AT", "WHY NOT", ">DELIVERED", ">QUARANTINED"}, rows); err != nil {
+	if err := cli.Table(out, []string{"TOPIC", ">PARTITION", ">NEXT OFFSET", ">LAG", "CAUGHT UP AT", "BLOCKED BY", ">DELIVERED", ">QUARANTINED"}, rows); err != nil {
 		return err
 	}
 
@@ -71,13 +71,13 @@ func printStatus(c *cli.Context, s *control.Status) error {
 	fmt.Fprintln(out)
 	rows = rows[:0]
 	for _, q := range s.Quarantine {
-		rows = append(rows, []string{string(q.Tenant), string(q.Reason), string(q.Status), strconv.FormatInt(q.Records, 10), q.Cost.String(), strconv.FormatInt(q.CostRecords, 10)})
+		rows = append(rows, []string{string(q.Tenant), string(q.Reason), string(q.Status), strconv.FormatInt(q.Records, 10), c.Amount(q.Cost), strconv.FormatInt(q.CostRecords, 10)})
 	}
 	if len(rows) == 0 {
 		fmt.Fprintln(out, "nothing in quarantine")
 		return nil
 	}
-	return cli.Table(out, []string{"TENANT", "REASON", "STATUS", ">RECORDS", ">READABLE USD", ">OF RECORDS"}, rows)
+	return cli.Table(out, []string{"TENANT", "REASON", "STATUS", ">RECORDS", ">PARSED AMOUNT USD", ">WITH AMOUNT"}, rows)
 }
 
 // known is a number, or "-" for -1.

@@ -75,7 +75,7 @@ func (cmd *listCommand) Run(c *cli.Context) error {
 			note += fmt.Sprintf(" rolled back to %d", r.RolledTo)
 		}
 		rows = append(rows, []string{
-			fmt.Sprint(r.Release), r.AsOf.UTC().Format(time.RFC3339), fmt.Sprint(r.Days), r.Total.String(),
+			fmt.Sprint(r.Release), r.AsOf.UTC().Format(time.RFC3339), fmt.Sprint(r.Days), c.Amount(r.Total),
 			cli.Count(r.Changes.New), cli.Count(r.Changes.Restated), cli.Count(r.Changes.Retracted), cli.Count(r.Changes.Completeness),
 			cli.Count(r.OwnBytes), note,
 		})

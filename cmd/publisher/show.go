@@ -67,8 +67,17 @@ func (cmd *showCommand) Run(c *cli.Context) error {
 		return nil
 	}
 	rows := make([][]string, 0, len(changes))
-	for _, ch := range changes {
-		rows = append(rows, []string{ch.Account, ch.Day, ch.Kind, ch.Old, ch.New, ch.Delta, strings.Join(ch.Reasons, ",")})
+	for i := range ledger {
+		r, before, after := &ledger[i], "", ""
+		if r.HasOld {
+			before = c.Amount(r.Old)
+		}
+		if r.HasNew {
+			after = c.Amount(r.New)
+		}
+		rows = append(rows, []string{
+			string(r.Account), r.Day.String(), string(r.Kind), before, after, c.Amount(r.Delta), strings.Join(r.Reasons, ","),
+		})
 	}
 	return cli.Table(c.Stdout, []string{"account_id", "usage_date", "kind", ">old_total_usd", ">new_total_usd", ">delta_usd", "reasons"}, rows)
 }

@@ -98,7 +98,7 @@ func (cmd *statusCommand) print(c *cli.Context, tenant billing.TenantID, m *lake
 		fmt.Fprintf(c.Stdout, "on hold since %s by %s: %s\n", hold.Since.UTC().Format(time.RFC3339), hold.Who, hold.Why)
 	}
 	for _, q := range m.Quarantine {
-		fmt.Fprintf(c.Stdout, "quarantine: %s records of %s, %s, arrived %s, readable %s USD\n", cli.Count(q.Records), q.Topic, q.Reason, q.ArrivalDay, q.Readable)
+		fmt.Fprintf(c.Stdout, "quarantine: %s records of %s, %s, arrived %s, parsed amount %s USD\n", cli.Count(q.Records), q.Topic, q.Reason, q.ArrivalDay, c.Amount(q.Readable))
 	}
 	for len(incomplete) > 0 {
 		n := alike(incomplete)

@@ -29,7 +29,7 @@ func (t *tryCommand) Run(c *cli.Context) error {
 	}
 	trial := sandbox.Trial{
 		Files: t.Files, Load: t.Load, Rules: t.Rules, Dir: t.Dir,
-		Out: c.Stdout, Errors: c.Stderr, Log: quieter(c.Log),
+		Out: c.Stdout, Errors: c.Stderr, Log: quieter(c.Log), Amount: c.Amount,
 		Progress: func(now, unit string, at, total int64) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -24,6 +24,7 @@ type Context struct {
 	Log             *slog.Logger
 	Now             func() time.Time
 	Interactive     bool // Stderr is a terminal
+	Exact           bool // amounts are printed with all their digits
 
 	console *console
 }
@@ -33,6 +34,7 @@ type sharedFlags struct {
 	Config    kong.ConfigFlag  `help:"YAML file with flags as keys; a command's name opens a section for it alone." env:"DAYBOOK_CONFIG" placeholder:"FILE" group:"Flags of all programs:"`
 	LogFormat string           `help:"Form of the log on standard error: text or json." enum:"text,json" default:"text" env:"DAYBOOK_LOG_FORMAT" group:"Flags of all programs:"`
 	LogLevel  string           `help:"Least level that is logged: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"DAYBOOK_LOG_LEVEL" group:"Flags of all programs:"`
+	Exact     bool             `help:"Print amounts with all their digits, not rounded to two decimal places. JSON output always has all digits." group:"Flags of all programs:"`
 	Version   kong.VersionFlag `help:"Print the version and exit." group:"Flags of all programs:"`
 }
 
@@ -93,6 +95,7 @@ func Main(name, help string, grammar any, args []string, stdout, stderr io.Write
 		Log:         newLogger(out, shared.LogFormat, shared.LogLevel),
 		Now:         time.Now,
 		Interactive: isTerminal(stderr),
+		Exact:       shared.Exact,
 		console:     out,
 	}
 	var stop func()

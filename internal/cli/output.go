@@ -57,6 +57,20 @@ func Table(w io.Writer, header []string, rows [][]string) error {
 	return out.Flush()
 }
 
+// Amount is an amount of money, exact or for display.
+type Amount interface {
+	String() string  // all digits
+	Display() string // rounded, with separators
+}
+
+// Amount is how the command prints an amount: with all digits if the user asked for them, else for display.
+func (c *Context) Amount(a Amount) string {
+	if c.Exact {
+		return a.String()
+	}
+	return a.Display()
+}
+
 // JSON prints v as one indented JSON document.
 func JSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)

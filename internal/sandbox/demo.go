@@ -17,22 +17,35 @@ import (
 	"daybook/internal/publish"
 )
 
+// demoMark is an empty file in the directory of a demonstration, which --replace looks for.
+const demoMark = ".daybook-demo"
+
 // ErrNotAsSaid is returned when a demonstration shows something else than what it says.
 var ErrNotAsSaid = errors.New("not what was to be shown")
 
 // Demo shows the books of a week: events, a release, a late correction, a
 // second release that differs in one day.
 type Demo struct {
-	Dir string // empty or missing; "": a new one, which Run names
-	Out io.Writer
-	Log *slog.Logger
+	Dir     string // empty or missing; "": a new one, which Run prints
+	Replace bool   // remove Dir first if an earlier demonstration made it
+	Out     io.Writer
+	Log     *slog.Logger
+	Amount  func(cli.Amount) string // how amounts are printed; nil: for display
 }
 
 // Run shows it and leaves everything in a directory that it names.
 func (d *Demo) Run(ctx context.Context) (err error) {
+	if d.Replace {
+		if err := removeDemo(d.Dir); err != nil {
+			return err
+		}
+	}
 	dir, err := newDir(d.Dir, "daybook-demo-")
 	if err != nil {
 		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, demoMark), nil, 0o644); err != nil {
+		return fmt.Errorf("mark directory: %w", err)
 	}
 	b, err := openBooks(ctx, dir, ingest.RulesConfig{}, DefaultPartitions, true, d.Log)
 	if err != nil {
@@ -74,6 +87,24 @@ func (d *Demo) Run(ctx context.Context) (err error) {
 
 	d.say("\nRead it with DuckDB:\n  %s", second.duckdb())
 	d.say("\nEverything is in %s: broker/ (the topic), state/ (the system of record), lake/ (the releases).", dir)
+	d.say("List the releases, and show what the second one changed:\n  go run ./cmd/publisher list --lake %[1]s/lake\n  go run ./cmd/publisher show --lake %[1]s/lake 2", dir)
+	return nil
+}
+
+// removeDemo removes a directory that a demonstration made. A missing one is no error.
+func removeDemo(dir string) error {
+	if dir == "" {
+		return errors.New("--replace needs --dir DIR")
+	}
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, demoMark)); err != nil {
+		return fmt.Errorf("directory %s was not made by a demonstration: %w; name another with --dir", dir, err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove the earlier demonstration: %w", err)
+	}
 	return nil
 }
 
@@ -116,7 +147,7 @@ func (d *Demo) release(ctx context.Context, b *books, asOf string) (*release, er
 	if _, err := b.publish(ctx, c, nil); err != nil {
 		return nil, err
 	}
-	r, err := current(b.lake, billing.DefaultTenant)
+	r, err := current(b.lake, billing.DefaultTenant, d.Amount)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +156,7 @@ func (d *Demo) release(ctx context.Context, b *books, asOf string) (*release, er
 		return nil, err
 	}
 	d.say("  publisher  release %d as of %s: %s from %s, %s USD\n", r.manifest.Release, stamp(r.manifest.AsOf),
-		cli.Plural(accountDays, "account-day"), cli.Plural(events, "event"), sum)
+		cli.Plural(accountDays, "account-day"), cli.Plural(events, "event"), r.amount(sum))
 	return r, nil
 }
 

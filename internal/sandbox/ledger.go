@@ -80,6 +80,15 @@ func (l *ledger) equals(m billing.Money) bool {
 	return ok && got.Cmp(&l.sum) == 0
 }
 
+// Display is the sum as billing.Money displays it; outside its range, exact.
+func (l *ledger) Display() string {
+	m, _, err := billing.ParseMoney(l.String())
+	if err != nil {
+		return l.String()
+	}
+	return m.Display()
+}
+
 // String is the sum, exact, without trailing zeros.
 func (l *ledger) String() string {
 	text := new(big.Rat).SetFrac(&l.sum, scale).FloatString(billing.Scale)

@@ -27,10 +27,11 @@ type release struct {
 	series   *lake.Series
 	manifest *lake.Manifest
 	dir      string // absolute; what queries name
+	amount   func(cli.Amount) string
 }
 
-// current opens what a tenant's `current` names now.
-func current(l *lake.Lake, t billing.TenantID) (*release, error) {
+// current opens the newest release of a tenant. Its tables print amounts by amount; nil: for display.
+func current(l *lake.Lake, t billing.TenantID, amount func(cli.Amount) string) (*release, error) {
 	s := l.Tenant(t)
 	n, dir, err := s.Resolve()
 	if err != nil {
@@ -40,7 +41,10 @@ func current(l *lake.Lake, t billing.TenantID) (*release, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &release{series: s, manifest: m, dir: dir}, nil
+	if amount == nil {
+		amount = cli.Amount.Display
+	}
+	return &release{series: s, manifest: m, dir: dir, amount: amount}, nil
 }
 
 // days are the released days, ascending.
@@ -74,10 +78,10 @@ func (r *release) printDaily(w io.Writer, keep func(billing.Day) bool) error {
 		for _, a := range accounts {
 			previous := ""
 			if a.HasPrevious {
-				previous = a.Previous.String()
+				previous = r.amount(a.Previous)
 			}
 			rows = append(rows, []string{
-				string(a.Account), d.String(), a.Total.String(), strconv.FormatBool(a.Complete),
+				string(a.Account), d.String(), r.amount(a.Total), strconv.FormatBool(a.Complete),
 				strconv.FormatInt(a.Revision, 10), previous, strconv.FormatInt(a.Events, 10), stamp(a.PublishedAt),
 			})
 		}
@@ -98,7 +102,7 @@ func (r *release) printChanges(w io.Writer) error {
 		}
 		rows = append(rows, []string{
 			string(c.Account), c.Day.String(), string(c.Kind), strings.Join(c.Reasons, ", "),
-			amount(c.Old, c.HasOld), amount(c.New, c.HasNew), c.Delta.String(),
+			r.optional(c.Old, c.HasOld), r.optional(c.New, c.HasNew), r.amount(c.Delta),
 		})
 	}
 	return cli.Table(w, []string{
@@ -158,7 +162,7 @@ func (r *release) months() ([][]string, error) {
 	var rows [][]string
 	for _, name := range slices.Sorted(maps.Keys(by)) {
 		m := by[name]
-		rows = append(rows, []string{name, m.total.String(), cli.Count(m.days), cli.Count(m.closed), cli.Count(m.events)})
+		rows = append(rows, []string{name, r.amount(m.total), cli.Count(m.days), cli.Count(m.closed), cli.Count(m.events)})
 	}
 	return rows, nil
 }
@@ -198,7 +202,7 @@ func (r *release) topServices(n int) ([][]string, error) {
 	})
 	var rows [][]string
 	for _, s := range all[:min(n, len(all))] {
-		rows = append(rows, []string{string(s.name), s.total.String(), cli.Count(s.events)})
+		rows = append(rows, []string{string(s.name), r.amount(s.total), cli.Count(s.events)})
 	}
 	return rows, nil
 }
@@ -221,12 +225,12 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// amount is a money that may be absent.
-func amount(m billing.Money, ok bool) string {
+// optional is an amount that may be absent.
+func (r *release) optional(m billing.Money, ok bool) string {
 	if !ok {
 		return ""
 	}
-	return m.String()
+	return r.amount(m)
 }
 
 // stamp is a moment as all of Daybook prints it.

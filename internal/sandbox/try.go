@@ -48,6 +48,7 @@ type Trial struct {
 	Out    io.Writer
 	Errors io.Writer // where bad rows are named
 	Log    *slog.Logger
+	Amount func(cli.Amount) string // how amounts are printed; nil: for display
 	// Progress, if set, is told how far a step is; an empty step ends the last one.
 	Progress func(step, unit string, done, total int64)
 }
@@ -71,6 +72,9 @@ type heldBack struct {
 
 // Run does it all and leaves everything in a directory that it names.
 func (t *Trial) Run(ctx context.Context) (err error) {
+	if t.Amount == nil {
+		t.Amount = cli.Amount.Display
+	}
 	if t.Progress == nil {
 		t.Progress = func(string, string, int64, int64) {}
 	}
@@ -209,7 +213,7 @@ func (t *Trial) publish(ctx context.Context, b *books, newest billing.Day) ([]*r
 		if tenant.Release == 0 {
 			continue // nothing but quarantine names it
 		}
-		r, err := current(b.lake, tenant.Tenant)
+		r, err := current(b.lake, tenant.Tenant, t.Amount)
 		if err != nil {
 			return nil, err
 		}
@@ -235,8 +239,8 @@ func (t *Trial) account(o *outcome, releases []*release) error {
 	}
 	held, heldCosts, heldMoney := int64(0), int64(0), billing.Money{}
 	rows := [][]string{
-		{"rows in, exported at " + t.Load.ExportedAt, cli.Count(o.load.Rows), o.pushed.String()},
-		{"accepted", cli.Count(o.intake.accepted()), total.String()},
+		{"rows in, exported at " + t.Load.ExportedAt, cli.Count(o.load.Rows), t.Amount(&o.pushed)},
+		{"accepted", cli.Count(o.intake.accepted()), t.Amount(total)},
 	}
 	if n := o.intake.outcomes[billing.New]; n != o.intake.accepted() {
 		for _, kind := range []billing.Outcome{billing.New, billing.Replaced, billing.Duplicate, billing.Superseded, billing.Deleted} {
@@ -246,7 +250,7 @@ func (t *Trial) account(o *outcome, releases []*release) error {
 		}
 	}
 	for _, h := range o.quarantined {
-		rows = append(rows, []string{"quarantined: " + string(h.reason), cli.Count(h.records), h.readable.String()})
+		rows = append(rows, []string{"quarantined: " + string(h.reason), cli.Count(h.records), t.Amount(h.readable)})
 		held += h.records
 		heldCosts += h.costs
 		var ok bool
@@ -255,7 +259,7 @@ func (t *Trial) account(o *outcome, releases []*release) error {
 		}
 	}
 	if len(o.quarantined) == 0 {
-		rows = append(rows, []string{"quarantined", "0", "0"})
+		rows = append(rows, []string{"quarantined", "0", t.Amount(billing.Money{})})
 	}
 	rows = append(rows, []string{"not mapped", cli.Count(o.load.BadRows), ""})
 	if err := cli.Table(t.Out, []string{"rows", ">records", ">cost_usd"}, rows); err != nil {
@@ -290,7 +294,7 @@ func (t *Trial) compare(o *outcome, plus func(billing.Money) (billing.Money, boo
 		rounded = fmt.Sprintf(" (%s had more than %d decimal places and %s rounded half-even, each once)",
 			cli.Plural(o.pushed.rounded, "row"), billing.Scale, wasOrWere(o.pushed.rounded))
 	}
-	t.say("So is the money, added up on its own from the text of the rows: %s USD = accepted + quarantined%s.", o.pushed.String(), rounded)
+	t.say("So is the money, added up on its own from the text of the rows: %s USD = accepted + quarantined%s.", t.Amount(&o.pushed), rounded)
 	return nil
 }
 
