@@ -30,10 +30,12 @@ func ParseDay(s string) (Day, error) {
 	if len(s) != len("2006-01-02") || s[4] != '-' || s[7] != '-' {
 		return 0, ErrDay
 	}
-	year, ok1 := number(s[0:4])
-	month, ok2 := number(s[5:7])
-	day, ok3 := number(s[8:10])
-	if !ok1 || !ok2 || !ok3 || year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+	century, ok1 := twoDigits(s[0], s[1])
+	year, ok2 := twoDigits(s[2], s[3])
+	month, ok3 := twoDigits(s[5], s[6])
+	day, ok4 := twoDigits(s[8], s[9])
+	year += 100 * century
+	if !ok1 || !ok2 || !ok3 || !ok4 || year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
 		return 0, ErrDay
 	}
 	return dayOfDate(year, month, day), nil
@@ -97,13 +99,8 @@ func daysIn(year, month int) int {
 	}
 }
 
-// number reads a few ASCII digits.
-func number(s string) (n int, ok bool) {
-	for i := range len(s) {
-		if !isDigit(s[i]) {
-			return 0, false
-		}
-		n = n*10 + int(s[i]-'0')
-	}
-	return n, true
+// twoDigits is the number that two ASCII digits write. ok is false if one is no digit.
+func twoDigits(tens, units byte) (n int, ok bool) {
+	tens, units = tens-'0', units-'0'
+	return 10*int(tens) + int(units), tens <= 9 && units <= 9
 }

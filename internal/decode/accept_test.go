@@ -3,6 +3,7 @@ package decode
 import (
 	"strings"
 	"testing"
+	"unicode"
 
 	"daybook/internal/billing"
 )
@@ -201,5 +202,18 @@ func TestLending(t *testing.T) {
 	_, _ = lending.Decode(record(strings.ReplaceAll(benchmarkEvent, "01JGXK5V7Q", "7777777777")), &e)
 	if lent != e.ID {
 		t.Errorf("the text of the event before is still %q", lent)
+	}
+}
+
+// TestHasControl compares hasControl with package unicode on every character, at every place in a word of eight bytes.
+func TestHasControl(t *testing.T) {
+	t.Parallel()
+	for r := rune(0); r < 0x3000; r++ {
+		for before := range 9 {
+			text := strings.Repeat("x", before) + string(r) + "12345678"
+			if got := hasControl([]byte(text)); got != unicode.IsControl(r) {
+				t.Fatalf("hasControl(%q) = %t", text, got)
+			}
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -336,8 +337,20 @@ func isNumber(raw []byte) bool { return raw[0] == '-' || '0' <= raw[0] && raw[0]
 // identifier reports whether text has an identifier's length.
 func identifier(text []byte) bool { return 1 <= len(text) && len(text) <= billing.MaxIDBytes }
 
-// hasControl reports whether text holds a character of Unicode's category Cc.
+// hasControl reports whether text holds a character of Unicode's category Cc: U+0000 to U+001F and U+007F to U+009F.
 func hasControl(text []byte) bool {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	// Eight bytes at a time: none of those characters is in printable ASCII.
+	for len(text) >= 8 {
+		w := binary.LittleEndian.Uint64(text)
+		if ((w-ones*' ')|(w+ones)|w)&highs != 0 {
+			break
+		}
+		text = text[8:]
+	}
 	for i, c := range text {
 		if c < 0x20 || c == 0x7F || c == 0xC2 && i+1 < len(text) && text[i+1] < 0xA0 {
 			return true

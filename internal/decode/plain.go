@@ -195,46 +195,51 @@ func afterSpace(b []byte, at int) int {
 }
 
 // plainString returns where the quotation mark is that ends the string whose text starts at b[at].
+//
+// It takes eight bytes at a time, up to the first that is a quotation mark, a backslash, a control character or
+// not ASCII: then the high bit of that byte of found is set. A borrow may set bits above it, never below.
 func plainString(b []byte, at int) (end int) {
-	for {
-		at = specialByte(b, at)
-		switch {
-		case at == len(b) || b[at] < ' ' || b[at] == '\\':
-			return notPlain
-		case b[at] == '"':
-			return at
-		}
-		r, n := utf8.DecodeRune(b[at:])
-		if r == utf8.RuneError && n == 1 {
-			return notPlain
-		}
-		at += n
-	}
-}
-
-// specialByte returns the place of the first byte from b[at] on that is a quotation mark, a backslash, a control
-// character or not ASCII; len(b) if there is none.
-func specialByte(b []byte, at int) int {
 	const (
 		ones  = 0x0101010101010101
 		highs = 0x8080808080808080
 	)
-	for ; at+8 <= len(b); at += 8 {
-		// A byte of found has its high bit set if the byte of w is special. Above the first that is, a borrow may
-		// set more; only the first counts.
+	for at+8 <= len(b) {
 		w := binary.LittleEndian.Uint64(b[at:])
 		quote, backslash := w^ones*'"', w^ones*'\\'
 		found := ((quote-ones)&^quote | (backslash-ones)&^backslash | (w - ones*' ') | w) & highs
-		if found != 0 {
-			return at + bits.TrailingZeros64(found)/8
+		if found == 0 {
+			at += 8
+			continue
+		}
+		at += bits.TrailingZeros64(found) / 8
+		if b[at] == '"' {
+			return at
+		}
+		if at = afterRune(b, at); at == notPlain {
+			return notPlain
 		}
 	}
-	for ; at < len(b); at++ {
-		if c := b[at]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			break
+	for at < len(b) {
+		switch c := b[at]; {
+		case c == '"':
+			return at
+		case ' ' <= c && c < utf8.RuneSelf && c != '\\':
+			at++
+		default:
+			if at = afterRune(b, at); at == notPlain {
+				return notPlain
+			}
 		}
 	}
-	return at
+	return notPlain
+}
+
+// afterRune returns where the character at b[at] ends if it is valid and not ASCII.
+func afterRune(b []byte, at int) int {
+	if _, n := utf8.DecodeRune(b[at:]); n > 1 {
+		return at + n
+	}
+	return notPlain
 }
 
 // plainNumber returns the end of the number that starts at b[at]. Where it ends is the end of the value only if
