@@ -49,7 +49,7 @@ type dayBuilder struct {
 
 // link reuses the released files of a day that did not change.
 func (b *dayBuilder) link(w *dayPlan) *dayResult {
-	r := &dayResult{day: w.day, entry: *w.prev, links: w.files, linked: true}
+	r := &dayResult{day: w.day, entry: *w.prev, links: w.files.all(), linked: true}
 	r.entry.CoveredSequence = b.head
 	return r
 }
@@ -265,14 +265,14 @@ func (b *dayBuilder) appendServices(rows []lake.ServiceDayRow, a billing.Account
 func (b *dayBuilder) writeTotals(w *dayPlan, old, now dayRows, r *dayResult) error {
 	b.checkRows(w.day, now, &r.faults)
 	if !w.forced && slices.Equal(old.rows, now.rows) {
-		r.links = append(r.links, w.of(lake.AccountDays)...)
+		r.links = append(r.links, w.files[lake.AccountDays]...)
 	} else if len(now.rows) > 0 {
 		if _, err := b.build.WriteAccountDays(w.day, now.rows); err != nil {
 			return fmt.Errorf("write account-days of %s: %w", w.day, err)
 		}
 	}
 	if !w.forced && slices.Equal(old.services, now.services) {
-		r.links = append(r.links, w.of(lake.ServiceDays)...)
+		r.links = append(r.links, w.files[lake.ServiceDays]...)
 	} else if len(now.services) > 0 {
 		if _, err := b.build.WriteServiceDays(w.day, now.services); err != nil {
 			return fmt.Errorf("write service-days of %s: %w", w.day, err)

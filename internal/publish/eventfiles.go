@@ -70,7 +70,7 @@ func (c *eventFileWriter) keep(cut lake.Cut, accounts []billing.AccountID) (*lak
 	if c.changed(cut.First, cut.Last) {
 		return nil, nil
 	}
-	for _, f := range c.w.of(lake.Events) {
+	for _, f := range c.w.files[lake.Events] {
 		if cut.First < f.First || f.Last < cut.Last {
 			continue
 		}

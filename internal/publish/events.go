@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
@@ -123,13 +125,10 @@ func (b *dayBuilder) changedEvents(w *dayPlan, now dayRows, folds []folded, r *d
 		}
 		return every
 	}
+	dirty := slices.Sorted(maps.Keys(w.dirty))
 	return func(first, last billing.AccountID) bool {
-		for a := range w.dirty {
-			if first <= a && a <= last {
-				return true
-			}
-		}
-		return false
+		at, _ := slices.BinarySearch(dirty, first)
+		return at < len(dirty) && dirty[at] <= last
 	}
 }
 
@@ -138,7 +137,7 @@ func (b *dayBuilder) unchanged(w *dayPlan, cut lake.Cut, changed func(first, las
 	if changed(cut.First, cut.Last) {
 		return lake.File{}, false
 	}
-	for _, f := range w.of(lake.Events) {
+	for _, f := range w.files[lake.Events] {
 		if f.First == cut.First && f.Last == cut.Last && f.Rows == cut.Rows {
 			return f, true
 		}

@@ -1,27 +1,19 @@
 package publish
 
 import (
-	"encoding/hex"
+	"cmp"
 	"fmt"
-	"maps"
-	"math"
-	"runtime"
 	"slices"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
-	"daybook/internal/dedup"
 	"daybook/internal/lake"
-	"daybook/internal/state"
 )
 
 // dayPlan is what is known of a due day before it is computed.
 type dayPlan struct {
 	day   billing.Day
 	prev  *lake.DayEntry // as released; nil: newly due
-	files []lake.File    // of prev, by dataset and path
+	files dayFiles       // of prev
 
 	// dirty are the account-days that changed since the release, with the words for why.
 	dirty map[billing.AccountID][]string
@@ -63,13 +55,24 @@ type planner struct {
 	cutoff TimeOfDay
 	prev   *lake.Manifest // nil: no release yet
 	window *Window        // nil: not a backfill
+	// changes are what the scan for the order of tenants found; nil, or of another release: scanned again.
+	changes *changes
 }
 
 // plan reads markers and quarantine and says what each due day needs.
 func (p *planner) plan() (*plan, error) {
-	known, err := p.covered()
+	known, err := knownTo(p.in, p.prev)
 	if err != nil {
 		return nil, err
+	}
+	covered, err := coveredDays(p.prev, known)
+	if err != nil {
+		return nil, err
+	}
+	if !p.changes.since(known, covered) {
+		if p.changes, err = readChanges(p.in, p.tenant, known, covered); err != nil {
+			return nil, err
+		}
 	}
 	held, err := readWithheld(p.in.reader, p.tenant)
 	if err != nil {
@@ -98,18 +101,13 @@ func (p *planner) plan() (*plan, error) {
 			if err != nil {
 				return nil, fmt.Errorf("manifest of release %d: %w", p.prev.Release, err)
 			}
-			at(d).files = append(at(d).files, f)
+			at(d).files.add(f)
 		}
 	}
-	if err := p.readMarkers(days, known, at); err != nil {
-		return nil, err
+	for d, accounts := range p.changes.days {
+		at(d).dirty = accounts
 	}
-	w := &plan{changed: make(map[billing.Day]map[billing.AccountID][]string, len(days))}
-	for d, day := range days {
-		if len(day.dirty) > 0 {
-			w.changed[d] = day.dirty
-		}
-	}
+	w := &plan{changed: p.changes.days}
 	if w.expected, err = p.expect(days); err != nil {
 		return nil, fmt.Errorf("find the first day: %w", err)
 	}
@@ -122,48 +120,8 @@ func (p *planner) plan() (*plan, error) {
 		}
 		w.dirty += len(day.dirty) + len(day.touched)
 	}
-	slices.SortFunc(w.days, func(a, b *dayPlan) int { return int(a.day) - int(b.day) })
+	slices.SortFunc(w.days, func(a, b *dayPlan) int { return cmp.Compare(a.day, b.day) })
 	return w, nil
-}
-
-// readMarkers notes in days what changed since they were released. Ranges of days are read at the same
-// time: one marker stays for every account-day that ever was.
-func (p *planner) readMarkers(days map[billing.Day]*dayPlan, known bool, at func(billing.Day) *dayPlan) error {
-	covered := make(map[billing.Day]state.Sequence, len(days)) // of the released days
-	for d, day := range days {
-		if covered[d] = 0; known && day.prev != nil {
-			covered[d] = state.Sequence(day.prev.CoveredSequence)
-		}
-	}
-	released := slices.Sorted(maps.Keys(covered))
-	bounds := []billing.Day{math.MinInt32}
-	for i, cores := 1, runtime.GOMAXPROCS(0); i < cores && cores <= len(released); i++ {
-		bounds = append(bounds, released[i*len(released)/cores])
-	}
-	var mu sync.Mutex // of days
-	var g errgroup.Group
-	for i, from := range bounds {
-		upTo := billing.Day(math.MaxInt32)
-		if i+1 < len(bounds) {
-			upTo = bounds[i+1] - 1
-		}
-		g.Go(func() error {
-			for m, err := range p.in.reader.Markers(p.tenant, from, upTo) {
-				if err != nil {
-					return fmt.Errorf("read markers: %w", err)
-				}
-				before, known := covered[m.AccountDay.Day]
-				if m.Sequence <= before || !known && m.AccountDay.Day > p.in.lastDue {
-					continue // as released, or not due yet
-				}
-				mu.Lock()
-				at(m.AccountDay.Day).dirty[m.AccountDay.Account] = changesSince(&m, before)
-				mu.Unlock()
-			}
-			return nil
-		})
-	}
-	return g.Wait()
 }
 
 // judge decides what of a day is computed.
@@ -211,15 +169,19 @@ func (d *dayPlan) accounts() []billing.AccountID {
 	return accounts
 }
 
-// of are the files of one dataset.
-func (d *dayPlan) of(ds lake.Dataset) []lake.File {
-	var files []lake.File
-	for _, f := range d.files {
-		if f.Dataset == ds {
-			files = append(files, f)
-		}
+// dayFiles are a day's released files by dataset, those of a dataset by path.
+type dayFiles map[lake.Dataset][]lake.File
+
+func (f *dayFiles) add(file lake.File) {
+	if *f == nil {
+		*f = dayFiles{}
 	}
-	return files
+	(*f)[file.Dataset] = append((*f)[file.Dataset], file)
+}
+
+// all are the files of all datasets.
+func (f dayFiles) all() []lake.File {
+	return slices.Concat(f[lake.AccountDays], f[lake.ServiceDays], f[lake.Events])
 }
 
 // why are the reasons for which one account-day with so many events is not complete.
@@ -233,43 +195,4 @@ func (d *dayPlan) ofAccount(a billing.AccountID, events int64) []string {
 		return []string{reasonSilent}
 	}
 	return d.withheld[a]
-}
-
-// covered reports whether the newest release's covered sequences are of this
-// state: the database is the same, and its journal still says at that sequence
-// what it said then. The journal is chained, so that one digest stands for all
-// sequences before it.
-func (p *planner) covered() (bool, error) {
-	if p.prev == nil || p.prev.Database != string(p.in.identity.Database) {
-		return false, nil
-	}
-	digest, ok, err := p.in.reader.DigestAt(state.Sequence(p.prev.Covered))
-	if err != nil {
-		return false, fmt.Errorf("read journal digest: %w", err)
-	}
-	return ok && hex.EncodeToString(digest[:]) == p.prev.JournalDigest, nil
-}
-
-// changeWords are the words of the ledger for the changes of a marker, by bit.
-var changeWords = [...]struct {
-	change dedup.Change
-	word   string
-}{
-	{dedup.Added, "new"},
-	{dedup.Corrected, "corrected"},
-	{dedup.MovedIn, "moved_in"},
-	{dedup.MovedOut, "moved_out"},
-	{dedup.Removed, "deleted"},
-	{dedup.Withheld, "quarantine"},
-}
-
-// changesSince are the words for what happened to an account-day after a sequence.
-func changesSince(m *state.Marker, covered state.Sequence) []string {
-	words := make([]string, 0, 2)
-	for bit, w := range changeWords {
-		if m.Changes&w.change != 0 && m.BySequence[bit] > covered {
-			words = append(words, w.word)
-		}
-	}
-	return words
 }

@@ -159,7 +159,7 @@ func (p *Publisher) run(ctx context.Context, w *Window, repair bool) (report Rep
 			p.deps.Log.Warn("accounts are expected of a tenant that has never sent anything", "tenant", t)
 		}
 	}
-	order, err := lightestFirst(checkpoint, tenants)
+	order, changes, err := p.lightestFirst(in, tenants)
 	if err != nil {
 		return report, err
 	}
@@ -171,7 +171,7 @@ func (p *Publisher) run(ctx context.Context, w *Window, repair bool) (report Rep
 		if behind := concerning(in.behind, t); len(behind) > 0 && !p.cfg.AllowIncomplete {
 			tr.Err = in.incomplete(behind)
 		} else {
-			tr = p.publishTenant(ctx, in, t, w, repair)
+			tr = p.publishTenant(ctx, in, t, changes[t], w, repair)
 		}
 		report.Tenants = append(report.Tenants, tr)
 	}

@@ -23,20 +23,21 @@ const maxTiesNamed = 1000
 // tenantRun is one tenant's part of a run.
 type tenantRun struct {
 	*Publisher
-	in     *input
-	tenant billing.TenantID
-	series *lake.Series
-	window *Window
-	repair bool
-	prev   *lake.Manifest
-	own    map[lake.Dataset]*dimensionFile // the tenant's own dimension files
-	report TenantReport
+	in      *input
+	tenant  billing.TenantID
+	series  *lake.Series
+	changes *changes // since the newest release, as the run found it before the tenant was locked; may be nil
+	window  *Window
+	repair  bool
+	prev    *lake.Manifest
+	own     map[lake.Dataset]*dimensionFile // the tenant's own dimension files
+	report  TenantReport
 }
 
 // publishTenant publishes one tenant, or says why not.
-func (p *Publisher) publishTenant(ctx context.Context, in *input, tenant billing.TenantID, w *Window, repair bool) TenantReport {
+func (p *Publisher) publishTenant(ctx context.Context, in *input, tenant billing.TenantID, found *changes, w *Window, repair bool) TenantReport {
 	t := &tenantRun{
-		Publisher: p, in: in, tenant: tenant, window: w, repair: repair,
+		Publisher: p, in: in, tenant: tenant, changes: found, window: w, repair: repair,
 		series: p.deps.Lake.Tenant(tenant),
 		report: TenantReport{Tenant: tenant, AsOf: in.asOf, Outcome: Failed},
 	}
@@ -59,7 +60,7 @@ func (t *tenantRun) run(ctx context.Context) error {
 	if err := t.open(); err != nil {
 		return err
 	}
-	planner := planner{in: t.in, tenant: t.tenant, cutoff: t.cfg.Cutoff, prev: t.prev, window: t.window}
+	planner := planner{in: t.in, tenant: t.tenant, cutoff: t.cfg.Cutoff, prev: t.prev, window: t.window, changes: t.changes}
 	work, err := planner.plan()
 	if err != nil {
 		return err
