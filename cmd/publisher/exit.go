@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"daybook/internal/audit"
 	"daybook/internal/cli"
@@ -27,9 +28,9 @@ var gravity = map[int]int{cli.ExitDone: 0, cli.ExitIncomplete: 1, cli.ExitLocked
 
 // gravest is the exit code of an error, the gravest of joined ones.
 func gravest(err error) int {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok && !isWrapped(err) {
+	if all := joined(err); all != nil {
 		code := cli.ExitDone
-		for _, e := range joined.Unwrap() {
+		for _, e := range all {
 			if c := gravest(e); gravity[c] > gravity[code] {
 				code = c
 			}
@@ -51,10 +52,25 @@ func gravest(err error) int {
 	return cli.ExitError
 }
 
-// isWrapped reports whether a multi-error is one message with several causes
-// (fmt.Errorf with two %w) instead of several messages (errors.Join).
-func isWrapped(err error) bool {
-	return fmt.Sprintf("%T", err) == "*fmt.wrapErrors"
+// joined are the errors that errors.Join made err, or an error that err wraps, of; nil where err is one error. A
+// message with several causes (fmt.Errorf with two %w) is one error: its kind is that of any of its causes. The
+// text of joined errors is that of each on its own line, as errors.Join documents.
+func joined(err error) []error {
+	for ; err != nil; err = errors.Unwrap(err) {
+		several, ok := err.(interface{ Unwrap() []error })
+		if !ok {
+			continue
+		}
+		all := several.Unwrap()
+		texts := make([]string, 0, len(all))
+		for _, e := range all {
+			texts = append(texts, e.Error())
+		}
+		if err.Error() == strings.Join(texts, "\n") {
+			return all
+		}
+	}
+	return nil
 }
 
 // explain adds the remedy to errors that a user can do something about.

@@ -52,7 +52,7 @@ func (f *followCommand) Run(c *cli.Context) error {
 		p.Follow(running, func(report publish.Report, err error) {
 			state := ""
 			if err := finish(c, report, explain(err), false); err != nil {
-				c.Log.Error("publish", "error", err, "exit_code", cli.ExitCode(err))
+				c.Log.Error("failed to publish", "err", err, "exit_code", cli.ExitCode(err))
 				state = "the last run failed: " + err.Error()
 			}
 			problem.Store(state)

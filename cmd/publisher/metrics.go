@@ -19,7 +19,7 @@ import (
 // pushTimeout bounds how long a Pushgateway may keep a finished run waiting.
 const pushTimeout = 10 * time.Second
 
-// metricsFlags say where a job leaves its metrics: it is gone when somebody would scrape it.
+// metricsFlags say where a job writes its metrics, because it has ended before a scrape could reach it.
 type metricsFlags struct {
 	MetricsFile string `help:"Write the run's metrics to this file, which ends in .prom, for node_exporter's textfile collector." placeholder:"FILE" env:"DAYBOOK_METRICS_FILE"`
 	Pushgateway string `help:"Push the run's metrics to this Pushgateway, as job daybook_publisher." placeholder:"URL" env:"DAYBOOK_PUSHGATEWAY"`
@@ -39,7 +39,7 @@ func (f *metricsFlags) Validate() error {
 	return errors.Join(faults...)
 }
 
-// registry is one to collect the run's metrics in; nil where nobody asks for them.
+// registry collects the run's metrics; nil where no flag asks for them.
 func (f *metricsFlags) registry() *prometheus.Registry {
 	if f.MetricsFile == "" && f.Pushgateway == "" {
 		return nil
@@ -47,12 +47,12 @@ func (f *metricsFlags) registry() *prometheus.Registry {
 	return prometheus.NewRegistry()
 }
 
-// leave writes and pushes the metrics. Where that fails it is logged: the run's exit code
-// says what became of the books, and an alert on the metrics' age says that they are missing.
+// leave writes and pushes the metrics. A failure is logged and does not change the exit code, which is about the
+// release; an alert on the age of the metrics reports that they are missing.
 func (f *metricsFlags) leave(c *cli.Context, r *prometheus.Registry) {
 	if f.MetricsFile != "" {
 		if err := prometheus.WriteToTextfile(f.MetricsFile, r); err != nil {
-			c.Log.Warn("write metrics file", "error", err)
+			c.Log.Warn("failed to write metrics file", "err", err)
 		}
 	}
 	if f.Pushgateway == "" {
@@ -66,6 +66,6 @@ func (f *metricsFlags) leave(c *cli.Context, r *prometheus.Registry) {
 		pusher.Grouping("instance", host)
 	}
 	if err := pusher.PushContext(ctx); err != nil {
-		c.Log.Warn("push metrics", "error", err)
+		c.Log.Warn("failed to push metrics", "err", err)
 	}
 }

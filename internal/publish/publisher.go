@@ -134,7 +134,7 @@ func (p *Publisher) run(ctx context.Context, w *Window, repair bool) (report Rep
 	}
 	defer func() {
 		if closeErr := checkpoint.Close(); closeErr != nil {
-			p.deps.Log.Warn("drop checkpoint", "error", closeErr)
+			p.deps.Log.Warn("failed to drop checkpoint", "err", closeErr)
 		}
 	}()
 	report.AsOf, report.Behind = in.asOf, in.behind
@@ -156,7 +156,7 @@ func (p *Publisher) run(ctx context.Context, w *Window, repair bool) (report Rep
 	}
 	for t := range in.expected {
 		if !slices.Contains(tenants, t) && len(p.cfg.Tenants) == 0 {
-			p.deps.Log.Warn("accounts are expected of a tenant that has never sent anything", "tenant", t)
+			p.deps.Log.Warn("expected accounts are of a tenant without events", "tenant", t)
 		}
 	}
 	order, changes, err := p.lightestFirst(in, tenants)
@@ -188,7 +188,7 @@ func (p *Publisher) measure(started time.Time, r *Report, err error) {
 	p.metrics.finish(now, now.Sub(started), r, err)
 	s, err := p.measureReleases(r)
 	if err != nil {
-		p.deps.Log.Warn("measure the lake", "error", err)
+		p.deps.Log.Warn("failed to compute lake metrics", "err", err)
 		return
 	}
 	p.metrics.setReleaseStats(s)

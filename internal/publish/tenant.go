@@ -103,7 +103,7 @@ func (t *tenantRun) run(ctx context.Context) error {
 	}
 	t.report.Outcome, t.report.Release = Published, number
 	if err := t.deps.Source.SetCovered(ctx, t.tenant, state.Sequence(m.Covered)); err != nil {
-		t.deps.Log.Warn("tell the state what is covered", "tenant", t.tenant, "error", err)
+		t.deps.Log.Warn("failed to record covered sequence", "tenant", t.tenant, "err", err)
 	}
 	return nil
 }
@@ -116,10 +116,10 @@ func (t *tenantRun) open() error {
 	}
 	t.report.Finished, t.report.Aside = found.Finished, found.Aside
 	if found.Finished != 0 {
-		t.deps.Log.Warn("finished a switch that had been cut short", "tenant", t.tenant, "release", found.Finished)
+		t.deps.Log.Warn("completed interrupted release switch", "tenant", t.tenant, "release", found.Finished)
 	}
 	if found.Aside != "" {
-		t.deps.Log.Error("set a bad release aside", "tenant", t.tenant, "where", found.Aside)
+		t.deps.Log.Error("moved damaged release aside", "tenant", t.tenant, "path", found.Aside)
 	}
 	if t.prev, err = t.series.Current(); err != nil {
 		return fmt.Errorf("read the newest release: %w", err)

@@ -36,7 +36,7 @@ func (p *Publisher) Verify(ctx context.Context) ([]Verification, error) {
 	}
 	defer func() {
 		if closeErr := c.Close(); closeErr != nil {
-			p.deps.Log.Warn("drop checkpoint", "error", closeErr)
+			p.deps.Log.Warn("failed to drop checkpoint", "err", closeErr)
 		}
 	}()
 	in, err := p.readInput(c)
