@@ -111,13 +111,13 @@ func (r *runReader) next() error {
 			return io.EOF
 		}
 	}
-	common, n := binary.Uvarint(r.rest)
-	more, m := binary.Uvarint(r.rest[max(n, 0):])
-	size, k := binary.Uvarint(r.rest[max(n, 0)+max(m, 0):])
-	if n <= 0 || m <= 0 || k <= 0 {
+	var common, more, size uint64
+	n := 3
+	if b := r.rest; len(b) >= 3 && b[0]|b[1]|b[2] < 0x80 { // most lengths take a byte
+		common, more, size = uint64(b[0]), uint64(b[1]), uint64(b[2])
+	} else if common, more, size, n = lengths(b); n == 0 {
 		return fmt.Errorf("%w: unreadable lengths of a row", ErrDamaged)
 	}
-	n += m + k
 	left := uint64(r.end-r.at) + uint64(len(r.rest)-n) // of the run
 	if common > uint64(len(r.key)) || more > left || size > left-more || common+more > MaxKeyBytes {
 		return fmt.Errorf("%w: a row's lengths are beyond the run's end", ErrDamaged)
@@ -141,6 +141,18 @@ func (r *runReader) next() error {
 	r.value = r.rest[n+int(more) : n+int(more+size)]
 	r.rest = r.rest[n+int(more+size):]
 	return nil
+}
+
+// lengths reads three uvarints and how many bytes they take; n is 0 if they are not there.
+func lengths(b []byte) (common, more, size uint64, n int) {
+	for _, v := range [...]*uint64{&common, &more, &size} {
+		m := 0
+		if *v, m = binary.Uvarint(b[n:]); m <= 0 {
+			return 0, 0, 0, 0
+		}
+		n += m
+	}
+	return common, more, size, n
 }
 
 // fill reads from the file until there are n bytes that were not returned, or all that are left of the run.

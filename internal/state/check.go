@@ -9,6 +9,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/state/engine"
 	"daybook/internal/state/format"
 )
 
@@ -195,11 +196,11 @@ func (c *check) consumed(key []byte, v billing.Version) {
 func (c *check) checkRecords() (err error) {
 	markers, err := c.r.NewIter(&pebble.IterOptions{LowerBound: []byte{format.SpaceMarker}, UpperBound: []byte{format.SpaceMarker + 1}})
 	if err != nil {
-		return readError(err)
+		return engine.ReadError(err)
 	}
 	defer func() {
 		if e := markers.Close(); e != nil && err == nil {
-			err = readError(e)
+			err = engine.ReadError(e)
 		}
 	}()
 	var all, places tally
@@ -221,7 +222,7 @@ func (c *check) checkRecords() (err error) {
 			accountDay, next = next, accountDay
 			found := markers.SeekGE(accountDay) && bytes.HasPrefix(markers.Key(), accountDay)
 			if err := markers.Error(); err != nil {
-				return readError(err)
+				return engine.ReadError(err)
 			}
 			if !found {
 				c.fault(accountDay, "an account-day with events and without a marker")

@@ -1,17 +1,14 @@
 package state
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
-	"github.com/go-json-experiment/json"
 
 	"daybook/internal/rot"
 )
@@ -123,23 +120,5 @@ func TestFailureAfterTheCommitIsFatal(t *testing.T) {
 	}()
 	if !errors.Is(fatal, ErrDamaged) {
 		t.Errorf("the process ends with %v", fatal)
-	}
-}
-
-// TestLogLinesHaveDistinctKeys: a line of Pebble's is one JSON object without a member that occurs twice.
-func TestLogLinesHaveDistinctKeys(t *testing.T) {
-	var out bytes.Buffer
-	l := logger{log: slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))}
-	l.Infof("flushed %d", 1)
-	l.Errorf("compaction of %s failed", "L0")
-	lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
-	if len(lines) != 2 {
-		t.Fatalf("%d lines: %s", len(lines), out.Bytes())
-	}
-	for _, line := range lines {
-		var members map[string]string
-		if err := json.Unmarshal(line, &members); err != nil || members["detail"] == "" {
-			t.Errorf("%s: %v", line, err)
-		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"daybook/internal/state/engine"
 )
 
 // cursor walks ranges of keys as one, ascending by their tails: what follows the first head bytes
@@ -21,7 +23,7 @@ type cursor struct {
 func (c *cursor) add(v view, low, high []byte) error {
 	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
 	if err != nil {
-		return readError(err)
+		return engine.ReadError(err)
 	}
 	c.its = append(c.its, it)
 	return nil
@@ -86,7 +88,7 @@ func (c *cursor) tail() []byte { return c.its[c.at].Key()[c.head:] }
 func (c *cursor) value() ([]byte, error) {
 	value, err := c.its[c.at].ValueAndErr()
 	if err != nil {
-		return nil, readError(err)
+		return nil, engine.ReadError(err)
 	}
 	return value, nil
 }
@@ -95,7 +97,7 @@ func (c *cursor) value() ([]byte, error) {
 func (c *cursor) error() error {
 	for _, it := range c.its {
 		if err := it.Error(); err != nil {
-			return readError(err)
+			return engine.ReadError(err)
 		}
 	}
 	return nil
@@ -106,7 +108,7 @@ func (c *cursor) error() error {
 func (c *cursor) close(err error) error {
 	for _, it := range c.its {
 		if e := it.Close(); e != nil && err == nil {
-			err = readError(e)
+			err = engine.ReadError(e)
 		}
 	}
 	return err

@@ -54,20 +54,6 @@ func TestFailedWALEndsTheProcess(t *testing.T) {
 	}
 }
 
-// TestFatalDoesNotReturn: Pebble calls the logger's Fatalf where no write may be
-// acknowledged any more; it must not come back, whatever Options.Fatal does.
-func TestFatalDoesNotReturn(t *testing.T) {
-	called := false
-	l := logger{log: Options{}.withDefaults().Logger, fatal: func(error) { called = true }}
-	defer func() {
-		if p := recover(); p == nil || !called {
-			t.Errorf("Fatalf came back (called %t, panic %v)", called, p)
-		}
-	}()
-	l.Fatalf("broken")
-	t.Error("Fatalf returned")
-}
-
 // TestMarkerNamesADurableFile: when a marker is made, the file that it names
 // would survive a power cut.
 func TestMarkerNamesADurableFile(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"daybook/internal/state/engine"
 )
 
 // Exchange puts the database that a rebuild made in the live one's place, in one step: after a crash one
@@ -28,11 +30,11 @@ func Exchange(dir string, keepOld bool) error {
 	if err := exchange(live, rebuilt); err != nil {
 		return fmt.Errorf("exchange %s and %s: %w", live, rebuilt, err)
 	}
-	if err := syncDir(vfs.Default, dir); err != nil {
+	if err := engine.SyncDir(vfs.Default, dir); err != nil {
 		return err
 	}
 	if keepOld {
 		return nil
 	}
-	return errors.Join(os.RemoveAll(rebuilt), syncDir(vfs.Default, dir))
+	return errors.Join(os.RemoveAll(rebuilt), engine.SyncDir(vfs.Default, dir))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/engine"
 	"daybook/internal/state/format"
 )
 
@@ -21,7 +22,7 @@ func TestFormat(t *testing.T) {
 	o := testOptions(vfs.NewMem()).withDefaults()
 	id := testIdentity()
 	id.Format, id.Database, id.Partitions, id.CreatedAt = FormatVersion, "00112233445566778899aabbccddeeff", "all", testTime
-	if err := mkdirAll(o.FS, "state"); err != nil {
+	if err := engine.MkdirAll(o.FS, "state"); err != nil {
 		t.Fatal(err)
 	}
 	if err := build(filepath.Join("state", LiveDir), id, o); err != nil {

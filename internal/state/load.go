@@ -18,6 +18,7 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
 	"daybook/internal/extsort"
+	"daybook/internal/state/engine"
 	"daybook/internal/state/format"
 )
 
@@ -346,7 +347,7 @@ func (l *Load) commit(c *extsort.Rows) error {
 		return errors.Join(loadError(err), l.s.emptyTables())
 	}
 	if err := l.s.db.Ingest(context.Background(), l.tables); err != nil {
-		stop(l.s.o.Fatal, fmt.Errorf("write state: take over tables: %w", err))
+		engine.Stop(l.s.o.Fatal, fmt.Errorf("write state: take over tables: %w", err))
 	}
 	l.s.metrics.tables.Add(float64(len(l.tables)))
 	return nil
@@ -372,13 +373,13 @@ func (t *loadTables) set(key, value []byte) error {
 	}
 	if t.w == nil {
 		path := filepath.Join(t.s.tablesDir(), fmt.Sprintf("%s-%d.sst", t.name, len(t.paths)))
-		o := t.s.loadOptions
+		kind := engine.LoadTable
 		if key[0] == format.SpaceRecord {
 			// Nothing is above or below these tables, and a record is looked up where a locator says that it is.
-			o.FilterPolicy = nil
+			kind = engine.UnfilteredLoadTable
 		}
 		var err error
-		if t.w, err = t.s.newTable(path, o); err != nil {
+		if t.w, err = t.s.db.NewTable(path, kind); err != nil {
 			return err
 		}
 		t.paths = append(t.paths, path)

@@ -13,6 +13,7 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
 	"daybook/internal/extsort"
+	"daybook/internal/state/engine"
 	"daybook/internal/state/format"
 )
 
@@ -190,11 +191,11 @@ func (l *lookup) read(v view, rows []extsort.Ref, slots []slot, words *format.St
 func (l *lookup) seek(v view, head []byte, rows []extsort.Ref, own int, f func(row int32, key, value []byte) error) (left []extsort.Ref, err error) {
 	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: head, UpperBound: format.PrefixEnd(head), UseL6Filters: true})
 	if err != nil {
-		return nil, readError(err)
+		return nil, engine.ReadError(err)
 	}
 	defer func() {
 		if e := it.Close(); e != nil && err == nil {
-			err = readError(e)
+			err = engine.ReadError(e)
 		}
 	}()
 	left = rows[:0]
@@ -203,14 +204,14 @@ func (l *lookup) seek(v view, head []byte, rows []extsort.Ref, own int, f func(r
 		key = append(key[:len(head)], l.keys.Key(row.Row)[own:]...)
 		if !it.SeekPrefixGE(key) {
 			if err := it.Error(); err != nil {
-				return nil, readError(err)
+				return nil, engine.ReadError(err)
 			}
 			left = append(left, row)
 			continue
 		}
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return nil, readError(err)
+			return nil, engine.ReadError(err)
 		}
 		if err := f(row.Row, key, value); err != nil {
 			return nil, err

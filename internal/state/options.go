@@ -4,16 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"daybook/internal/state/engine"
 )
 
 // Options opens a state. The zero value of a field means its default.
@@ -96,73 +95,19 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// readerCacheBytes bounds the cache of what is only read: scans come by each block once.
-const readerCacheBytes = 64 << 20
-
-// pebble are Pebble's options. The caller must Unref the cache.
-func (o *Options) pebble(readOnly bool) *pebble.Options {
-	cache := o.CacheBytes
-	if readOnly {
-		cache = min(cache, readerCacheBytes)
-	}
-	p := &pebble.Options{
-		FS:                          &disk{o.FS, o.Fatal},
-		ReadOnly:                    readOnly,
-		Cache:                       pebble.NewCache(cache),
-		MemTableSize:                o.MemTableBytes,
-		MemTableStopWritesThreshold: 4,
-		// Not more: with 8, twelve layers of small tables were seen that Pebble saw no need to compact.
-		L0CompactionThreshold: 4,
-		L0StopWritesThreshold: 20,
-		// What comes into days that are there lies in the base level until that is full, and is written into the lowest
-		// level then, with all that lies there between. The more comes at once, the less is written for each of it.
-		LBaseMaxBytes:      2 << 30,
-		MaxOpenFiles:       1000,
-		FormatMajorVersion: pebble.FormatNewest,
-		Comparer:           pebble.DefaultComparer,
-		Logger:             logger{log: o.Logger, fatal: o.Fatal},
-	}
-	p.DisableAutomaticCompactions, p.DisableTableStats = o.Brief, o.Brief
-	if o.Brief {
-		p.L0StopWritesThreshold = math.MaxInt32 // a write would wait for a compaction that never comes
-	}
-	if readOnly {
-		p.ErrorIfNotExists = true
-		// What is damaged is said by the read that meets it.
-		p.EventListener = &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}}
-	}
-	p.EnsureDefaults()
-	// What is at rest is packed well, what compactions still move is packed fast.
-	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
-	for i := range p.Levels {
-		p.Levels[i].BlockSize = 8 << 10
-		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-		p.Levels[i].FilterType = pebble.TableFilter
-	}
-	return p
+// engine are the options of the database.
+func (o *Options) engine() engine.Options {
+	return engine.Options{FS: o.FS, Logger: o.Logger, Now: o.Now, Fatal: o.Fatal, CacheBytes: o.CacheBytes, MemTableBytes: o.MemTableBytes, Brief: o.Brief}
 }
 
 // lock takes the database directory's lock; ErrLocked, ErrNotFound.
 func (o *Options) lock(dir string) (*pebble.Lock, error) {
-	desc, err := pebble.Peek(dir, o.FS)
-	if errors.Is(err, os.ErrNotExist) || err == nil && !desc.Exists {
+	lock, err := engine.Lock(dir, o.FS)
+	switch {
+	case errors.Is(err, ErrNotFound):
 		return nil, fmt.Errorf("%w: %s; to create one: ingest init", ErrNotFound, filepath.Dir(dir))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open state %s: %w", dir, err)
-	}
-	l, err := pebble.LockDirectory(dir, o.FS)
-	if err == nil {
-		return l, nil
-	}
-	// fcntl says EAGAIN or EACCES of another process' lock; Pebble itself
-	// says that this process holds it.
-	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) && o.FS == vfs.Default && writable(dir) ||
-		err.Error() == "lock held by current process" {
+	case errors.Is(err, ErrLocked):
 		return nil, fmt.Errorf("%w: %s", ErrLocked, filepath.Dir(dir))
 	}
-	return nil, fmt.Errorf("lock state %s: %w", dir, err)
+	return lock, err
 }
-
-// writable tells a lock that another process holds from a directory that we may not write.
-func writable(dir string) bool { return syscall.Access(dir, 2) == nil }

@@ -10,6 +10,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/state/engine"
 	"daybook/internal/state/format"
 )
 
@@ -40,18 +41,11 @@ func OpenReader(dir string, o Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := o.pebble(true)
-	p.Lock = lock
-	db, err := openDB(sub, p)
+	db, err := engine.OpenReadOnly(sub, lock, o.engine())
 	if err != nil {
-		p.Cache.Unref()
-		return nil, errors.Join(openError(err), lock.Close())
+		return nil, errors.Join(err, lock.Close())
 	}
-	r := &Reader{view: view{db}, close: func() error {
-		err := db.Close()
-		p.Cache.Unref()
-		return errors.Join(err, lock.Close())
-	}}
+	r := &Reader{view: view{db}, close: func() error { return errors.Join(db.Close(), lock.Close()) }}
 	if r.id, r.journal, err = r.verify(); err != nil {
 		return nil, errors.Join(err, r.close())
 	}

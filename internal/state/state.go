@@ -7,13 +7,17 @@
 // Reader reads a checkpoint, a stopped state or a snapshot of a live one.
 package state
 
-import "errors"
+import (
+	"errors"
+
+	"daybook/internal/state/engine"
+)
 
 // Errors of this package. All but ErrLocked mean: stop. ErrDamaged and ErrFormat are among types.go.
 var (
-	ErrNotFound = errors.New("no state here")        // Open of an empty or missing directory
+	ErrNotFound = engine.ErrNotFound                 // Open of an empty or missing directory
 	ErrExists   = errors.New("state exists already") // Create where a state is
-	ErrLocked   = errors.New("state is locked")      // another process has it open
+	ErrLocked   = engine.ErrLocked                   // another process has it open
 	ErrPosition = errors.New("position mismatch")    // a batch that does not start at NextOffset
 	ErrRules    = errors.New("rules are not looser") // Retry with rules under which an accepted record might not be
 	ErrNoRecord = errors.New("no such record")       // a decision on a record that is not in quarantine

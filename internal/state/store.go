@@ -10,14 +10,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
 	"daybook/internal/extsort"
+	"daybook/internal/state/engine"
 	"daybook/internal/state/format"
 )
 
@@ -27,22 +25,17 @@ type Store struct {
 	o       Options
 	dir     string // the state directory
 	lock    *pebble.Lock
-	cache   *pebble.Cache
-	db      *pebble.DB
+	db      *engine.DB
 	view    view
-	health  *health
 	metrics *metrics
-	storage *storage
 	filter  *filter // of locator keys
 	held    *filter // of the quarantine's index by event
 	// filterAt is the journal's head of which filter was saved when it was read; zero: it has grown since, or was not saved.
 	filterAt Head
 
-	tableOptions sstable.WriterOptions // of big writes
-	loadOptions  sstable.WriterOptions // of a load
-	closing      atomic.Bool
-	filling      sync.WaitGroup
-	filtered     <-chan struct{} // closed when the filters are filled, or cannot be
+	closing  atomic.Bool
+	filling  sync.WaitGroup
+	filtered <-chan struct{} // closed when the filters are filled, or cannot be
 
 	// mu is the apply lock: whoever writes holds it.
 	mu struct {
@@ -70,7 +63,7 @@ func Create(dir string, id Identity, o Options) error {
 	if err := id.Rules.Validate(); err != nil {
 		return fmt.Errorf("create state: %w", err)
 	}
-	if err := mkdirAll(o.FS, dir); err != nil {
+	if err := engine.MkdirAll(o.FS, dir); err != nil {
 		return fmt.Errorf("create state: %w", err)
 	}
 	if err := vacant(dir, o); err != nil {
@@ -93,7 +86,7 @@ func Create(dir string, id Identity, o Options) error {
 	if err := o.FS.Rename(building, filepath.Join(dir, o.Sub)); err != nil {
 		return fmt.Errorf("create state: %w", err)
 	}
-	return syncDir(o.FS, dir)
+	return engine.SyncDir(o.FS, dir)
 }
 
 // vacant refuses a directory that holds a state, or anything else.
@@ -116,13 +109,7 @@ func vacant(dir string, o Options) error {
 
 // build writes a database that holds an identity and the journal's first entry.
 func build(dir string, id Identity, o Options) (err error) {
-	p := o.pebble(false)
-	defer p.Cache.Unref()
-	p.ErrorIfExists = true
-	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	db, err := pebble.Open(dir, p)
+	db, err := engine.Create(dir, o.engine())
 	if err != nil {
 		return err
 	}
@@ -151,32 +138,6 @@ func newDatabaseID() DatabaseID {
 	return DatabaseID(hex.EncodeToString(b[:]))
 }
 
-// mkdirAll makes dir, and what is missing above it, durably.
-func mkdirAll(fs vfs.FS, dir string) error {
-	if _, err := fs.Stat(dir); err == nil || !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	parent := filepath.Dir(dir)
-	if err := mkdirAll(fs, parent); err != nil {
-		return err
-	}
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return syncDir(fs, parent)
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return fmt.Errorf("sync %s: %w", dir, err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync %s: %w", dir, err)
-	}
-	return nil
-}
-
 // Open opens dir for writing: read-only first, checked, then for real.
 func Open(dir string, o Options) (_ *Store, err error) {
 	o = o.withDefaults()
@@ -190,41 +151,21 @@ func Open(dir string, o Options) (_ *Store, err error) {
 			err = errors.Join(err, s.release())
 		}
 	}()
-	if err := hasRoom(sub, o.FS); err != nil {
-		return nil, err
-	}
 	if err := checkFirst(sub, o, s.lock); err != nil {
 		return nil, err
 	}
 	if err := s.emptyTables(); err != nil {
 		return nil, err
 	}
-	s.health = &health{log: o.Logger, now: o.Now}
-	p := o.pebble(false)
-	s.cache = p.Cache
-	p.Lock = s.lock
-	p.ErrorIfNotExists = true
-	p.EventListener = s.health.listener(o.Fatal)
-	if o.FS == vfs.Default {
-		p.WithFSDefaults() // which watches for operations that hang; the listener hears of them
+	if s.db, err = engine.Open(sub, s.lock, o.engine()); err != nil {
+		return nil, err
 	}
-	c := &compactions{}
-	p.Experimental.CompactionScheduler = c
-	if s.db, err = openDB(sub, p); err != nil {
-		return nil, openError(err)
-	}
-	c.start()
-	s.loadOptions = p.MakeWriterOptions(0, s.db.TableFormat())
-	// Little of a big write is written again, so it is packed as what is at rest. The other options of that level are not
-	// for it: Pebble passes over deletions in tables that are said to be of the lowest.
-	s.tableOptions = s.loadOptions
-	s.tableOptions.Compression = p.Levels[len(p.Levels)-1].Compression()
 	s.view = view{s.db}
 	if err := s.load(); err != nil {
 		return nil, err
 	}
 	s.metrics = newMetrics(o.Metrics)
-	s.storage = newStorage(s.db, sub, o.FS, s.health, o.Metrics)
+	s.db.RegisterMetrics(o.Metrics)
 	s.noteLocked()
 	s.startFilters()
 	return s, nil
@@ -253,71 +194,12 @@ func (s *Store) startFilters() {
 // checkFirst opens the database read-only and checks it, so that a damaged one is
 // refused before anything of it is changed.
 func checkFirst(sub string, o Options, lock *pebble.Lock) error {
-	p := o.pebble(true)
-	defer p.Cache.Unref()
-	p.Lock = lock
-	db, err := openDB(sub, p)
+	db, err := engine.OpenReadOnly(sub, lock, o.engine())
 	if err != nil {
-		return openError(err)
+		return err
 	}
 	_, _, err = view{db}.verify()
 	return errors.Join(err, db.Close())
-}
-
-// hasRoom refuses to open a database where what is in its log cannot be written out as
-// tables: Pebble would try for ever, without a word.
-func hasRoom(sub string, fs vfs.FS) error {
-	disk, err := fs.GetDiskUsage(sub)
-	if err != nil {
-		return nil // a file system that does not tell
-	}
-	names, err := fs.List(sub)
-	if err != nil {
-		return fmt.Errorf("open state: %w", err)
-	}
-	need := uint64(1 << 20)
-	for _, name := range names {
-		if info, err := fs.Stat(filepath.Join(sub, name)); err == nil && strings.HasSuffix(name, ".log") {
-			need += uint64(info.Size())
-		}
-	}
-	if disk.AvailBytes >= need {
-		return nil
-	}
-	return fmt.Errorf("open state: %w: %d bytes are free on the disk of %s, %d are needed; free some space", syscall.ENOSPC, disk.AvailBytes, sub, need)
-}
-
-// openDB opens the database. Pebble panics on some damage, such as tables that
-// were exchanged while they wait for their flush.
-func openDB(dir string, p *pebble.Options) (db *pebble.DB, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			db, err = nil, fmt.Errorf("open database: %v", cause)
-		}
-	}()
-	return pebble.Open(dir, p)
-}
-
-// openError says of what Pebble could not open whether it is damage: it is, unless the
-// operating system refuses something that should be there.
-func openError(err error) error {
-	if errno, ok := errors.AsType[syscall.Errno](err); ok && errno != syscall.ENOENT {
-		return fmt.Errorf("open state: %w", err)
-	}
-	return damaged(err)
-}
-
-// readError says of what Pebble could not read whether it is damage.
-func readError(err error) error {
-	if pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) {
-		return damaged(err)
-	}
-	return fmt.Errorf("read state: %w", err)
-}
-
-// damaged is the refusal of a file that is gone or not what was written.
-func damaged(err error) error {
-	return fmt.Errorf("%w: %w; remedy: ingest rebuild, or a backup in its place", ErrDamaged, err)
 }
 
 // load reads what the store keeps in memory.
@@ -383,17 +265,14 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) release() (err error) {
-	if s.storage != nil {
-		s.storage.close()
-	}
 	if s.db != nil {
 		err = s.db.Close()
 	}
-	if s.cache != nil {
-		s.cache.Unref()
-	}
 	return errors.Join(err, s.lock.Close())
 }
+
+// Health is nil while the storage takes writes; else what is wrong (a full disk, a write stall).
+func (s *Store) Health() error { return s.db.Health() }
 
 // errClosed is returned by a writing method after Close.
 var errClosed = fmt.Errorf("state: %w", os.ErrClosed)
@@ -415,7 +294,7 @@ func (s *Store) commit(c *extsort.Rows) {
 	}
 	err = errors.Join(err, batch.Close())
 	if err != nil {
-		stop(s.o.Fatal, fmt.Errorf("write state: %w", err))
+		engine.Stop(s.o.Fatal, fmt.Errorf("write state: %w", err))
 	}
 }
 
@@ -463,7 +342,7 @@ func (s *Store) foldLocked() {
 		err = errors.Join(err, batch.Close())
 	}
 	if err != nil {
-		stop(s.o.Fatal, fmt.Errorf("fold journal: %w", err))
+		engine.Stop(s.o.Fatal, fmt.Errorf("fold journal: %w", err))
 	}
 	s.mu.base = base
 	s.mu.unfolded -= n

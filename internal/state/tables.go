@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/extsort"
+	"daybook/internal/state/engine"
 	"daybook/internal/state/format"
 )
 
@@ -42,7 +43,7 @@ func (s *Store) commitTables(c *extsort.Rows) error {
 		return errors.Join(fmt.Errorf("write tables: %w", err), s.emptyTables())
 	}
 	if err := s.db.Ingest(context.Background(), paths); err != nil {
-		stop(s.o.Fatal, fmt.Errorf("write state: take over tables: %w", err))
+		engine.Stop(s.o.Fatal, fmt.Errorf("write state: take over tables: %w", err))
 	}
 	s.metrics.tables.Add(float64(len(paths)))
 	return nil
@@ -102,7 +103,7 @@ func (s *Store) writeTables(c *extsort.Rows) (paths []string, err error) {
 }
 
 func (s *Store) writeTable(path string, c *extsort.Rows, rows []extsort.Ref) error {
-	w, err := s.newTable(path, s.tableOptions)
+	w, err := s.db.NewTable(path, engine.BatchTable)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"daybook/internal/billing"
+	"daybook/internal/state/engine"
 	"daybook/internal/state/format"
 )
 
@@ -20,7 +21,7 @@ func (v view) get(key []byte, f func(value []byte) error) (found bool, err error
 		return false, nil
 	}
 	if err != nil {
-		return false, readError(err)
+		return false, engine.ReadError(err)
 	}
 	err = f(value)
 	return true, errors.Join(err, closer.Close())

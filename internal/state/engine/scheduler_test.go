@@ -1,4 +1,4 @@
-package state
+package engine
 
 import (
 	"testing"
@@ -11,7 +11,7 @@ import (
 // TestNoCompactionBeforeStart: what there is to compact waits until the database is open, and all of it is compacted then.
 func TestNoCompactionBeforeStart(t *testing.T) {
 	t.Parallel()
-	c := &compactions{}
+	c := &scheduler{}
 	o := &pebble.Options{FS: vfs.NewMem(), L0CompactionThreshold: 2, L0StopWritesThreshold: 1000}
 	o.Experimental.CompactionScheduler = c
 	db, err := pebble.Open("db", o)

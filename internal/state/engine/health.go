@@ -1,4 +1,4 @@
-package state
+package engine
 
 import (
 	"errors"
@@ -10,32 +10,38 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// slowFor is how long a slow disk operation is reported after it was seen.
-const slowFor = 10 * time.Second
+const (
+	// slowFor is how long an operation that was slow makes the disk unhealthy.
+	slowFor = 10 * time.Second
+	// stalledAfter is how long writes must be stalled to be unhealthy: short stalls are how Pebble slows writers down.
+	stalledAfter = time.Second
+	// logEvery is how often background errors are logged: on a full disk there are thousands in a second.
+	logEvery = 10 * time.Second
+)
 
-// health is what Pebble's events say about the disk. It exists because Pebble
-// retries in silence: on a full disk writes stall and no call returns an error.
+// health is what Pebble's events say about the disk. It is needed because Pebble retries silently: on a full disk writes
+// stall, and no call returns an error.
 type health struct {
 	log *slog.Logger
 	now func() time.Time
 
 	mu struct {
 		sync.Mutex
-		background error
-		failed     uint64 // background errors so far
+		background error  // the last error of a flush or compaction; nil after a flush that succeeded
+		failed     uint64 // such errors so far
 		logged     time.Time
-		stalled    string
+		stalled    string // why writes are stalled; empty: they are not
 		stalledAt  time.Time
-		slow       string
+		slow       string // the last operation that was slow
 		slowAt     time.Time
 	}
 }
 
-// listener feeds h. A successful flush proves that the disk takes writes again. Damage
-// that Pebble meets, in a compaction too, ends the process by way of fatal.
+// listener feeds h. A successful flush proves that the disk takes writes again. Damage that Pebble meets, in a compaction too,
+// ends the process through fatal.
 func (h *health) listener(fatal func(error)) *pebble.EventListener {
 	return &pebble.EventListener{
-		DataCorruption: func(i pebble.DataCorruptionInfo) { stop(fatal, damaged(i.Details)) },
+		DataCorruption: func(i pebble.DataCorruptionInfo) { Stop(fatal, Damaged(i.Details)) },
 		BackgroundError: func(err error) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -44,10 +50,9 @@ func (h *health) listener(fatal func(error)) *pebble.EventListener {
 			}
 			h.mu.background = err
 			h.mu.failed++
-			// Thousands come in a second; one line in ten seconds is enough.
-			if now := h.now(); now.Sub(h.mu.logged) >= 10*time.Second {
+			if now := h.now(); now.Sub(h.mu.logged) >= logEvery {
 				h.mu.logged = now
-				h.log.Warn("storage does not take writes, will retry", "err", err)
+				h.log.Warn("failed to write to storage, will retry", "err", err)
 			}
 		},
 		FlushEnd: func(i pebble.FlushInfo) {
@@ -76,25 +81,29 @@ func (h *health) listener(fatal func(error)) *pebble.EventListener {
 	}
 }
 
-// failing is why the storage does not take writes; nil while it does.
-func (h *health) failing() error {
+// writeError is the error that flushes and compactions meet; nil while they succeed.
+func (h *health) writeError() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.writeErrorLocked()
+}
+
+func (h *health) writeErrorLocked() error {
 	if h.mu.background == nil {
 		return nil
 	}
 	return fmt.Errorf("storage does not take writes: %w", h.mu.background)
 }
 
-// err is nil while the storage takes writes.
+// err is nil while the storage takes writes, and takes them in time.
 func (h *health) err() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
 	switch {
 	case h.mu.background != nil:
-		return fmt.Errorf("storage does not take writes: %w", h.mu.background)
-	case h.mu.stalled != "" && now.Sub(h.mu.stalledAt) > time.Second:
+		return h.writeErrorLocked()
+	case h.mu.stalled != "" && now.Sub(h.mu.stalledAt) > stalledAfter:
 		return fmt.Errorf("writes are stalled since %s: %s", h.mu.stalledAt.UTC().Format(time.RFC3339), h.mu.stalled)
 	case h.mu.slow != "" && now.Sub(h.mu.slowAt) < slowFor:
 		return fmt.Errorf("disk is slow: %s", h.mu.slow)
@@ -102,37 +111,31 @@ func (h *health) err() error {
 	return nil
 }
 
-// failures counts the errors of flushes and compactions.
+// failures is the number of errors of flushes and compactions so far.
 func (h *health) failures() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.mu.failed
 }
 
-// Health is nil while the storage takes writes; else what is wrong (a full disk, a write stall).
-func (s *Store) Health() error { return s.health.err() }
-
-// logger passes Pebble's messages on. Its Fatalf never returns: if it did,
-// Pebble would go on and writes that were acknowledged would be lost.
+// logger is Pebble's logger. Its Fatalf never returns: if it did, Pebble would continue, and writes that were acknowledged would be
+// lost.
 type logger struct {
 	log   *slog.Logger
 	fatal func(error)
 }
 
+// Infof implements pebble.Logger.
 func (l logger) Infof(format string, args ...any) {
 	l.log.Debug("storage engine event", "detail", fmt.Sprintf(format, args...))
 }
 
+// Errorf implements pebble.Logger.
 func (l logger) Errorf(format string, args ...any) {
 	l.log.Warn("storage engine error", "detail", fmt.Sprintf(format, args...))
 }
 
+// Fatalf implements pebble.Logger.
 func (l logger) Fatalf(format string, args ...any) {
-	stop(l.fatal, fmt.Errorf("storage failed: "+format, args...))
-}
-
-// stop ends the process by way of fatal.
-func stop(fatal func(error), err error) {
-	fatal(err)
-	panic(fmt.Sprintf("Options.Fatal returned: %v", err))
+	Stop(l.fatal, fmt.Errorf("storage failed: "+format, args...))
 }
