@@ -8,7 +8,7 @@ import (
 	"daybook/internal/cli"
 )
 
-const about = "Publishes the books: numbered, immutable releases of daily cost tables in Parquet, " +
+const about = "Publishes numbered, immutable releases of daily cost tables in Parquet, " +
 	"recomputed from the events where something changed, checked, and switched in one step."
 
 type program struct {

@@ -30,7 +30,7 @@ func (r *runCommand) Run(c *cli.Context) error {
 	return finish(c, report, explain(err), r.JSON)
 }
 
-// newPublisher wires a publisher to a state, a lake and the terminal. done ends the progress and leaves the metrics.
+// newPublisher connects a publisher to a state, a lake and the terminal. done ends the progress and writes the metrics.
 func newPublisher(c *cli.Context, cfg publish.Config, s *stateFlags, l *lakeFlags, m *metricsFlags) (p *publish.Publisher, done func(), err error) {
 	source, err := s.source(c)
 	if err != nil {
@@ -57,14 +57,14 @@ func newPublisher(c *cli.Context, cfg publish.Config, s *stateFlags, l *lakeFlag
 	}, nil
 }
 
-// tenantResult is a tenant's line of the report, with its error and exit code.
+// tenantResult is the report about a tenant with its error and exit code.
 type tenantResult struct {
 	publish.TenantReport
 	ExitCode int    `json:"exit_code"`
 	Error    string `json:"error,omitempty"`
 }
 
-// finish prints a report and gives the run its exit code.
+// finish prints a report and returns the error with its exit code.
 func finish(c *cli.Context, report publish.Report, err error, asJSON bool) error {
 	results := make([]tenantResult, 0, len(report.Tenants))
 	for _, t := range report.Tenants {
@@ -101,7 +101,7 @@ func finish(c *cli.Context, report publish.Report, err error, asJSON bool) error
 	return exit(err)
 }
 
-// summary is what a run came to for one tenant, in one line.
+// summary is the result of a run for one tenant, in one line.
 func summary(t *publish.TenantReport) string {
 	s := fmt.Sprintf("%s: ", t.Tenant)
 	switch t.Outcome {

@@ -12,15 +12,14 @@ import (
 	"daybook/internal/lake"
 )
 
-// The words for every attribute and for no attribute.
+// The values of --attributes for every attribute and for no attribute.
 const (
 	allAttributes = "all"
 	noAttributes  = "none"
 )
 
-// Attributes says which of the fields that Daybook does not model are published
-// in the column attributes; the zero value: all. It decides about releases
-// alone: topic and state keep every field.
+// Attributes selects which of the fields that Daybook does not model are published in the column attributes. The
+// zero value selects all. It concerns releases only: topic and state keep every field.
 type Attributes struct {
 	none  bool
 	names []string // published, ascending; empty: all, unless none
@@ -47,7 +46,7 @@ func (a *Attributes) UnmarshalText(text []byte) error {
 // MarshalText is String.
 func (a Attributes) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// String is what UnmarshalText reads, the same for the same fields.
+// String is the canonical form that UnmarshalText reads: equal for equal selections.
 func (a Attributes) String() string {
 	switch {
 	case a.none:
@@ -58,8 +57,8 @@ func (a Attributes) String() string {
 	return allAttributes
 }
 
-// of is what of an event's attributes is published: their object without the
-// other fields, and nothing where none is left.
+// of returns the attributes of an event that are published: its object without the other fields, empty if none
+// remains.
 func (a Attributes) of(e *billing.Event) (string, error) {
 	switch {
 	case a.none || e.Attributes == "":
@@ -74,7 +73,7 @@ func (a Attributes) of(e *billing.Event) (string, error) {
 	return kept, nil
 }
 
-// pick cuts the named members out of an object, as they stand.
+// pick returns an object with the selected members only. Their text is not changed.
 func (a Attributes) pick(object string) (string, error) {
 	d := jsontext.NewDecoder(strings.NewReader(object))
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
@@ -111,7 +110,7 @@ func (a Attributes) pick(object string) (string, error) {
 	return string(append(kept, '}')), nil
 }
 
-// attributesOf are those that a release publishes.
+// attributesOf are the attributes that a release publishes.
 func attributesOf(m *lake.Manifest) (a Attributes, err error) {
 	if err := a.UnmarshalText([]byte(m.Attributes)); err != nil {
 		return a, fmt.Errorf("manifest of release %d: %w: %w", m.Release, lake.ErrDamaged, err)
@@ -119,9 +118,8 @@ func attributesOf(m *lake.Manifest) (a Attributes, err error) {
 	return a, nil
 }
 
-// checkAttributes refuses a run that would publish other attributes in the files
-// it writes than the previous release has in those it links. So a release is of
-// one kind, and fields that were taken out are out of every file.
+// checkAttributes refuses a run whose new files would have other attributes than the files that it links. So all
+// files of a release have the same attributes, and a removed field is in none of them.
 func (t *tenantRun) checkAttributes() error {
 	released, err := attributesOf(t.prev)
 	if err != nil || released.String() == t.cfg.Attributes.String() {

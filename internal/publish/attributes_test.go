@@ -51,8 +51,8 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
-// A change of the published attributes is in all files of one release, or in
-// none; no number moves with it, and a rollback does not undo it.
+// A change of the published attributes is in all files of a release or in none. No number changes, and a rollback
+// does not undo it.
 func TestAttributesChangeAtOnce(t *testing.T) {
 	w := newWorld(t)
 	note := func(id, d, mail string) string {

@@ -17,7 +17,7 @@ import (
 	"daybook/internal/state"
 )
 
-// records gives the auditor the whole log, also what the state has not read, as change leaves each record.
+// records gives the auditor the whole log, also records that the state has not read. change may edit each record.
 func (w *world) records(change func(*audit.Record)) audit.Reader {
 	return func(context.Context, audit.Input) iter.Seq2[audit.Record, error] {
 		return func(yield func(audit.Record, error) bool) {
@@ -36,8 +36,7 @@ func (w *world) records(change func(*audit.Record)) audit.Reader {
 	}
 }
 
-// audit audits a release (0: the newest) of the default tenant. Its memory is as small as can be, so that it
-// sorts in files.
+// audit audits a release (0: the newest) of the default tenant, with so little memory that it sorts in files.
 func (w *world) audit(n int, change func(*audit.Record), explain ...audit.AccountDay) *audit.Report {
 	w.t.Helper()
 	cfg := audit.DefaultConfig()
@@ -49,7 +48,7 @@ func (w *world) audit(n int, change func(*audit.Record), explain ...audit.Accoun
 
 func asIs(*audit.Record) {}
 
-// lines are differences for a person.
+// lines are the differences of a report as text.
 func lines(r *audit.Report) []string {
 	out := []string{}
 	for _, d := range r.Differences {
@@ -68,8 +67,8 @@ func (w *world) audited(n int) *audit.Report {
 	return r
 }
 
-// TestAuditFollowsDecisions: rules, resolved quarantine, gaps, rollbacks and backfills are in the manifest, and
-// with them each release is what the auditor makes of the log.
+// TestAuditFollowsDecisions: rules, resolved quarantine, gaps, rollbacks and backfills are in the manifest, and with
+// them the auditor computes each release from the log.
 func TestAuditFollowsDecisions(t *testing.T) {
 	w := newWorld(t)
 	w.cfg.AllowEmptyDays = true
@@ -86,7 +85,7 @@ func TestAuditFollowsDecisions(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 
-	// An operator settles a record, and another gap is passed over.
+	// An operator settles a record, and a gap is accepted.
 	offset := int64(15 + 0)
 	_, err := w.store.Decide(state.Decision{Kind: state.QuarantineSettled, Who: "op", Why: "known", Records: []billing.Source{{Offset: offset}}})
 	w.check(err)
@@ -126,7 +125,7 @@ func TestAuditFollowsDecisions(t *testing.T) {
 	w.check(err)
 	w.nothing()
 
-	// Looser rules: what was refused counts.
+	// Under looser rules, rejected records count.
 	loose := w.rules
 	loose.Negative = map[billing.TenantID]billing.NegativePolicy{billing.DefaultTenant: billing.AllowNegative, "secret": billing.AllowNegative}
 	w.check(retry(w, loose))
@@ -151,7 +150,7 @@ func retry(w *world, rules billing.Rules) error {
 	return err
 }
 
-// TestAuditNamesWhatDiffers changes one record of the log and expects every cell that hangs on it, and none besides.
+// TestAuditNamesWhatDiffers changes one record of the log and expects every cell that depends on it, and no other.
 func TestAuditNamesWhatDiffers(t *testing.T) {
 	w := newWorld(t)
 	w.week()
@@ -241,7 +240,7 @@ func TestAuditExplains(t *testing.T) {
 	w.push(event("e1", "a1", "compute", "2025-01-01", "12", 3), event("bad", "a1", "compute", "2025-01-01", "-1", 1))
 	w.caughtUp()
 	w.publish()
-	r := w.audit(0, asIs, audit.AccountDay{Day: "2025-01-01", Account: "a1"}, audit.AccountDay{Day: "2025-01-01", Account: "nobody"})
+	r := w.audit(0, asIs, audit.AccountDay{Day: "2025-01-01", Account: "a1"}, audit.AccountDay{Day: "2025-01-01", Account: "unknown"})
 	if len(r.Explained) != 2 {
 		t.Fatalf("%+v", r.Explained)
 	}
@@ -258,7 +257,7 @@ func TestAuditExplains(t *testing.T) {
 	}
 }
 
-// TestAuditNeedsItsBasis refuses what it cannot judge.
+// TestAuditNeedsItsBasis: an audit without a release, and a cancelled one, fail.
 func TestAuditNeedsItsBasis(t *testing.T) {
 	w := newWorld(t)
 	auditor := audit.New(audit.DefaultConfig(), billing.DefaultTenant, audit.Deps{Lake: w.lake, Read: w.records(asIs)})

@@ -6,9 +6,9 @@ import (
 	"daybook/internal/state"
 )
 
-// basis notes in the manifest what its numbers rest on beside the records: the topics, the rules as
-// they are for this tenant, and the decisions that touch it. With the input positions that is all that
-// an audit needs, and nothing of another tenant is among it.
+// basis writes into the manifest what the numbers depend on besides the records: the topics, the rules for this
+// tenant, and the decisions that concern it. Together with the input positions an audit needs nothing else. It
+// names no other tenant.
 func (in *input) basis(m *lake.Manifest) {
 	rules := in.identity.Rules
 	m.Rules = &billing.Rules{
@@ -32,7 +32,7 @@ func (in *input) basis(m *lake.Manifest) {
 	}
 }
 
-// decision is a decision as a manifest has it.
+// decision converts a decision to its form in a manifest.
 func (in *input) decision(d *state.Decision) lake.Decision {
 	out := lake.Decision{Number: d.Number, Kind: string(d.Kind), Who: d.Who, When: d.When.UTC(), Why: d.Why, FromDay: d.FromDay, ToDay: d.ToDay}
 	switch d.Kind {

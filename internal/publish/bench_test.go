@@ -52,7 +52,7 @@ func (w *benchWorld) check(err error) {
 	}
 }
 
-// add appends events, in writes of bounded size, and says that the topic was read to its end.
+// add appends events, in writes of bounded size, and marks the topic as read to its end.
 func (w *benchWorld) add(n int, event func(i int, e *billing.Event)) {
 	w.b.Helper()
 	const size = 50_000
@@ -78,8 +78,7 @@ func (w *benchWorld) add(n int, event func(i int, e *billing.Event)) {
 	}
 }
 
-// BenchmarkCorrections is a run after ten corrected account-days, once the
-// checkpoint is there.
+// BenchmarkCorrections is a run after ten corrected account-days, without the time of the checkpoint.
 func BenchmarkCorrections(b *testing.B) {
 	w := newBenchWorld(b)
 	days, accounts, perDay := *benchDays, *benchAccounts, *benchEvents
@@ -119,7 +118,7 @@ func BenchmarkCorrections(b *testing.B) {
 	b.ReportMetric(float64(days*accounts), "account-days")
 }
 
-// heldSource gives out a checkpoint that was taken before.
+// heldSource is a Source of a checkpoint that was taken before.
 type heldSource struct {
 	Source
 	held *Checkpoint
@@ -141,7 +140,7 @@ func (s *heldSource) Checkpoint(ctx context.Context) (*Checkpoint, error) {
 	return s.Source.Checkpoint(ctx)
 }
 
-// BenchmarkFoldDay rolls up one large day of a state on disk.
+// BenchmarkFoldDay folds one large day of a state on disk.
 func BenchmarkFoldDay(b *testing.B) {
 	w := newBenchWorld(b)
 	n := *benchDay
@@ -178,7 +177,7 @@ func BenchmarkFoldDay(b *testing.B) {
 	b.ReportMetric(float64(n)*float64(b.N)/(cpuSeconds(b)-cpu), "events/cpu-s")
 }
 
-// cpuSeconds is what the process has used.
+// cpuSeconds is the CPU time that the process has used.
 func cpuSeconds(b *testing.B) float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

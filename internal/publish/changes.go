@@ -113,7 +113,7 @@ func scanMarkers(in *input, t billing.TenantID, from, to billing.Day, covered ma
 	return nil
 }
 
-// changeWords are the words of the ledger for the changes of a marker, by bit.
+// changeWords are the reasons of the ledger by bit of a marker's changes.
 var changeWords = [...]struct {
 	change dedup.Change
 	word   string
@@ -126,7 +126,7 @@ var changeWords = [...]struct {
 	{dedup.Withheld, "quarantine"},
 }
 
-// changesSince are the words for what happened to an account-day after a sequence.
+// changesSince are the reasons for which an account-day changed after a sequence.
 func changesSince(m *state.Marker, covered state.Sequence) []string {
 	words := make([]string, 0, 2)
 	for bit, w := range changeWords {

@@ -9,13 +9,13 @@ import (
 	"daybook/internal/state"
 )
 
-// meanwhile is a Source in whose state something happens once a copy is made.
+// meanwhile is a Source that calls happens after each checkpoint.
 type meanwhile struct {
 	Store
 	happens func()
 }
 
-// Checkpoint is Source's.
+// Checkpoint implements Source.
 func (s meanwhile) Checkpoint(ctx context.Context) (*Checkpoint, error) {
 	c, err := s.Store.Checkpoint(ctx)
 	if err == nil {
@@ -24,8 +24,8 @@ func (s meanwhile) Checkpoint(ctx context.Context) (*Checkpoint, error) {
 	return c, err
 }
 
-// TestEventBetweenCheckpointAndRelease: what arrives after the copy is made is not
-// in the release, and not covered by it: the next run publishes it.
+// TestEventBetweenCheckpointAndRelease: an event that arrives after the checkpoint is neither in the release nor
+// covered by it. The next run publishes it.
 func TestEventBetweenCheckpointAndRelease(t *testing.T) {
 	w := newWorld(t)
 	w.push(event("e1", "a", "compute", "2025-01-06", "1", 1))
@@ -55,8 +55,8 @@ func TestEventBetweenCheckpointAndRelease(t *testing.T) {
 	}
 }
 
-// TestReleaseBetweenCheckpointAndLock: another run publishes newer input after this one has taken its copy. That
-// is no fault of the state: the run is told apart from one of a state that lost something.
+// TestReleaseBetweenCheckpointAndLock: another run publishes newer input after this one has taken its checkpoint. The
+// error differs from that of a state that lost records.
 func TestReleaseBetweenCheckpointAndLock(t *testing.T) {
 	w := newWorld(t)
 	w.week()

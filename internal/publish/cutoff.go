@@ -29,8 +29,7 @@ func (t TimeOfDay) String() string {
 	return fmt.Sprintf("%02d:%02d", m/60, m%60)
 }
 
-// Of is the moment at which a usage date becomes due: this time of day, on the
-// day after it.
+// Of is the moment at which a usage date becomes due: this time of day on the next day.
 func (t TimeOfDay) Of(d billing.Day) time.Time {
 	return (d + 1).Start().Add(time.Duration(t))
 }
@@ -40,7 +39,7 @@ func (t TimeOfDay) LastDue(asOf time.Time) billing.Day {
 	return billing.DayOf(asOf.Add(-time.Duration(t))) - 1
 }
 
-// AsOf is a moment given by hand; the zero value means now.
+// AsOf is a moment given by the user; the zero value means now.
 type AsOf struct{ time.Time }
 
 // UnmarshalText reads RFC 3339, or a date for its 00:00 UTC.

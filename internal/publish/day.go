@@ -15,7 +15,7 @@ import (
 	"daybook/internal/state"
 )
 
-// dayResult is a due day as it stands in the new release.
+// dayResult is a due day of the new release.
 type dayResult struct {
 	day      billing.Day
 	entry    lake.DayEntry
@@ -25,13 +25,12 @@ type dayResult struct {
 	changes  []lake.ChangeRow
 	computed int                 // account-days
 	accounts []billing.AccountID // of a computed day, ascending
-	// differ are account-days that were not dirty and came out differently.
+	// differ are account-days that did not change and were recomputed to other totals.
 	differ []string
 	faults faults
 }
 
-// dayBuilder computes and writes days. It is safe for concurrent use on
-// different days.
+// dayBuilder computes and writes days. Different days may be built concurrently.
 type dayBuilder struct {
 	reader     *state.Reader
 	series     *lake.Series
@@ -44,7 +43,7 @@ type dayBuilder struct {
 	negative   bool // negative totals are allowed
 	topics     map[billing.TopicOrdinal]state.Topic
 	attributes Attributes
-	large      atomic.Bool // a day was seen of more events than a file holds
+	large      atomic.Bool // a day has more events than a file holds
 }
 
 // link reuses the released files of a day that did not change.
@@ -54,7 +53,7 @@ func (b *dayBuilder) link(w *dayPlan) *dayResult {
 	return r
 }
 
-// compute recomputes what a day's work names and writes the files that change.
+// compute recomputes the account-days that the plan names and writes the files that change.
 func (b *dayBuilder) compute(ctx context.Context, w *dayPlan) (*dayResult, error) {
 	r := &dayResult{day: w.day}
 	old, err := b.released(w)
@@ -99,8 +98,8 @@ type dayRows struct {
 	services []lake.ServiceDayRow
 }
 
-// servicesOf cuts the account's service-days off the front of rows, which
-// ascend by account like the accounts asked for.
+// servicesOf splits the account's service-days off the front of rows. Rows ascend by account, and so must the
+// accounts of successive calls.
 func servicesOf(rows []lake.ServiceDayRow, a billing.AccountID) (own, rest []lake.ServiceDayRow) {
 	start := 0
 	for start < len(rows) && rows[start].Account < a {
@@ -129,15 +128,14 @@ func (b *dayBuilder) released(w *dayPlan) (dayRows, error) {
 	return dayRows{rows, services}, nil
 }
 
-// merge puts the recomputed account-days in the place of the released ones and
-// notes what that changes.
-func (b *dayBuilder) merge(w *dayPlan, old dayRows, folds []folded, r *dayResult) (now dayRows, err error) {
+// merge replaces the released account-days by the recomputed ones and appends the differences to the ledger in r.
+func (b *dayBuilder) merge(w *dayPlan, old dayRows, folds []accountTotals, r *dayResult) (now dayRows, err error) {
 	fresh := make(map[billing.AccountID]*rollup.Totals, len(folds))
 	released := make(map[billing.AccountID]*lake.AccountDayRow, len(old.rows))
 	accounts := make([]billing.AccountID, 0, max(len(folds), len(old.rows))+len(w.withheld))
-	most := len(old.services) // services
+	maxServices := len(old.services)
 	for i := range folds {
-		most += len(folds[i].totals.Services)
+		maxServices += len(folds[i].totals.Services)
 		fresh[folds[i].account] = &folds[i].totals
 		accounts = append(accounts, folds[i].account)
 	}
@@ -151,7 +149,7 @@ func (b *dayBuilder) merge(w *dayPlan, old dayRows, folds []folded, r *dayResult
 	accounts = append(accounts, w.expected.on(w.day)...)
 	slices.Sort(accounts)
 	accounts = slices.Compact(accounts)
-	now = dayRows{rows: make([]lake.AccountDayRow, 0, len(accounts)), services: make([]lake.ServiceDayRow, 0, most)}
+	now = dayRows{rows: make([]lake.AccountDayRow, 0, len(accounts)), services: make([]lake.ServiceDayRow, 0, maxServices)}
 
 	oldServices := old.services
 	for _, a := range accounts {
@@ -187,8 +185,8 @@ func (b *dayBuilder) merge(w *dayPlan, old dayRows, folds []folded, r *dayResult
 	return now, nil
 }
 
-// judge compares one recomputed account-day with its released row and returns the row as it is now: nil when
-// there is none any more. shifted says that its service-days are not as released.
+// judge compares a recomputed account-day with its released row, appends the change to the ledger in r, and returns
+// the new row, nil if the account-day is retracted. shifted reports that its service-days differ from the released.
 func (b *dayBuilder) judge(w *dayPlan, a billing.AccountID, was *lake.AccountDayRow, shifted bool, totals *rollup.Totals, r *dayResult) (*lake.AccountDayRow, error) {
 	why := w.why(a, totals.Events)
 	words, dirty := w.dirty[a]
@@ -253,7 +251,7 @@ func (b *dayBuilder) judge(w *dayPlan, a billing.AccountID, was *lake.AccountDay
 	return row, nil
 }
 
-// appendServices appends an account-day's totals as rows.
+// appendServices appends the service-days of an account-day to rows.
 func (b *dayBuilder) appendServices(rows []lake.ServiceDayRow, a billing.AccountID, totals *rollup.Totals) []lake.ServiceDayRow {
 	for _, s := range totals.Services {
 		rows = append(rows, lake.ServiceDayRow{Tenant: b.tenant, Account: a, Service: s.Service, Total: s.Total, Events: s.Events})
@@ -291,7 +289,7 @@ func (b *dayBuilder) describe(w *dayPlan, now dayRows, r *dayResult) {
 		row := &now.rows[i]
 		r.accounts = append(r.accounts, row.Account)
 		r.entry.Events += row.Events
-		// A sum that leaves DECIMAL(38,18) is a fault of the sums gate, which adds the same rows.
+		// A sum that overflows fails the gate service_totals_match, which adds the same rows.
 		r.entry.Total, _ = r.entry.Total.Add(row.Total)
 		if reasons := w.ofAccount(row.Account, row.Events); len(reasons) > 0 {
 			if r.entry.Accounts == nil {
@@ -311,7 +309,7 @@ func (b *dayBuilder) describe(w *dayPlan, now dayRows, r *dayResult) {
 	r.entry.Services = sortedKeys(services)
 }
 
-// differLine names an account-day that was not dirty and came out differently.
+// differLine describes an account-day whose recomputed totals differ from the released row; was may be nil.
 func differLine(a billing.AccountID, d billing.Day, was *lake.AccountDayRow, now *rollup.Totals) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "account %q on %s: ", a, d)
@@ -324,7 +322,7 @@ func differLine(a billing.AccountID, d billing.Day, was *lake.AccountDayRow, now
 	return b.String()
 }
 
-// hexDigest is a digest as manifests have it.
+// hexDigest is the text of a digest in a manifest.
 func hexDigest(d billing.Digest) string { return hex.EncodeToString(d[:]) }
 
 // sortedKeys are a set's members, ascending; nil for none.

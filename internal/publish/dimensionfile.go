@@ -19,15 +19,14 @@ import (
 // tenantColumn is every dataset's first column.
 const tenantColumn = "tenant_id"
 
-// dimensionFile is a tenant's own dimension file: what it says of each value.
+// dimensionFile is a parsed dimension file of a tenant.
 type dimensionFile struct {
 	columns []string
 	cells   map[string][]*string // by key, in the order of columns; nil is null
 	faults  []string             // repeated and empty keys, with their lines
 }
 
-// rows are the rows of some values; of one that is not in the file the tenant's
-// columns are null.
+// rows are the rows of the given values. The tenant's columns of a value that is not in the file are null.
 func (f *dimensionFile) rows(t billing.TenantID, keys []string) []lake.DimRow {
 	rows := make([]lake.DimRow, 0, len(keys))
 	for _, k := range keys {
@@ -40,8 +39,7 @@ func (f *dimensionFile) rows(t billing.TenantID, keys []string) []lake.DimRow {
 	return rows
 }
 
-// readDimensionFiles reads the dimension files in a tenant's directory. A
-// dimension that has none is not among them.
+// readDimensionFiles reads the dimension files in a tenant's directory, by dimension.
 func readDimensionFiles(root string, t billing.TenantID) (map[lake.Dataset]*dimensionFile, error) {
 	if root == "" {
 		return nil, nil
@@ -86,8 +84,7 @@ func readDimensionFiles(root string, t billing.TenantID) (map[lake.Dataset]*dime
 	return files, nil
 }
 
-// strayFiles is a dimension file beside the tenants' directories, empty if there
-// is none.
+// strayFiles is the name of a dimension file that is in root and not in a tenant's directory; empty: none.
 func strayFiles(root string) (string, error) {
 	entries, err := os.ReadDir(root)
 	for _, e := range entries {
@@ -99,7 +96,7 @@ func strayFiles(root string) (string, error) {
 }
 
 // parseDimension reads a CSV file with a header, one column of which is the key.
-// An empty cell is null. name is for the lines of a gate.
+// An empty cell is null. The lines of the gate dimension_key begin with name.
 func parseDimension(r io.Reader, name, key string) (*dimensionFile, error) {
 	rows := csv.NewReader(r)
 	header, err := rows.Read()
@@ -116,7 +113,7 @@ func parseDimension(r io.Reader, name, key string) (*dimensionFile, error) {
 		return nil, fmt.Errorf("no column %s in the header: it has %s", key, strings.Join(header, ", "))
 	}
 	for i, column := range header {
-		// Engines take names that differ in case for one.
+		// Engines treat names that differ only in case as equal.
 		same := func(other string) bool { return strings.EqualFold(other, column) }
 		switch {
 		case column == "" || !utf8.ValidString(column):
@@ -124,7 +121,7 @@ func parseDimension(r io.Reader, name, key string) (*dimensionFile, error) {
 		case same(tenantColumn):
 			return nil, fmt.Errorf("column %s: the tenant is that of the directory", column)
 		case slices.ContainsFunc(header[:i], same):
-			return nil, fmt.Errorf("column %q is there twice", column)
+			return nil, fmt.Errorf("column %q appears twice", column)
 		case i != at:
 			f.columns = append(f.columns, column)
 		}

@@ -8,7 +8,7 @@ import (
 	"daybook/internal/lake"
 )
 
-// dimensions writes the dimensions whose values changed, and links the others.
+// dimensions writes the dimensions that changed and links the others.
 func (t *tenantRun) dimensions(build *lake.Build, results []*dayResult) error {
 	accounts, err := t.accounts(results)
 	if err != nil {
@@ -33,7 +33,7 @@ func (t *tenantRun) dimensions(build *lake.Build, results []*dayResult) error {
 	return nil
 }
 
-// dimension writes one dimension, or links it where it is as released.
+// dimension writes one dimension, or links it if nothing changed.
 func (t *tenantRun) dimension(build *lake.Build, ds lake.Dataset, keys []string) error {
 	released, err := t.released(ds)
 	if err != nil {
@@ -57,13 +57,13 @@ func (t *tenantRun) dimension(build *lake.Build, ds lake.Dataset, keys []string)
 	return nil
 }
 
-// releasedDimension is a dimension as the newest release has it.
+// releasedDimension is a dimension of the newest release.
 type releasedDimension struct {
 	dimensionFile
 	keys []string // ascending
 }
 
-// says reports whether the release has these columns, and for each row these cells.
+// says reports whether the release has these columns, and these cells for each row.
 func (d *releasedDimension) says(columns []string, rows []lake.DimRow) bool {
 	return slices.Equal(d.columns, columns) && !slices.ContainsFunc(rows, func(r lake.DimRow) bool {
 		was, ok := d.cells[r.Key]
@@ -71,7 +71,7 @@ func (d *releasedDimension) says(columns []string, rows []lake.DimRow) bool {
 	})
 }
 
-// sameCell compares two cells, of which nil is null.
+// sameCell compares two cells; nil is null.
 func sameCell(a, b *string) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
@@ -94,8 +94,8 @@ func (t *tenantRun) released(ds lake.Dataset) (*releasedDimension, error) {
 	return d, nil
 }
 
-// restyled reports whether the tenant's dimension files say something else of
-// the released values than the release does, or have a fault.
+// restyled reports whether the tenant's dimension files differ from the released dimensions in a released value, or
+// have a fault.
 func (t *tenantRun) restyled() (bool, error) {
 	for ds, file := range t.own {
 		released, err := t.released(ds)
@@ -109,8 +109,8 @@ func (t *tenantRun) restyled() (bool, error) {
 	return false, nil
 }
 
-// accounts are those with an account-day in the release: those of the released
-// dimension and of the computed days, without the ones that have no day left.
+// accounts are the accounts with an account-day in the release: those of the released dimension and of the computed
+// days, without those that lost their last account-day.
 func (t *tenantRun) accounts(results []*dayResult) (map[string]struct{}, error) {
 	accounts := map[string]struct{}{}
 	gone := map[billing.AccountID]struct{}{}
@@ -127,7 +127,7 @@ func (t *tenantRun) accounts(results []*dayResult) (map[string]struct{}, error) 
 			delete(gone, a)
 		}
 	}
-	// A retracted account may be on days that were not computed. Most are on the newest of them.
+	// A retracted account may be on days that were not computed. Most accounts are on the newest of them.
 	for _, r := range slices.Backward(results) {
 		if len(gone) == 0 {
 			break

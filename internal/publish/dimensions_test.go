@@ -56,7 +56,7 @@ func TestOwnDimensions(t *testing.T) {
 		t.Fatalf("without a file: %q", got)
 	}
 
-	// A file alone makes a release, and touches no fact.
+	// A file alone is a reason for a release, which changes no fact.
 	facts := hashesOf(w.current(), lake.Events, lake.ServiceDays, lake.AccountDays, lake.Changes)
 	before := inodes(t, w.series().Dir(1))
 	w.cfg.Dimensions = dimensionsDir(t, map[string]string{
@@ -81,7 +81,7 @@ func TestOwnDimensions(t *testing.T) {
 	}
 	w.nothing()
 
-	// A new value has nulls; a value that comes and goes takes its cells along.
+	// A new value has nulls; a value that is retracted and comes again keeps its cells.
 	w.push(event("x", "a3", "compute", "2025-01-03", "1", 2), event("y", "a4", "compute", "2025-01-03", "1", 2))
 	w.caughtUp()
 	w.publish()
@@ -89,7 +89,7 @@ func TestOwnDimensions(t *testing.T) {
 		t.Fatalf("dim_account %q, want %q", got, want)
 	}
 
-	// What is not said stays as released: without the flag, and without the file.
+	// Without the flag, and without the file, a dimension stays as released.
 	dims := w.cfg.Dimensions
 	for _, w.cfg.Dimensions = range []string{"", dimensionsDir(t, nil)} {
 		w.nothing()
@@ -107,7 +107,7 @@ func TestOwnDimensions(t *testing.T) {
 	if got := w.dimension(lake.DimAccount); got[0] != "owner,cost centre" {
 		t.Fatalf("dim_account after a backfill %q", got)
 	}
-	// A file with its key alone takes the columns away.
+	// A file with the key column only removes the other columns.
 	w.publish()
 	if got := w.dimension(lake.DimAccount); got[0] != "" || len(got) != 6 {
 		t.Fatalf("dim_account %q", got)
@@ -116,9 +116,9 @@ func TestOwnDimensions(t *testing.T) {
 	w.publish()
 	w.nothing()
 
-	// A repeated and an empty key fail the gate, also when nothing else is to do.
+	// A repeated and an empty key fail the gate, also when nothing else changed.
 	w.cfg.Dimensions = dimensionsDir(t, map[string]string{
-		"dim_account.csv": "account_id,owner\na1,Ada\n\"a2\",\"two\nlines\"\n,nobody\na1,Bob\n",
+		"dim_account.csv": "account_id,owner\na1,Ada\n\"a2\",\"two\nlines\"\n,unknown\na1,Bob\n",
 		"dim_service.csv": "service_name\ncompute\ncompute\n",
 	})
 	tr, err := w.run()
@@ -147,7 +147,7 @@ func TestDimensionFilesRefused(t *testing.T) {
 	f("daily_account_cost.csv", "", "is of no dimension")
 	f("dim_account.csv", "", "it is empty")
 	f("dim_account.csv", "account,owner\n", "no column account_id in the header: it has account, owner")
-	f("dim_account.csv", "account_id,owner,Owner\n", `column "Owner" is there twice`)
+	f("dim_account.csv", "account_id,owner,Owner\n", `column "Owner" appears twice`)
 	f("dim_account.csv", "account_id,Tenant_ID\n", "the tenant is that of the directory")
 	f("dim_account.csv", "account_id,\n", "column 2 has no name")
 	f("dim_account.csv", "account_id,owner\na1\n", "line 2")

@@ -11,8 +11,8 @@ import (
 	"daybook/internal/rollup"
 )
 
-// eventFileWriter writes a day's files of events. Row groups in which nothing changed are taken over from the
-// released files. What is written is added up again on its way; either is held against the day's rows.
+// eventFileWriter writes a day's files of events. Row groups in which nothing changed are copied from the released
+// files. The sums of copied row groups and of written events are compared with the day's rows.
 type eventFileWriter struct {
 	*dayBuilder
 	w        *dayPlan
@@ -22,10 +22,10 @@ type eventFileWriter struct {
 	r        *dayResult
 }
 
-// write writes a file with the events of accounts, of which each has so many.
+// write writes a file with the events of accounts; counts are their numbers of events.
 func (c *eventFileWriter) write(ctx context.Context, part int, accounts []billing.AccountID, counts []int64) (lake.File, error) {
 	var segments []lake.Segment
-	var first, last billing.AccountID // of the rows not yet in a segment; empty: there are none
+	var first, last billing.AccountID // of the accounts not yet in a segment; empty: none
 	expected, seen := 0, 0
 	flush := func() {
 		if first != "" {
@@ -65,7 +65,7 @@ func (c *eventFileWriter) write(ctx context.Context, part int, accounts []billin
 	return f, nil
 }
 
-// keep finds the released row groups of a cut in which nothing changed; nil where there are none.
+// keep finds the released row groups of a cut in which nothing changed; nil if there are none.
 func (c *eventFileWriter) keep(cut lake.Cut, accounts []billing.AccountID) (*lake.ReusedRowGroups, error) {
 	if c.changed(cut.First, cut.Last) {
 		return nil, nil
@@ -97,8 +97,8 @@ func (c *eventFileWriter) keep(cut lake.Cut, accounts []billing.AccountID) (*lak
 	return nil, nil
 }
 
-// events are the events of a range of accounts. Those of each account are held against its row, and the
-// account is counted in seen.
+// events are the events of a range of accounts, both ends inclusive. The sum of each account is compared with its
+// row, and seen counts the accounts.
 func (c *eventFileWriter) events(ctx context.Context, first, last billing.AccountID, seen *int) iter.Seq2[*lake.EventRow, error] {
 	return func(yield func(*lake.EventRow, error) bool) {
 		var row lake.EventRow
@@ -146,7 +146,7 @@ func eventsLine(a billing.AccountID, d billing.Day, total billing.Money, events 
 	return line + fmt.Sprintf("the account-day is %s (%d events)", row.Total, row.Events)
 }
 
-// plus adds to a sum that may have overflowed before.
+// plus adds m to a sum; ok is false once the sum has overflowed.
 func plus(sum billing.Money, ok bool, m billing.Money) (billing.Money, bool) {
 	if !ok {
 		return sum, false

@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -12,7 +11,7 @@ import (
 	"daybook/internal/rollup"
 )
 
-// eventFacts is what the manifest says of the events of a day.
+// eventFacts are the facts about the events of a day that a manifest lists.
 type eventFacts struct {
 	digest  billing.Digest
 	regions map[string]struct{}
@@ -23,7 +22,7 @@ func newEventFacts() eventFacts {
 	return eventFacts{regions: map[string]struct{}{}, pricing: map[string]struct{}{}}
 }
 
-// add takes the facts of a file.
+// add adds the facts of a file.
 func (f *eventFacts) add(file *lake.File) error {
 	digest, err := lake.ParseDigest(file.Digest)
 	if err != nil {
@@ -35,9 +34,9 @@ func (f *eventFacts) add(file *lake.File) error {
 	return nil
 }
 
-// writeOnce writes the file of events of a day that no release has, and adds the events up on their way. One
-// reading does for a day of which a file holds all; for others ok is false, and there is no file.
-func (b *dayBuilder) writeOnce(ctx context.Context, w *dayPlan) (folds []folded, f lake.File, ok bool, err error) {
+// writeOnce writes the events of a new day, which no release has, as one file, and folds them in the same pass. If
+// the day has more events than a file holds, ok is false and no file is left: the day is then read twice.
+func (b *dayBuilder) writeOnce(ctx context.Context, w *dayPlan) (folds []accountTotals, f lake.File, ok bool, err error) {
 	if w.prev != nil || b.large.Load() {
 		return nil, f, false, nil
 	}
@@ -46,7 +45,9 @@ func (b *dayBuilder) writeOnce(ctx context.Context, w *dayPlan) (folds []folded,
 		var row lake.EventRow
 		for e, err := range eventsOf(ctx, b.reader, b.tenant, w.day, "", "") {
 			if err == nil {
-				err = cmp.Or(folder.add(e), b.row(e, &row))
+				if err = folder.add(e); err == nil {
+					err = b.row(e, &row)
+				}
 			}
 			if !yield(&row, err) || err != nil {
 				return
@@ -58,21 +59,20 @@ func (b *dayBuilder) writeOnce(ctx context.Context, w *dayPlan) (folds []folded,
 	}
 	folds = folder.end()
 	if !ok && len(folds) > 0 {
-		b.large.Store(true) // other days of the tenant may be so, too: they are counted first
+		b.large.Store(true) // other days of the tenant may be as large: try no more
 	}
 	return folds, f, ok, nil
 }
 
-// row is an event as it is published.
+// row converts an event to the row that is published.
 func (b *dayBuilder) row(e *billing.Event, row *lake.EventRow) (err error) {
 	row.Event, row.Topic, row.Digest = *e, b.topics[e.Version.Source.Topic].Name, e.Digest()
 	row.Event.Attributes, err = b.attributes.of(e)
 	return err
 }
 
-// writeEvents links the event files in which nothing changed and writes the
-// others.
-func (b *dayBuilder) writeEvents(ctx context.Context, w *dayPlan, now dayRows, folds []folded, r *dayResult) (eventFacts, error) {
+// writeEvents links a day's event files in which nothing changed and writes the others.
+func (b *dayBuilder) writeEvents(ctx context.Context, w *dayPlan, now dayRows, folds []accountTotals, r *dayResult) (eventFacts, error) {
 	facts := newEventFacts()
 	changed := b.changedEvents(w, now, folds, r)
 	var accounts []billing.AccountID
@@ -108,8 +108,9 @@ func (b *dayBuilder) writeEvents(ctx context.Context, w *dayPlan, now dayRows, f
 	return facts, nil
 }
 
-// changedEvents says which accounts' events differ from the released files'.
-func (b *dayBuilder) changedEvents(w *dayPlan, now dayRows, folds []folded, r *dayResult) func(first, last billing.AccountID) bool {
+// changedEvents returns a function that reports whether the events of an account in a range, both ends inclusive,
+// may differ from those in the released files.
+func (b *dayBuilder) changedEvents(w *dayPlan, now dayRows, folds []accountTotals, r *dayResult) func(first, last billing.AccountID) bool {
 	every := func(_, _ billing.AccountID) bool { return true }
 	if w.prev == nil || w.forced || len(r.differ) > 0 {
 		return every
@@ -132,7 +133,7 @@ func (b *dayBuilder) changedEvents(w *dayPlan, now dayRows, folds []folded, r *d
 	}
 }
 
-// unchanged finds the released file that holds exactly a cut's events.
+// unchanged finds the released file that holds exactly the events of a cut.
 func (b *dayBuilder) unchanged(w *dayPlan, cut lake.Cut, changed func(first, last billing.AccountID) bool) (lake.File, bool) {
 	if changed(cut.First, cut.Last) {
 		return lake.File{}, false

@@ -16,8 +16,7 @@ import (
 // expectFields are the columns of a file of expected accounts.
 var expectFields = []string{"account_id", "tenant_id", "from", "to"}
 
-// expectations say which accounts should send something for which days,
-// ascending by account. They are those of the release that is made.
+// expectations are the accounts that should send something, with their days, ascending by account.
 type expectations []lake.ExpectedAccount
 
 // has reports whether an account is expected on a day.
@@ -139,8 +138,7 @@ func parseExpected(header, record []string) (t billing.TenantID, e lake.Expected
 	return t, e, nil
 }
 
-// expect settles what is expected in this release. Where nothing new was said,
-// and in a backfill, it is what the newest release has.
+// expect returns the expected accounts of this release: those of the newest release in a backfill or without a file.
 func (p *planner) expect(days map[billing.Day]*dayPlan) (expectations, error) {
 	var released expectations
 	if p.prev != nil {
@@ -162,8 +160,7 @@ func (p *planner) expect(days map[billing.Day]*dayPlan) (expectations, error) {
 			given[i].From = first
 		}
 	}
-	// Without a day with events there is none from which on they are expected,
-	// and one that ends before it is not expected at all.
+	// Without a day with events there is no first day, and an expectation that ends before it is empty.
 	return slices.DeleteFunc(given, func(e lake.ExpectedAccount) bool {
 		return e.From == 0 || e.To != 0 && e.To < e.From
 	}), nil
@@ -181,7 +178,7 @@ func (p *planner) firstDay(days map[billing.Day]*dayPlan) (first billing.Day, ok
 		if day.prev != nil && len(day.dirty) == 0 && sent(day.prev) > 0 || len(day.withheld) > 0 {
 			return d, true, nil
 		}
-		// A day may have a marker and no event any more.
+		// A day that has a marker may have no event left.
 		for _, err := range p.in.reader.Events(p.tenant, d, "", "") {
 			return d, err == nil, err
 		}
@@ -200,7 +197,7 @@ func sent(day *lake.DayEntry) int64 {
 	return n
 }
 
-// shift notes which account-days are expected now and were not, or the other way round.
+// shift plans the account-days that are expected now and were not, or were and are not.
 func (p *planner) shift(days map[billing.Day]*dayPlan, at func(billing.Day) *dayPlan, now expectations) {
 	var before expectations
 	if p.prev != nil {

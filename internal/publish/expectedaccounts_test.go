@@ -74,7 +74,7 @@ func TestSilentAccounts(t *testing.T) {
 	w.nothing()
 	w.verifies()
 
-	// Its events come: the row becomes the real one.
+	// Its events arrive: the silent row becomes an ordinary one.
 	w.push(event("late", "a9", "compute", "2025-01-03", "2.5", 2))
 	w.caughtUp()
 	r = w.publish()
@@ -97,7 +97,7 @@ func TestSilentAccounts(t *testing.T) {
 		t.Fatalf("entry %+v, changes %+v", e, r.Changes)
 	}
 
-	// Deleted again, it is silent, not retracted.
+	// Deleted, it is silent again, not retracted.
 	w.push(deletion("late", 3))
 	w.caughtUp()
 	r = w.publish()
@@ -108,7 +108,7 @@ func TestSilentAccounts(t *testing.T) {
 		t.Fatalf("reasons %s", got)
 	}
 
-	// A backfill finds the same, and so does a state that was made anew.
+	// A backfill and a rebuilt state find the same.
 	numbers := w.rows()
 	report, err := w.publisher().Backfill(t.Context(), Window{day("2025-01-01"), day("2025-01-31")}, false)
 	w.check(err)
@@ -125,7 +125,7 @@ func TestSilentAccounts(t *testing.T) {
 	}
 	w.verifies()
 
-	// A file of totals need not know of silence, and may.
+	// A file of expected totals may list silent accounts or not.
 	for _, file := range []string{
 		"usage_date,account_id,total_cost_usd\n2025-01-05,a1,5\n2025-01-05,a2,1.5\n",
 		"usage_date,account_id,total_cost_usd,event_count\n2025-01-05,a1,5,1\n2025-01-05,a2,1.5,1\n2025-01-05,a9,0,0\n",
@@ -137,7 +137,7 @@ func TestSilentAccounts(t *testing.T) {
 		}
 	}
 
-	// No longer expected: the rows go, in the open.
+	// Accounts that are no longer expected are retracted in the ledger.
 	w.expect("account_id\n")
 	r = w.publish()
 	if got := w.of("a9"); !slices.Equal(got, []string{"2025-01-04 a9 0 incomplete"}) || r.Changes.Retracted != 6 || r.Changes.Delta.Sign() != 0 {
@@ -146,8 +146,7 @@ func TestSilentAccounts(t *testing.T) {
 	w.nothing()
 }
 
-// The days after the last one with events are silent rows; days between are
-// still a gate's business.
+// Days after the last day with events have silent rows; empty days between days with events still fail the gate.
 func TestSilenceAndEmptyDays(t *testing.T) {
 	w := newWorld(t)
 	w.week()
@@ -189,14 +188,14 @@ func TestSilenceAndEmptyDays(t *testing.T) {
 	w.publish()
 	w.nothing()
 
-	// An earlier first day: expected from there on.
+	// An earlier first day: the account is expected from then on.
 	w.push(event("before", "a2", "compute", "2024-12-30", "1", 2))
 	w.caughtUp()
 	w.publish()
 	if w.row("2024-12-30", "a1") == nil || w.row("2024-12-31", "a1") == nil || w.row("2024-12-31", "a9") != nil {
 		t.Fatalf("rows %q", w.rows())
 	}
-	// It is deleted: what stood for silence alone goes with it.
+	// It is deleted: the silent rows from that day on are retracted.
 	w.push(deletion("before", 3))
 	w.caughtUp()
 	w.publish()
@@ -205,7 +204,7 @@ func TestSilenceAndEmptyDays(t *testing.T) {
 	}
 	w.nothing()
 
-	// A rollback brings the expectations of its release back.
+	// A rollback restores the expectations of its target.
 	first, err := w.series().Manifest(1)
 	w.check(err)
 	_, err = w.publisher().Rollback(t.Context(), billing.DefaultTenant, 1, "test")
@@ -240,7 +239,7 @@ func TestExpectedAccountsRefused(t *testing.T) {
 	}
 }
 
-// total is what the newest release comes to.
+// total is the total of the newest release.
 func (w *world) total() string {
 	sum, ok := total(w.current())
 	if !ok {
@@ -249,7 +248,7 @@ func (w *world) total() string {
 	return sum.String()
 }
 
-// verifies sees that nothing released differs from the state.
+// verifies verifies the newest release.
 func (w *world) verifies() {
 	w.t.Helper()
 	all, err := w.publisher().Verify(w.t.Context())

@@ -14,21 +14,22 @@ import (
 	"daybook/internal/state"
 )
 
-// cancelEvery is after how many events a scan looks whether it is still wanted.
+// cancelEvery is the number of events between two checks of a scan for cancellation.
 const cancelEvery = 1 << 14
 
-// folded is one account-day as its events add up.
-type folded struct {
+// accountTotals are the totals of one account-day, accountTotals from its events.
+type accountTotals struct {
 	account billing.AccountID
 	totals  rollup.Totals
 }
 
-// eventsOf is a part of a day's winners that also ends with ctx.
+// eventsOf are the winners of a day with from <= account < to, ascending; an empty bound is none. The iteration also
+// ends with an error when ctx ends.
 func eventsOf(ctx context.Context, r *state.Reader, t billing.TenantID, d billing.Day, from, to billing.AccountID) iter.Seq2[*billing.Event, error] {
 	return within(ctx, r.Events(t, d, from, to))
 }
 
-// within are events that also end with ctx.
+// within ends an iteration with an error when ctx ends.
 func within(ctx context.Context, events iter.Seq2[*billing.Event, error]) iter.Seq2[*billing.Event, error] {
 	return func(yield func(*billing.Event, error) bool) {
 		n := 0
@@ -43,18 +44,17 @@ func within(ctx context.Context, events iter.Seq2[*billing.Event, error]) iter.S
 	}
 }
 
-// after is the least account id greater than a.
+// after is the least account id that is greater than a.
 func after(a billing.AccountID) billing.AccountID { return a + "\x00" }
 
-// foldDay adds up account-days, ascending: all of a day, or those named.
-// One without events is not among the result. Digests are made only where the
-// day is compared with the release of another state.
-func foldDay(ctx context.Context, r *state.Reader, t billing.TenantID, w *dayPlan) ([]folded, error) {
+// foldDay folds the account-days that a plan names, ascending. An account-day without events is not in the result.
+// Digests are computed only where the day is compared with a release of another state.
+func foldDay(ctx context.Context, r *state.Reader, t billing.TenantID, w *dayPlan) ([]accountTotals, error) {
 	fold := rollup.Fold{NoDigest: w.prev == nil || w.known}
 	if w.all {
 		return foldAll(ctx, fold.NoDigest, r, t, w)
 	}
-	var out []folded
+	var out []accountTotals
 	var err error
 	for _, a := range w.accounts() {
 		if out, err = foldRange(ctx, out, &fold, r, t, w.day, a, after(a)); err != nil {
@@ -64,13 +64,13 @@ func foldDay(ctx context.Context, r *state.Reader, t billing.TenantID, w *dayPla
 	return out, nil
 }
 
-// rangesPerCore is into how many ranges of accounts a day is split for each core: a few, because
-// accounts differ in size.
+// rangesPerCore is the number of account ranges per core into which a day is split: more than one, because accounts
+// differ in size.
 const rangesPerCore = 4
 
-// foldAll adds up all of a day, ranges of accounts at the same time. Where they are split says what is known
-// of the day's accounts; a day of which nothing is known is one range.
-func foldAll(ctx context.Context, noDigest bool, r *state.Reader, t billing.TenantID, w *dayPlan) ([]folded, error) {
+// foldAll folds all of a day, ranges of accounts concurrently. The bounds are taken from the dirty accounts; a day
+// without any is one range.
+func foldAll(ctx context.Context, noDigest bool, r *state.Reader, t billing.TenantID, w *dayPlan) ([]accountTotals, error) {
 	cores := runtime.GOMAXPROCS(0)
 	known := w.accounts()
 	bounds := []billing.AccountID{""} // of the ranges; an empty one is the end
@@ -80,7 +80,7 @@ func foldAll(ctx context.Context, noDigest bool, r *state.Reader, t billing.Tena
 		}
 	}
 	bounds = append(bounds, "")
-	parts := make([][]folded, len(bounds)-1)
+	parts := make([][]accountTotals, len(bounds)-1)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(cores)
 	for i := range parts {
@@ -95,8 +95,8 @@ func foldAll(ctx context.Context, noDigest bool, r *state.Reader, t billing.Tena
 	return slices.Concat(parts...), nil
 }
 
-// foldRange appends the account-days of a range of accounts to out.
-func foldRange(ctx context.Context, out []folded, fold *rollup.Fold, r *state.Reader, t billing.TenantID, d billing.Day, from, to billing.AccountID) ([]folded, error) {
+// foldRange folds the account-days of a range of accounts and appends them to out.
+func foldRange(ctx context.Context, out []accountTotals, fold *rollup.Fold, r *state.Reader, t billing.TenantID, d billing.Day, from, to billing.AccountID) ([]accountTotals, error) {
 	events := r.Events
 	if fold.NoDigest {
 		events = r.Costs
@@ -113,18 +113,18 @@ func foldRange(ctx context.Context, out []folded, fold *rollup.Fold, r *state.Re
 	return f.end(), nil
 }
 
-// folder adds up events that ascend by account.
+// folder folds events that ascend by account.
 type folder struct {
 	fold    *rollup.Fold
-	account billing.AccountID // in hand
-	any     bool
-	out     []folded
+	account billing.AccountID // the current one
+	started bool              // there is a current account
+	out     []accountTotals
 }
 
 func (f *folder) add(e *billing.Event) error {
-	if !f.any || e.Account != f.account {
+	if !f.started || e.Account != f.account {
 		f.end()
-		f.account, f.any = e.Account, true
+		f.account, f.started = e.Account, true
 	}
 	if err := f.fold.Add(e); err != nil {
 		return fmt.Errorf("account %q on %s: %w", e.Account, e.Day, err)
@@ -132,12 +132,12 @@ func (f *folder) add(e *billing.Event) error {
 	return nil
 }
 
-// end closes the account-day in hand, and returns all.
-func (f *folder) end() []folded {
-	if f.any {
-		f.out = append(f.out, folded{account: f.account, totals: f.fold.Totals()})
+// end closes the current account-day and returns all.
+func (f *folder) end() []accountTotals {
+	if f.started {
+		f.out = append(f.out, accountTotals{account: f.account, totals: f.fold.Totals()})
 		f.fold.Reset()
-		f.any = false
+		f.started = false
 	}
 	return f.out
 }

@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// The pause after a failed run, which doubles from the least to the most.
+// The backoff after failed runs doubles from leastPause to mostPause.
 const (
 	leastPause = 30 * time.Second
 	mostPause  = 15 * time.Minute
 )
 
-// Follow publishes now, and then at every cutoff, until ctx ends; a run that fails is repeated after
-// a pause. told is called after each run. Config.AsOf must be zero.
-func (p *Publisher) Follow(ctx context.Context, told func(Report, error)) {
+// Follow publishes now and then at every cutoff until ctx ends. A run that fails is repeated with exponential
+// backoff. after is called after each run. Config.AsOf must be zero.
+func (p *Publisher) Follow(ctx context.Context, after func(Report, error)) {
 	pause := leastPause
 	for {
 		report, err := p.Run(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		told(report, err)
+		after(report, err)
 		now := p.deps.Now()
 		next := p.cfg.Cutoff.Of(p.cfg.Cutoff.LastDue(now) + 1)
 		if err == nil {
@@ -29,7 +29,7 @@ func (p *Publisher) Follow(ctx context.Context, told func(Report, error)) {
 			next = now.Add(pause)
 			pause = min(2*pause, mostPause)
 		}
-		// In steps, so that a clock that is set, or a machine that slept, is noticed.
+		// Wait in steps, so that a step of the clock or a suspended machine is noticed.
 		for p.deps.Now().Before(next) {
 			select {
 			case <-ctx.Done():

@@ -10,7 +10,7 @@ import (
 	"daybook/internal/lake"
 )
 
-// The gates, as manifests and metrics name them.
+// The names of the gates in manifests and metrics.
 const (
 	gateNullKey      = "null_key"
 	gateNegative     = "negative_total"
@@ -36,10 +36,10 @@ var gateNames = []string{
 // maxNamed is how many rows a failed gate names.
 const maxNamed = 20
 
-// faults are lines per gate that say which row fails it.
+// faults are the rows that fail each gate, one line a row.
 type faults map[string][]string
 
-// add notes a row that fails a gate. Lines after the first few are only counted by the last.
+// add adds a row that fails a gate. Only the first maxNamed rows of a gate are kept.
 func (f *faults) add(gate, line string) {
 	if *f == nil {
 		*f = faults{}
@@ -49,7 +49,7 @@ func (f *faults) add(gate, line string) {
 	}
 }
 
-// merge takes over another's lines.
+// merge adds the lines of g.
 func (f *faults) merge(g faults) {
 	for gate, lines := range g {
 		for _, line := range lines {
@@ -90,7 +90,7 @@ func (f faults) err(current *lake.Manifest) error {
 	return fmt.Errorf("%w %s; %s: %s", ErrGate, strings.Join(names, ", "), remains, strings.Join(details, "; "))
 }
 
-// checkRows holds a changed day's rows against the gates on keys, signs and sums.
+// checkRows checks the rows of a changed day: keys, signs and sums.
 func (b *dayBuilder) checkRows(d billing.Day, now dayRows, f *faults) {
 	services := now.services
 	for i := range now.rows {
@@ -157,8 +157,8 @@ func checkPlacement(changed map[billing.Day]map[billing.AccountID][]string, resu
 	}
 }
 
-// checkFiles holds the sums and counts of the datasets against each other, day
-// by day and linked files included.
+// checkFiles compares the sums and counts of the datasets with each other and with the manifest's days, linked files
+// included.
 func checkFiles(m *lake.Manifest, f *faults) {
 	type facts struct {
 		sum      billing.Money
@@ -206,7 +206,7 @@ func checkFiles(m *lake.Manifest, f *faults) {
 	}
 }
 
-// checkLedger holds the release's own changes against the difference of the totals.
+// checkLedger compares the sum of the release's changes with the difference of the totals.
 func checkLedger(prev, m *lake.Manifest, f *faults) {
 	before, okBefore := total(prev)
 	now, okNow := total(m)
@@ -219,7 +219,7 @@ func checkLedger(prev, m *lake.Manifest, f *faults) {
 	}
 }
 
-// total is what a release's days come to; a missing release comes to nothing.
+// total is the sum of a release's days; 0 for no release.
 func total(m *lake.Manifest) (sum billing.Money, ok bool) {
 	if m == nil {
 		return sum, true
@@ -232,8 +232,7 @@ func total(m *lake.Manifest) (sum billing.Money, ok bool) {
 	return sum, true
 }
 
-// checkEmptyDays looks for days for which nothing was sent between days with
-// rows. The row of a silent account is none.
+// checkEmptyDays finds days without events between days with events. The row of a silent account is no event.
 func (t *tenantRun) checkEmptyDays(m *lake.Manifest, f *faults) {
 	rows := map[string]bool{}
 	var days []string
@@ -249,7 +248,7 @@ func (t *tenantRun) checkEmptyDays(m *lake.Manifest, f *faults) {
 	first, errFirst := billing.ParseDay(slices.Min(days))
 	last, errLast := billing.ParseDay(slices.Max(days))
 	if errFirst != nil || errLast != nil {
-		return // plan has read the same days
+		return // cannot be: the plan has parsed the same days
 	}
 	for d := first; d <= last; d++ {
 		if !rows[d.String()] && !emptyDayAllowed(t.in.decisions, t.tenant, d) {
@@ -258,7 +257,7 @@ func (t *tenantRun) checkEmptyDays(m *lake.Manifest, f *faults) {
 	}
 }
 
-// checkLimits holds what changes against the limits on retractions and restatements.
+// checkLimits compares the changes with the limits on retractions and restatements.
 func checkLimits(limits *Limits, prev, m *lake.Manifest, changes []lake.ChangeRow, f *faults) {
 	if prev != nil {
 		var released int64
@@ -274,14 +273,14 @@ func checkLimits(limits *Limits, prev, m *lake.Manifest, changes []lake.ChangeRo
 		f.add(gateRestatements, fmt.Sprintf("%d account-days would be restated or retracted, the limit is %d", n, limits.MaxRestatedDays))
 		name(changes, f, gateRestatements, lake.ChangeRestated, lake.ChangeRetracted)
 	}
-	// Validate has read the limit.
+	// The error is impossible here: Validate has parsed the limit.
 	if limit, set, _ := limits.restatedUSD(); set && m.Changes.RestatedAbs.Cmp(limit) > 0 {
 		f.add(gateRestatements, fmt.Sprintf("restatements would move %s dollars, the limit is %s", m.Changes.RestatedAbs, limit))
 		name(changes, f, gateRestatements, lake.ChangeRestated, lake.ChangeRetracted)
 	}
 }
 
-// name adds the ledger rows of some kinds to a gate's lines.
+// name adds the ledger rows of the given kinds to a gate's lines.
 func name(changes []lake.ChangeRow, f *faults, gate string, kinds ...lake.ChangeKind) {
 	for i := range changes {
 		c := &changes[i]

@@ -14,7 +14,7 @@ import (
 	"daybook/internal/state"
 )
 
-// input is what a run reads, the same for all tenants.
+// input is what a run reads once for all tenants.
 type input struct {
 	reader    *state.Reader
 	asOf      time.Time
@@ -28,13 +28,13 @@ type input struct {
 	behind    []Behind
 	// before is each tenant's newest release before the checkpoint was taken.
 	before map[billing.TenantID]int
-	// expected are the accounts that should send something; nil: not said.
+	// expected are the accounts that should send something; nil: not given.
 	expected map[billing.TenantID]expectations
-	// quarantine counts what is held back, per tenant; read when first asked for.
+	// quarantine counts the open quarantined records per tenant; computed by the first call.
 	quarantine func() (map[billing.TenantID][]lake.QuarantineCount, error)
 }
 
-// Behind is a partition that was not read up to the newest cutoff.
+// Behind is a partition that is not read up to the newest cutoff.
 type Behind struct {
 	Topic      string    `json:"topic"`
 	Partition  int32     `json:"partition"`
@@ -47,12 +47,12 @@ type Behind struct {
 	bound billing.TenantID // the one tenant whose records the topic can hold; empty: any
 }
 
-// concerning are those that may lack records of a tenant.
+// concerning are the partitions that may have unread records of a tenant.
 func concerning(behind []Behind, t billing.TenantID) []Behind {
 	return slices.DeleteFunc(slices.Clone(behind), func(b Behind) bool { return b.bound != "" && b.bound != t })
 }
 
-// String names the partition, the records missing and why.
+// String names the partition, the number of unread records, and the reason.
 func (b Behind) String() string {
 	s := fmt.Sprintf("%s/%d", b.Topic, b.Partition)
 	if b.Missing >= 0 {
@@ -69,9 +69,8 @@ func (b Behind) String() string {
 	return s
 }
 
-// input takes a checkpoint whose partitions were all read up to the newest
-// cutoff; while they are behind it waits, up to Config.Wait. After that, topics
-// that are bound to a tenant hold back that tenant alone.
+// input takes a checkpoint whose partitions are all read up to the newest cutoff. While some are behind it waits, up
+// to Config.Wait. After that, a topic that is bound to a tenant blocks that tenant only.
 func (p *Publisher) input(ctx context.Context) (*Checkpoint, *input, error) {
 	deadline := p.deps.Now().Add(p.cfg.Wait)
 	for {
@@ -112,7 +111,8 @@ func (p *Publisher) input(ctx context.Context) (*Checkpoint, *input, error) {
 	}
 }
 
-// newest is the newest release of each tenant of the lake. A link that cannot be read is said by the tenant's own run.
+// newest is the number of each tenant's newest release. A tenant whose `current` cannot be read is left out: its own
+// run reports it.
 func (p *Publisher) newest() (map[billing.TenantID]int, error) {
 	tenants, err := p.deps.Lake.Tenants()
 	if err != nil {
@@ -127,13 +127,13 @@ func (p *Publisher) newest() (map[billing.TenantID]int, error) {
 	return newest, nil
 }
 
-// incomplete is the error of partitions that are behind.
+// incomplete is the error that names partitions that are behind.
 func (in *input) incomplete(behind []Behind) error {
 	return fmt.Errorf("%w as of the cutoff of %s: %s: let ingest catch up, wait with --wait, or publish with --allow-incomplete",
 		ErrIncomplete, in.lastDue, listBehind(behind))
 }
 
-// readInput reads what concerns all tenants.
+// readInput reads from a checkpoint what concerns all tenants.
 func (p *Publisher) readInput(c *Checkpoint) (*input, error) {
 	in := &input{
 		reader:   c.Reader,
@@ -146,7 +146,7 @@ func (p *Publisher) readInput(c *Checkpoint) (*input, error) {
 	if !p.cfg.AsOf.IsZero() {
 		in.asOf = p.cfg.AsOf.UTC()
 	}
-	// Parquet keeps microseconds; what is compared later must be what was kept.
+	// Releases store microseconds; later runs compare the stored value.
 	in.asOf = in.asOf.Truncate(time.Microsecond)
 	in.lastDue = p.cfg.Cutoff.LastDue(in.asOf)
 	for _, t := range in.identity.Topics {
@@ -169,8 +169,7 @@ func (p *Publisher) readInput(c *Checkpoint) (*input, error) {
 	return in, nil
 }
 
-// caughtUp is when a partition was last known to be read to its end. A time
-// later than now is no evidence.
+// caughtUp is when a partition was last known to be read to its end; zero: never. A time after now is not trusted.
 func (in *input) caughtUp(p *state.Position) time.Time {
 	if p.CaughtUpAt.After(in.now) {
 		return time.Time{}
@@ -178,14 +177,13 @@ func (in *input) caughtUp(p *state.Position) time.Time {
 	return p.CaughtUpAt
 }
 
-// readUpTo reports whether all partitions that a tenant's records can be in
-// were read up to a cutoff.
+// readUpTo reports whether all partitions that can hold records of a tenant are read up to a cutoff.
 func (in *input) readUpTo(t billing.TenantID, cutoff time.Time) bool {
 	return len(concerning(in.behindAt(nil, cutoff), t)) == 0
 }
 
-// behindAt are the partitions not read up to a cutoff. A topic without any
-// partition is one of them. c may be nil.
+// behindAt are the partitions that are not read up to a cutoff, and topics of which no partition was read. c, which
+// may be nil, adds the number of unread records and the reason.
 func (in *input) behindAt(c *Checkpoint, cutoff time.Time) []Behind {
 	var behind []Behind
 	seen := map[billing.TopicOrdinal]bool{}
@@ -208,7 +206,7 @@ func (in *input) behindAt(c *Checkpoint, cutoff time.Time) []Behind {
 			b.Reason = c.Waiting[pos.Partition]
 		}
 		if b.Reason == "" && pos.CaughtUpAt.After(in.now) {
-			b.Reason = "caught-up-at lies in the future"
+			b.Reason = "caught-up-at is in the future"
 		}
 		behind = append(behind, b)
 	}
@@ -220,7 +218,7 @@ func (in *input) behindAt(c *Checkpoint, cutoff time.Time) []Behind {
 	return behind
 }
 
-// listBehind is a list of partitions for a person.
+// listBehind is a list of partitions as text.
 func listBehind(behind []Behind) string {
 	const most = 8
 	parts := make([]string, 0, most+1)
@@ -234,7 +232,7 @@ func listBehind(behind []Behind) string {
 	return strings.Join(parts, ", ")
 }
 
-// inputPositions are the positions as a manifest has them.
+// inputPositions converts the positions to their form in a manifest.
 func (in *input) inputPositions() []lake.InputPosition {
 	out := make([]lake.InputPosition, 0, len(in.positions))
 	for i := range in.positions {
@@ -243,7 +241,7 @@ func (in *input) inputPositions() []lake.InputPosition {
 		out = append(out, lake.InputPosition{
 			Topic: t.Name, TopicID: t.ID, Partition: p.Partition.Partition,
 			FirstOffset: p.FirstOffset, NextOffset: p.NextOffset, LeaderEpoch: p.LeaderEpoch,
-			CaughtUpAt: in.caughtUp(p).UTC(), // as far as it was taken for evidence
+			CaughtUpAt: in.caughtUp(p).UTC(), // zero where it is not trusted
 		})
 	}
 	return out

@@ -9,11 +9,10 @@ import (
 	"daybook/internal/rollup"
 )
 
-// maxNotComplete bounds how many due days after the last one with events a
-// manifest lists.
+// maxNotComplete is the most due days after the last day with events that a manifest lists.
 const maxNotComplete = 400
 
-// ledger writes this release's changes and links those of the releases before it.
+// ledger writes the changes of this release and links those of earlier releases.
 func (t *tenantRun) ledger(build *lake.Build, changes []lake.ChangeRow) error {
 	if t.prev != nil {
 		for _, f := range t.prev.Files {
@@ -34,7 +33,7 @@ func (t *tenantRun) ledger(build *lake.Build, changes []lake.ChangeRow) error {
 	return nil
 }
 
-// summarize counts a release's own ledger.
+// summarize counts the changes of a release.
 func summarize(changes []lake.ChangeRow) (s lake.ChangeSummary, err error) {
 	for i := range changes {
 		c := &changes[i]
@@ -68,7 +67,7 @@ func abs(m billing.Money) billing.Money {
 	return m
 }
 
-// compareQuarantine orders the counts of a manifest.
+// compareQuarantine is the order of quarantine counts in a manifest.
 func compareQuarantine(a, b lake.QuarantineCount) int {
 	named := func(q lake.QuarantineCount) int {
 		if q.NamesDay {

@@ -10,8 +10,8 @@ import (
 	"daybook/internal/lake"
 )
 
-// metrics are the publisher's. It is a job, so they are gauges that say what its last run came to;
-// a counter would begin anew in each process. No label names a tenant.
+// metrics are the metrics of the publisher. They are gauges of its last run, because it is a job: a counter would
+// start from 0 in each process. No label names a tenant.
 type metrics struct {
 	ended      prometheus.Gauge
 	took       prometheus.Gauge
@@ -35,7 +35,7 @@ type metrics struct {
 	newest   prometheus.Gauge
 }
 
-// The reasons for which a due day is late, and what the newest releases say of their days.
+// The reasons for which a due day is late.
 const (
 	lateUnreleased = "unreleased"
 	lateBehind     = "input_behind"
@@ -50,7 +50,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return f.NewGaugeVec(prometheus.GaugeOpts{Name: "daybook_publish_" + name, Help: help}, []string{label})
 	}
 	return &metrics{
-		ended:      gauge("last_run_timestamp_seconds", "When the last run ended, whatever it came to."),
+		ended:      gauge("last_run_timestamp_seconds", "When the last run ended, with or without success."),
 		took:       gauge("run_duration_seconds", "Duration of the last run over all tenants."),
 		failed:     gauge("run_failed", "1 if the last run failed for any tenant, or as a whole."),
 		behind:     gauge("behind_partitions", "Kafka partitions that were not read up to the newest cutoff."),
@@ -59,20 +59,20 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		accounts:   gauge("recomputed_account_days", "Account-days that the last run recomputed from their events."),
 		changes:    by("changed_account_days", "kind", "Account-days that the last run's releases changed, by kind."),
 		restated:   gauge("restated_usd", "Money that the last run's releases restated or retracted: the sum of absolute deltas, approximate."),
-		quarantine: gauge("quarantine_records", "Open records in quarantine at the last run's checkpoint."),
+		quarantine: gauge("quarantine_records", "Open records in quarantine at the checkpoint of the last run."),
 		held:       gauge("quarantine_readable_usd", "Readable money of them, approximate."),
-		lateDays:   by("late_days", "reason", "Due days, tenants added up, whose number is not out with all of its input, by reason."),
+		lateDays:   by("late_days", "reason", "Due days, tenants added up, whose number is not published with all of its input, by reason."),
 		lateness:   gauge("worst_lateness_seconds", "Longest time from a cutoff to the end of the last run, of the days that it released first or left late; 0: none."),
-		covered:    gauge("complete_through_timestamp_seconds", "The newest cutoff up to which the due days of every tenant are out."),
+		covered:    gauge("complete_through_timestamp_seconds", "The newest cutoff up to which the due days of every tenant are published with all of their input; 0: no release."),
 		days:       by("days", "completeness", "Due days in the newest releases, tenants added up, by completeness."),
 		holds:      gauge("tenants_on_hold", "Tenants on hold after a rollback."),
 		releases:   gauge("releases", "Releases that are on disk, tenants added up."),
 		bytes:      gauge("release_bytes", "Bytes of their Parquet files, each counted once."),
-		newest:     gauge("newest_release_own_bytes", "Of these, what the tenants' newest releases alone hold: what a release costs."),
+		newest:     gauge("newest_release_own_bytes", "Bytes of these files that only the newest releases hold: the disk use of one more release."),
 	}
 }
 
-// finish says what a run came to. It can be called again for the next one.
+// finish sets the metrics of a run. It may be called again for the next run.
 func (m *metrics) finish(now time.Time, took time.Duration, r *Report, err error) {
 	m.ended.Set(seconds(now))
 	m.took.Set(took.Seconds())
@@ -110,7 +110,7 @@ func (m *metrics) finish(now time.Time, took time.Duration, r *Report, err error
 	m.restated.Set(sum.RestatedAbs.Approximate())
 }
 
-// addChanges adds b's counts and restated money to a.
+// addChanges adds the counts and the restated money of b to a.
 func addChanges(a, b *lake.ChangeSummary) {
 	a.New += b.New
 	a.Restated += b.Restated
@@ -121,7 +121,7 @@ func addChanges(a, b *lake.ChangeSummary) {
 	}
 }
 
-// setQuarantine says what quarantine held back at a checkpoint.
+// setQuarantine sets the metrics of the quarantine at a checkpoint.
 func (m *metrics) setQuarantine(counts map[billing.TenantID][]lake.QuarantineCount) {
 	records, money := int64(0), billing.Money{}
 	for _, list := range counts {
@@ -136,7 +136,7 @@ func (m *metrics) setQuarantine(counts map[billing.TenantID][]lake.QuarantineCou
 	m.held.Set(money.Approximate())
 }
 
-// setReleaseStats says what the lake holds after a run.
+// setReleaseStats sets the metrics of the lake after a run.
 func (m *metrics) setReleaseStats(s *releaseStats) {
 	m.lateDays.WithLabelValues(lateUnreleased).Set(float64(s.unreleased))
 	m.lateDays.WithLabelValues(lateBehind).Set(float64(s.behind))
@@ -151,7 +151,7 @@ func (m *metrics) setReleaseStats(s *releaseStats) {
 	m.newest.Set(float64(s.newest))
 }
 
-// seconds is a moment as metrics have it; 0: none.
+// seconds is Unix time in seconds; 0 for the zero time.
 func seconds(t time.Time) float64 {
 	if t.IsZero() {
 		return 0

@@ -11,8 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// measured runs a publisher with metrics and returns them: "name" or "name label value" to value,
-// without the prefix that all have.
+// measured runs a publisher and returns its metrics: "name" or "name label value" to value, without their prefix.
 func (w *world) measured() (map[string]float64, error) {
 	w.t.Helper()
 	reg := prometheus.NewRegistry()
@@ -58,7 +57,7 @@ func TestMetricsSayWhatARunCameTo(t *testing.T) {
 		"recomputed_account_days": 14, "changed_account_days kind new": 14, "restated_usd": 0,
 		"quarantine_records": 1, "quarantine_readable_usd": -2.5,
 		"late_days reason unreleased": 0, "late_days reason input_behind": 0,
-		// For the week before its first release nobody was waiting: the newest day was 30 s late.
+		// The week before the first release does not count: the newest day was 30 s late.
 		"worst_lateness_seconds":             30,
 		"complete_through_timestamp_seconds": float64(at("2025-01-08T02:00:00Z").Unix()),
 		"days completeness complete":         6, "days completeness incomplete": 1, "days completeness no_events": 0,
@@ -83,7 +82,7 @@ func TestMetricsSayWhatARunCameTo(t *testing.T) {
 		t.Errorf("a correction of one day owns %v of %v bytes", got["newest_release_own_bytes"], got["release_bytes"])
 	}
 
-	// A quiet night is no late one.
+	// A night without changes is not late.
 	w.now = at("2025-01-10T02:00:10Z")
 	w.caughtUp()
 	got, err = w.measured()
@@ -113,7 +112,7 @@ func TestLatenessGrowsUntilADayIsOut(t *testing.T) {
 		"complete_through_timestamp_seconds": float64(at("2025-01-08T02:00:00Z").Unix()), "releases": 1,
 	})
 
-	// Published all the same, they are out, but not with all of their input.
+	// Published with --allow-incomplete, they are still late: not with all of their input.
 	w.cfg.AllowIncomplete = true
 	got, err = w.measured()
 	w.check(err)
@@ -130,7 +129,7 @@ func TestLatenessGrowsUntilADayIsOut(t *testing.T) {
 		"complete_through_timestamp_seconds": float64(at("2025-01-10T02:00:00Z").Unix()),
 	})
 
-	// A failed gate keeps the next day from coming out, and is named.
+	// A failed gate blocks the next day, and is named.
 	w.push(event("a1-3", "a1", "compute", "2025-01-03", "1.5", 4))
 	w.now = at("2025-01-11T02:30:00Z")
 	w.caughtUp()
@@ -152,7 +151,7 @@ func TestFollowPublishesAtEachCutoff(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	w.cfg.Poll = time.Microsecond
-	// Each look at the clock takes a second of it; input is read up to then.
+	// Each reading of the clock advances it by a second; input is read up to then.
 	clock := func() time.Time { w.now = w.now.Add(time.Second); return w.now }
 	p := New(w.cfg, Deps{Source: Store{Store: w.store, Dir: filepath.Join(w.stateDir, "copies"), Options: w.options()}, Lake: w.lake, Now: clock})
 	type run struct {

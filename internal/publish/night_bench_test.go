@@ -11,8 +11,8 @@ import (
 	"daybook/internal/billing"
 )
 
-// BenchmarkNightly is a night of a tenant that is there for years: one day becomes due, ten account-days of
-// the days before it were corrected, and all the rest is linked. The checkpoint is there.
+// BenchmarkNightly is a nightly run of a tenant with years of days: one day becomes due, ten account-days of earlier
+// days were corrected, and the rest is linked. The time of the checkpoint is not included.
 //
 //	go test -run '^$' -bench Nightly -bench.days 1826 -benchtime 20x ./internal/publish
 func BenchmarkNightly(b *testing.B) {
@@ -71,7 +71,7 @@ func BenchmarkNightly(b *testing.B) {
 	b.ReportMetric(float64(reading.Milliseconds())/float64(b.N), "read-manifest-ms")
 }
 
-// weigh walks a release: its directories, the bytes of Parquet that it wrote itself, and its manifest's.
+// weigh measures a release: its directories, the bytes of Parquet files that it wrote, and the bytes of its manifest.
 func weigh(b *testing.B, dir string, release int) (directories int, written, manifest int64) {
 	b.Helper()
 	own := fmt.Sprintf("part-%06d-", release)

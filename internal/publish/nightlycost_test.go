@@ -14,7 +14,7 @@ import (
 	"daybook/internal/lake"
 )
 
-// countingFS counts what a lake asks of its file system, by operation.
+// countingFS counts the operations of a lake on its file system.
 type countingFS struct {
 	vfs.FS
 	under lake.FS
@@ -62,7 +62,7 @@ func (c *countingFS) RenameNew(oldname, newname string) error {
 	return c.under.RenameNew(oldname, newname)
 }
 
-// night is what one nightly run came to.
+// night is the cost of one nightly run.
 type night struct {
 	counts      map[string]int
 	files       int
@@ -70,8 +70,8 @@ type night struct {
 	directories int // of the release
 }
 
-// nightAfter runs one night of a tenant that has so many days released: a new day is due, and one of the days
-// before it was corrected.
+// nightAfter runs one night of a tenant with the given number of released days: a new day is due, and one earlier
+// day was corrected.
 func nightAfter(t *testing.T, days int) night {
 	t.Helper()
 	fs := newCountingFS()
@@ -110,9 +110,8 @@ func nightAfter(t *testing.T, days int) night {
 	return n
 }
 
-// TestNightCostsWhatChanged bounds what a nightly run asks of the file system. Only what a release is made of may
-// grow with the days that the tenant has: a look, a link, and a directory that is made and synced. Files written
-// and files read are those of the days that changed.
+// TestNightCostsWhatChanged bounds the file system operations of a nightly run. Only the stats, links and directories
+// of a release may grow with the number of released days. Files are read and written for the changed days only.
 func TestNightCostsWhatChanged(t *testing.T) {
 	short, long := nightAfter(t, 20), nightAfter(t, 80)
 	t.Logf("after 20 days %+v", short)
@@ -138,7 +137,7 @@ func TestNightCostsWhatChanged(t *testing.T) {
 	}
 }
 
-// A tenant that lost its last event, and then its releases, does not come back with an empty one.
+// A tenant that lost its last event, and then its releases, is not published again with an empty release.
 func TestTenantThatLeft(t *testing.T) {
 	fs := lake.Mem(vfs.NewMem())
 	w := newWorldOn(t, fs, "/lake")

@@ -17,8 +17,8 @@ func of(tenant, value string) string {
 	return strings.Replace(value, "{", fmt.Sprintf(`{"tenant_id":%q,`, tenant), 1)
 }
 
-// TestLightestTenantFirst: one that changed a hundred times as many account-days is published last, whatever its
-// name, and the report is by name.
+// TestLightestTenantFirst: a tenant with a hundred times as many changed account-days is published last, whatever
+// its name. The report is in the order of names.
 func TestLightestTenantFirst(t *testing.T) {
 	w := newWorld(t)
 	var values []string
@@ -40,8 +40,8 @@ func TestLightestTenantFirst(t *testing.T) {
 	}
 }
 
-// TestBoundTopicHoldsItsTenantAlone: a topic that is bound to a tenant and was not read holds back that tenant's
-// release, and no other's.
+// TestBoundTopicHoldsItsTenantAlone: an unread topic that is bound to a tenant blocks the release of that tenant
+// only.
 func TestBoundTopicHoldsItsTenantAlone(t *testing.T) {
 	w := newWorld(t)
 	w.rules.Bindings = map[string]billing.TenantID{"flood": "loud"}

@@ -9,28 +9,28 @@ import (
 	"daybook/internal/lake"
 )
 
-// dayPlan is what is known of a due day before it is computed.
+// dayPlan is what is to be computed of a due day, and why.
 type dayPlan struct {
 	day   billing.Day
 	prev  *lake.DayEntry // as released; nil: newly due
 	files dayFiles       // of prev
 
-	// dirty are the account-days that changed since the release, with the words for why.
+	// dirty are the account-days that changed since the release, with the reasons for the ledger.
 	dirty map[billing.AccountID][]string
-	// known reports that the released rows are covered by this very state, so that an
-	// account-day that is not dirty cannot have changed.
+	// known reports that the release was made from this state, so that an account-day that is not dirty cannot have
+	// changed. See knownTo.
 	known  bool
 	forced bool // in a backfill's window: recomputed and written whether or not it changed
 
 	reasons  []string                       // why no account-day of the day is complete
-	withheld map[billing.AccountID][]string // why single ones are not
-	touched  map[billing.AccountID]struct{} // those whose completeness, reasons or expectation differ, where not all
+	withheld map[billing.AccountID][]string // why single account-days are not
+	touched  map[billing.AccountID]struct{} // account-days whose completeness, reasons or expectation changed; unused if all
 	expected expectations                   // accounts that should have sent something
 	all      bool                           // every account-day is computed
 	idle     bool                           // nothing to do: all files are linked
 }
 
-// plan is a tenant's due days, ascending, and how much there is to do.
+// plan is a tenant's due days, ascending.
 type plan struct {
 	days []*dayPlan
 	// changed are the account-days of due and of released days that changed since their release, with the reasons.
@@ -43,12 +43,12 @@ type plan struct {
 	expected expectations
 }
 
-// any reports whether there is a reason for a release.
+// any reports whether any day has to be computed.
 func (w *plan) any() bool {
 	return slices.ContainsFunc(w.days, func(d *dayPlan) bool { return !d.idle })
 }
 
-// planner finds a tenant's work.
+// planner makes the plan of a tenant.
 type planner struct {
 	in     *input
 	tenant billing.TenantID
@@ -59,7 +59,7 @@ type planner struct {
 	changes *changes
 }
 
-// plan reads markers and quarantine and says what each due day needs.
+// plan reads changes and quarantine and plans each due day.
 func (p *planner) plan() (*plan, error) {
 	known, err := knownTo(p.in, p.prev)
 	if err != nil {
@@ -95,7 +95,7 @@ func (p *planner) plan() (*plan, error) {
 		}
 		for _, f := range p.prev.Files {
 			if f.Day == "" || f.Rows == 0 {
-				continue // a file without rows only shows readers the columns
+				continue // a file without rows exists only for its columns
 			}
 			d, err := billing.ParseDay(f.Day)
 			if err != nil {
@@ -124,7 +124,7 @@ func (p *planner) plan() (*plan, error) {
 	return w, nil
 }
 
-// judge decides what of a day is computed.
+// judge decides which account-days of a day are computed.
 func (p *planner) judge(day *dayPlan) {
 	day.reasons = p.in.dayReasons(p.tenant, day.day, p.cutoff)
 	day.forced = p.window.contains(day.day)
@@ -146,7 +146,7 @@ func (p *planner) judge(day *dayPlan) {
 	day.idle = len(day.dirty) == 0 && len(day.touched) == 0
 }
 
-// touch has an account-day computed.
+// touch adds an account-day to those that are computed.
 func (d *dayPlan) touch(a billing.AccountID) {
 	if d.touched == nil {
 		d.touched = map[billing.AccountID]struct{}{}
@@ -154,7 +154,7 @@ func (d *dayPlan) touch(a billing.AccountID) {
 	d.touched[a] = struct{}{}
 }
 
-// accounts are the accounts to compute, ascending, where not all are.
+// accounts are the accounts to compute, ascending; used unless all are computed.
 func (d *dayPlan) accounts() []billing.AccountID {
 	accounts := make([]billing.AccountID, 0, len(d.dirty)+len(d.touched))
 	for a := range d.dirty {
@@ -184,12 +184,12 @@ func (f dayFiles) all() []lake.File {
 	return slices.Concat(f[lake.AccountDays], f[lake.ServiceDays], f[lake.Events])
 }
 
-// why are the reasons for which one account-day with so many events is not complete.
+// why are the reasons for which an account-day with this number of events is not complete.
 func (d *dayPlan) why(a billing.AccountID, events int64) []string {
 	return append(slices.Clone(d.reasons), d.ofAccount(a, events)...)
 }
 
-// ofAccount are those that are the account's own.
+// ofAccount are the reasons that concern this account-day only.
 func (d *dayPlan) ofAccount(a billing.AccountID, events int64) []string {
 	if len(d.withheld[a]) == 0 && events == 0 && d.expected.has(a, d.day) {
 		return []string{reasonSilent}

@@ -17,26 +17,26 @@ import (
 	"daybook/internal/state"
 )
 
-// Deps is what a publisher works with.
+// Deps are the dependencies of a publisher.
 type Deps struct {
 	Source  Source // needed by Run, Backfill and Verify
 	Lake    *lake.Lake
 	Now     func() time.Time      // default time.Now
 	Log     *slog.Logger          // default: none
 	Metrics prometheus.Registerer // default: none
-	// Progress is told how many days of a tenant are done; may be nil.
+	// Progress is called when a day of a tenant is done; may be nil. Calls do not overlap.
 	Progress func(t billing.TenantID, done, total int64)
 }
 
-// Publisher publishes the tenants of one state into one lake. Its methods may
-// not run at the same time; several publishers may, each tenant has a lock.
+// Publisher publishes the tenants of one state into one lake. Its methods must not run concurrently. Several
+// publishers may share a lake: each tenant has a lock.
 type Publisher struct {
 	cfg     Config
 	deps    Deps
-	metrics *metrics // nil: nobody asks
+	metrics *metrics // nil: none are collected
 }
 
-// New makes a publisher. The configuration must be valid.
+// New returns a publisher. cfg must be valid; see Config.Validate.
 func New(cfg Config, deps Deps) *Publisher {
 	if deps.Now == nil {
 		deps.Now = time.Now
@@ -54,7 +54,7 @@ func New(cfg Config, deps Deps) *Publisher {
 	return p
 }
 
-// Outcome says what a run came to for one tenant.
+// Outcome is the result of a run for one tenant.
 type Outcome string
 
 // The outcomes.
@@ -65,24 +65,24 @@ const (
 	Failed     Outcome = "failed"
 )
 
-// TenantReport is what a run came to for one tenant.
+// TenantReport is the report of a run about one tenant.
 type TenantReport struct {
 	Tenant   billing.TenantID   `json:"tenant_id"`
 	Outcome  Outcome            `json:"outcome"`
-	Release  int                `json:"release,omitempty"` // the newest one afterwards
+	Release  int                `json:"release,omitempty"` // the newest one after the run
 	AsOf     time.Time          `json:"as_of"`
-	Finished int                `json:"finished_release,omitempty"` // whose switch had been cut short
-	Aside    string             `json:"set_aside,omitempty"`        // where a bad release was put
+	Finished int                `json:"finished_release,omitempty"` // a release whose switch was interrupted, completed by this run
+	Aside    string             `json:"set_aside,omitempty"`        // where a damaged release was moved
 	Days     int                `json:"days_recomputed"`
 	Accounts int                `json:"account_days_recomputed"`
 	Changes  lake.ChangeSummary `json:"changes"`
 	Rows     []lake.ChangeRow   `json:"-"` // this run's ledger
 	Gates    []lake.GateResult  `json:"gates,omitempty"`
-	Differ   []string           `json:"differences,omitempty"` // account-days that were not dirty and differ
+	Differ   []string           `json:"differences,omitempty"` // account-days that did not change and differ
 	Err      error              `json:"-"`
 }
 
-// Report is what a run came to.
+// Report is the report of a run.
 type Report struct {
 	AsOf time.Time `json:"as_of"`
 	// Behind names the partitions that are not read up to the newest cutoff.
@@ -107,8 +107,8 @@ type Window struct{ From, To billing.Day }
 // contains reports whether d is in the window; a nil window holds no day.
 func (w *Window) contains(d billing.Day) bool { return w != nil && w.From <= d && d <= w.To }
 
-// Run publishes what is due and changed, for every tenant. The error is the
-// first that concerns all tenants, or Report.Err.
+// Run publishes the days that are due and changed, for every tenant. The error is the first that concerns all
+// tenants, or Report.Err.
 func (p *Publisher) Run(ctx context.Context) (Report, error) {
 	return p.run(ctx, nil, false)
 }
@@ -179,7 +179,7 @@ func (p *Publisher) run(ctx context.Context, w *Window, repair bool) (report Rep
 	return report, report.Err()
 }
 
-// measure sets the metrics after a run. What cannot be read of the lake is no fault of the run.
+// measure sets the metrics after a run. A failure to read the lake for them does not fail the run.
 func (p *Publisher) measure(started time.Time, r *Report, err error) {
 	if p.metrics == nil {
 		return
@@ -194,8 +194,7 @@ func (p *Publisher) measure(started time.Time, r *Report, err error) {
 	p.metrics.setReleaseStats(s)
 }
 
-// tenants are those to publish: the named ones, or all that the state or the
-// lake knows.
+// tenants are the tenants to publish: those of the configuration, or all of the state and the lake.
 func (p *Publisher) tenants(c *Checkpoint) ([]billing.TenantID, error) {
 	all, err := c.Tenants()
 	if err != nil {
@@ -212,7 +211,7 @@ func (p *Publisher) tenants(c *Checkpoint) ([]billing.TenantID, error) {
 		if slices.Contains(inLake, all[i]) {
 			continue
 		}
-		// A tenant whose events were deleted and whose releases were removed does not come back.
+		// A tenant whose events were deleted and whose releases were removed is not published again.
 		if has, err := holds(c.Reader, all[i]); err != nil {
 			return nil, err
 		} else if !has {
@@ -230,7 +229,7 @@ func (p *Publisher) tenants(c *Checkpoint) ([]billing.TenantID, error) {
 	return p.cfg.Tenants, nil
 }
 
-// holds reports whether the state has anything of a tenant that a release would show.
+// holds reports whether the state has an event or an open quarantined record of a tenant. It stops at the first.
 func holds(r *state.Reader, t billing.TenantID) (bool, error) {
 	for _, err := range r.Withheld(t) {
 		return err == nil, err

@@ -9,18 +9,17 @@ import (
 	"daybook/internal/lake"
 )
 
-// releaseStats is what the newest releases say after a run: which due days are out, how late, and what
-// all of it holds on disk. Tenants are added up.
+// releaseStats are statistics of the newest releases, tenants added up: lateness and completeness of due days, and
+// disk use.
 //
-// A due day is late when its number is not out with all of its input: its cutoff passed after the
-// newest release, and no run has found since that there was nothing to publish; or it was
-// released while input was behind.
+// A due day is late when its number is not published with all of its input: its cutoff passed after the newest
+// release, and no run has found since that there was nothing to publish; or it was released while input was behind.
 type releaseStats struct {
 	now     time.Time
 	cutoff  TimeOfDay
 	lastDue billing.Day
 
-	unreleased, behind             int64         // late days, by why
+	unreleased, behind             int64         // late days, by reason
 	worst                          time.Duration // from a cutoff to now, of late days and of those this run released first
 	covered                        time.Time     // the newest cutoff without a late day up to it, in any tenant; zero: no release
 	complete, incomplete, noEvents int64         // days as the newest releases list them
@@ -28,7 +27,8 @@ type releaseStats struct {
 	bytes, newest                  int64
 }
 
-// measureReleases looks at all tenants of a run, or of the lake where the run ended before it knew them.
+// measureReleases computes the statistics of the tenants of a run, or of the lake if the run failed before it listed
+// them.
 func (p *Publisher) measureReleases(r *Report) (*releaseStats, error) {
 	s := &releaseStats{now: p.deps.Now(), cutoff: p.cfg.Cutoff}
 	asOf := r.AsOf
@@ -56,7 +56,7 @@ func (p *Publisher) measureReleases(r *Report) (*releaseStats, error) {
 	return s, nil
 }
 
-// add looks at one tenant, for which the run came to an outcome.
+// add adds one tenant, given the outcome of the run for it.
 func (s *releaseStats) add(series *lake.Series, outcome Outcome) error {
 	m, err := series.Current()
 	if err != nil || m == nil {
@@ -77,7 +77,7 @@ func (s *releaseStats) add(series *lake.Series, outcome Outcome) error {
 	s.bytes += usage.Bytes
 	s.newest += usage.Newest
 
-	upTo := s.lastDue // the newest day of which this tenant has no late one before
+	upTo := s.lastDue // the newest day up to which the tenant has no late day
 	if outcome != Published && outcome != NothingNew {
 		upTo = min(upTo, s.cutoff.LastDue(m.AsOf))
 		s.unreleased += int64(s.lastDue - upTo)
@@ -116,8 +116,8 @@ func (s *releaseStats) add(series *lake.Series, outcome Outcome) error {
 	return nil
 }
 
-// first finds the earliest day that became due after the release before m and came out with m. Of a
-// first release that is the newest due day alone: for what is older nobody was waiting.
+// first adds the wait for the earliest day that became due after the release before m and is first released by m.
+// For a tenant's first release only the newest due day counts: older days were due before there was a publisher.
 func (s *releaseStats) first(series *lake.Series, m *lake.Manifest) error {
 	before := s.lastDue - 1
 	if m.Previous != 0 {
@@ -140,5 +140,5 @@ func (s *releaseStats) first(series *lake.Series, m *lake.Manifest) error {
 	return nil
 }
 
-// waited notes that a due day's number was waited for until now.
+// waited records that the number of a due day was late until now.
 func (s *releaseStats) waited(d billing.Day) { s.worst = max(s.worst, s.now.Sub(s.cutoff.Of(d))) }

@@ -10,10 +10,10 @@ import (
 	"daybook/internal/lake"
 )
 
-// TestCorrectedFilesAreThoseWrittenAnew: after corrections, moves and deletes, in days of many row groups and of
-// several files, each file of events is the same, byte for byte, as in a first release of the same state, although
-// most row groups were taken over from the release before.
-func TestCorrectedFilesAreThoseWrittenAnew(t *testing.T) {
+// TestCorrectedFilesEqualAFirstRelease: after corrections, moves and deletes, in days of many row groups and of
+// several files, each file of events has the same bytes as in a first release of the same state, although most row
+// groups were copied from the previous release.
+func TestCorrectedFilesEqualAFirstRelease(t *testing.T) {
 	const days, accounts, perDay = 2, 50, 20_000
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
@@ -57,11 +57,11 @@ func TestCorrectedFilesAreThoseWrittenAnew(t *testing.T) {
 				want := w.written()
 				w.lake = kept
 				if len(got) != len(want) || len(got) < len(whole)/2 {
-					t.Fatalf("%d files, anew %d", len(got), len(want))
+					t.Fatalf("%d files, in a first release %d", len(got), len(want))
 				}
 				for key, sum := range want {
 					if got[key] != sum {
-						t.Errorf("round %d: %s is %s, anew %s", round, key, got[key], sum)
+						t.Errorf("round %d: %s is %s, in a first release %s", round, key, got[key], sum)
 					}
 				}
 				all, err := w.publisher().Verify(t.Context())
@@ -74,7 +74,7 @@ func TestCorrectedFilesAreThoseWrittenAnew(t *testing.T) {
 	}
 }
 
-// written are the hashes and facts of the newest release's files of events, by what is in them.
+// written are the hashes and facts of the newest release's files of events, by day and first account.
 func (w *world) written() map[string]string {
 	files := map[string]string{}
 	for _, f := range w.current().Files {

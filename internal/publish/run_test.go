@@ -15,8 +15,8 @@ import (
 	"daybook/internal/state"
 )
 
-// week pushes the seed's example: a1 with 15 and a2 with 7 dollars on
-// 2025-01-01, and one charge of each on the six days after.
+// week pushes events of a week: a1 with 15 and a2 with 7 dollars on 2025-01-01, and one charge of each account on
+// each of the next six days.
 func (w *world) week() {
 	w.t.Helper()
 	values := []string{
@@ -34,9 +34,7 @@ func (w *world) week() {
 	w.caughtUp()
 }
 
-// TestSeedExample is the example that Daybook was first described with: two
-// accounts, a week, a corrected event for 01-03, and only that day's files
-// differ.
+// TestSeedExample: two accounts, a week, and a corrected event on 01-03. Only the files of that day differ.
 func TestSeedExample(t *testing.T) {
 	dir := t.TempDir()
 	w := newWorldOn(t, lake.OS(), dir)
@@ -214,8 +212,7 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// A rebuilt state has other sequences, and lower ones; its next correction is
-// published all the same, and what did not change stays as it was.
+// A rebuilt state has other and lower sequences. Its next correction is published, and unchanged rows stay.
 func TestRebuiltState(t *testing.T) {
 	w := newWorld(t)
 	for _, cost := range []string{"1", "2", "3", "4"} {
@@ -297,7 +294,7 @@ func TestOnlyQuarantined(t *testing.T) {
 	}
 }
 
-// Events that are moved and deleted take their account-days with them.
+// Account-days that lose their last event by a move or a delete are retracted.
 func TestMovesAndDeletes(t *testing.T) {
 	w := newWorld(t)
 	w.week()
@@ -323,8 +320,7 @@ func TestMovesAndDeletes(t *testing.T) {
 	}
 }
 
-// A version that changes what an event says, but no total, reaches the events
-// dataset.
+// A version that changes the content of an event, but no total, is in the events dataset.
 func TestContentWithoutTotal(t *testing.T) {
 	w := newWorld(t)
 	w.week()

@@ -30,9 +30,9 @@ type Source interface {
 // Checkpoint is an open copy of a state. Close it.
 type Checkpoint struct {
 	*state.Reader
-	// EndOffsets are the ends of the partitions' logs where somebody knows them.
+	// EndOffsets are the ends of the partitions' logs; an unknown one is absent.
 	EndOffsets map[state.PartitionID]int64
-	// Waiting says for a partition why it is not caught up, where somebody knows.
+	// Waiting are the reasons for which partitions are not caught up; an unknown one is absent.
 	Waiting map[state.PartitionID]string
 	drop    func() error
 }

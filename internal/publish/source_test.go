@@ -10,8 +10,8 @@ import (
 	"daybook/internal/state"
 )
 
-// TestCheckpointOfAnIngestThatEnds: an ingest ends while it is asked for a copy, and holds the state for a little
-// longer; then the publisher makes the copy itself.
+// TestCheckpointOfAnIngestThatEnds: an ingest ends while it is asked for a checkpoint and keeps the state locked a
+// little longer. Then the publisher takes the checkpoint itself.
 func TestCheckpointOfAnIngestThatEnds(t *testing.T) {
 	w := newWorld(t)
 	asked := make(chan struct{}, 1)

@@ -20,7 +20,7 @@ import (
 // maxTiesNamed is how many tied events a manifest names.
 const maxTiesNamed = 1000
 
-// tenantRun is one tenant's part of a run.
+// tenantRun is the run for one tenant.
 type tenantRun struct {
 	*Publisher
 	in      *input
@@ -34,7 +34,7 @@ type tenantRun struct {
 	report  TenantReport
 }
 
-// publishTenant publishes one tenant, or says why not.
+// publishTenant publishes one tenant. An error is in the report.
 func (p *Publisher) publishTenant(ctx context.Context, in *input, tenant billing.TenantID, found *changes, w *Window, repair bool) TenantReport {
 	t := &tenantRun{
 		Publisher: p, in: in, tenant: tenant, changes: found, window: w, repair: repair,
@@ -47,7 +47,7 @@ func (p *Publisher) publishTenant(ctx context.Context, in *input, tenant billing
 	return t.report
 }
 
-// locked holds the tenant's lock for as long as its run takes.
+// locked runs under the tenant's lock.
 func (t *tenantRun) locked(ctx context.Context) error {
 	unlock, err := t.series.Lock()
 	if err != nil {
@@ -108,7 +108,7 @@ func (t *tenantRun) run(ctx context.Context) error {
 	return nil
 }
 
-// open finishes what an earlier run left and checks that this one may publish.
+// open recovers from an interrupted run and checks that this run may publish.
 func (t *tenantRun) open() error {
 	found, err := t.series.Recover()
 	if err != nil {
@@ -146,7 +146,7 @@ func (t *tenantRun) open() error {
 	return t.checkAttributes()
 }
 
-// checkInput refuses input that is older than that of the newest release.
+// checkInput refuses input that is older than the input of the newest release.
 func (t *tenantRun) checkInput() error {
 	if t.in.asOf.Before(t.prev.AsOf) {
 		return fmt.Errorf("%w: %s, release %d is as of %s", ErrAsOf, t.in.asOf.Format(time.RFC3339), t.prev.Release, t.prev.AsOf.UTC().Format(time.RFC3339))
@@ -158,8 +158,7 @@ func (t *tenantRun) checkInput() error {
 	return t.in.notBehind(highest)
 }
 
-// highestInput is the newest release that was not a rollback: every release but a
-// rollback has read at least as far as all before it.
+// highestInput is the newest release that is not a rollback. It has read at least as far as all earlier releases.
 func (t *tenantRun) highestInput() (*lake.Manifest, error) {
 	m := t.prev
 	for m.RolledBackFrom != 0 {
@@ -171,7 +170,7 @@ func (t *tenantRun) highestInput() (*lake.Manifest, error) {
 	return m, nil
 }
 
-// notBehind refuses a state of another log, or one that has read less of it than a release.
+// notBehind refuses a state of another log, or of fewer records than a release was made from.
 func (in *input) notBehind(m *lake.Manifest) error {
 	if m.Cluster != in.identity.Cluster {
 		return fmt.Errorf("%w: release %d read cluster %q, this state reads %q: name the lake or the state that belongs to it", ErrOtherState, m.Release, m.Cluster, in.identity.Cluster)
@@ -183,7 +182,7 @@ func (in *input) notBehind(m *lake.Manifest) error {
 		}
 		topic := in.identity.Topics[at]
 		if topic.ID != read.TopicID {
-			return fmt.Errorf("%w: release %d read topic %q with id %q, this state's has %q: it was made anew", ErrOtherState, m.Release, read.Topic, read.TopicID, topic.ID)
+			return fmt.Errorf("%w: release %d read topic %q with id %q, this state's has %q: the topic was deleted and recreated", ErrOtherState, m.Release, read.Topic, read.TopicID, topic.ID)
 		}
 		next := int64(-1)
 		for i := range in.positions {
@@ -199,8 +198,8 @@ func (in *input) notBehind(m *lake.Manifest) error {
 	return nil
 }
 
-// fill computes and writes everything of a release, checks it, and returns its manifest. The
-// report has the gates' results also when they fail.
+// fill computes, writes and checks a release and returns its manifest. The results of the gates are in the report,
+// also if they fail.
 func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *plan, number int) (*lake.Manifest, error) {
 	results, err := t.days(ctx, build, w)
 	if err != nil {
@@ -268,8 +267,7 @@ func (t *tenantRun) fill(ctx context.Context, build *lake.Build, w *plan, number
 	return m, failed.err(t.prev)
 }
 
-// days computes the days that need it, a few at a time, and links the others. The
-// results ascend by day.
+// days computes the days that changed, a few concurrently, and links the others. The results ascend by day.
 func (t *tenantRun) days(ctx context.Context, build *lake.Build, w *plan) ([]*dayResult, error) {
 	b := &dayBuilder{
 		reader: t.in.reader, series: t.series, build: build, prev: t.prev, tenant: t.tenant,
@@ -316,7 +314,7 @@ func (t *tenantRun) days(ctx context.Context, build *lake.Build, w *plan) ([]*da
 	return results, nil
 }
 
-// manifest begins the manifest of release number.
+// manifest returns the manifest of release number without days, files and gates.
 func (t *tenantRun) manifest(number int) *lake.Manifest {
 	m := &lake.Manifest{
 		Tenant: t.tenant, Release: number, AsOf: t.in.asOf, Cutoff: t.cfg.Cutoff.String(),
@@ -335,7 +333,7 @@ func (t *tenantRun) manifest(number int) *lake.Manifest {
 	return m
 }
 
-// describe adds what the manifest says beside the numbers: days without rows, ties, quarantine.
+// describe adds to the manifest the days without rows, the ties, and the quarantine.
 func (t *tenantRun) describe(m *lake.Manifest, w *plan) error {
 	released := map[billing.Day]bool{}
 	last := billing.Day(0)

@@ -16,8 +16,7 @@ import (
 	"daybook/internal/state"
 )
 
-// world is a state that is fed by hand, a lake, a clock, and the naive model
-// of the same log.
+// world is a state that a test writes to, a lake, a clock, and the log for the oracle.
 type world struct {
 	t        testing.TB
 	stateFS  vfs.FS
@@ -58,7 +57,7 @@ func newWorldOn(t testing.TB, fs lake.FS, root string) *world {
 
 func (w *world) clock() time.Time { return w.now }
 
-// newState starts over with an empty state of the same log.
+// newState replaces the state by an empty state of the same log.
 func (w *world) newState(partitions int) {
 	w.t.Helper()
 	if w.store != nil {
@@ -127,7 +126,7 @@ func (w *world) read(partition, n int) {
 	w.next[partition] += int64(n)
 }
 
-// caughtUp writes that all partitions were read to their ends at the clock's time.
+// caughtUp records that all partitions are read to their ends as of now.
 func (w *world) caughtUp() {
 	w.t.Helper()
 	b := &state.Batch{}
@@ -145,7 +144,7 @@ func (w *world) publisher() *Publisher {
 	})
 }
 
-// run publishes the default tenant, which must be the only one.
+// run publishes the default tenant, which must be the only tenant.
 func (w *world) run() (TenantReport, error) {
 	w.t.Helper()
 	report, err := w.publisher().Run(context.Background())
@@ -155,7 +154,7 @@ func (w *world) run() (TenantReport, error) {
 	return report.Tenants[0], err
 }
 
-// publish runs, and must make a release.
+// publish runs and fails the test unless a release is made.
 func (w *world) publish() TenantReport {
 	w.t.Helper()
 	r, err := w.run()
@@ -166,7 +165,7 @@ func (w *world) publish() TenantReport {
 	return r
 }
 
-// nothing runs, and must find nothing to do.
+// nothing runs and fails the test unless there is nothing to do.
 func (w *world) nothing() {
 	w.t.Helper()
 	r, err := w.run()
