@@ -164,7 +164,7 @@ func overstate(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	accountAt := slices.IndexFunc(accounts, func(r lake.AccountDayRow) bool { return r.Account == account })
 	serviceAt := slices.IndexFunc(services, func(r lake.ServiceDayRow) bool { return r.Account == account })
-	entryAt := slices.IndexFunc(m.Days, func(e lake.DayEntry) bool { return e.Day == args[0] })
+	entryAt := slices.IndexFunc(m.Days, func(e lake.DayEntry) bool { return e.Day == day })
 	for _, total := range []*billing.Money{&accounts[accountAt].Total, &services[serviceAt].Total, &m.Days[entryAt].Total} {
 		*total, _ = total.Add(more)
 	}
@@ -172,7 +172,7 @@ func overstate(ts *testscript.TestScript, _ bool, args []string) {
 	build, err := series.Begin(m.Release+1, m)
 	ts.Check(err)
 	for _, f := range m.Files {
-		if edited := f.Day == args[0] && f.Dataset != lake.Events; f.Rows > 0 && !edited {
+		if edited := f.IsOf(f.Dataset, day) && f.Dataset != lake.Events; f.Rows > 0 && !edited {
 			ts.Check(build.Link(f))
 		}
 	}

@@ -79,9 +79,9 @@ func (cmd *statusCommand) print(c *cli.Context, tenant billing.TenantID, m *lake
 			continue
 		}
 		if first == "" {
-			first = d.Day
+			first = d.Day.String()
 		}
-		last = d.Day
+		last = d.Day.String()
 		if d.Completeness != "complete" {
 			incomplete = append(incomplete, d)
 		}
@@ -102,9 +102,9 @@ func (cmd *statusCommand) print(c *cli.Context, tenant billing.TenantID, m *lake
 	}
 	for len(incomplete) > 0 {
 		n := alike(incomplete)
-		days := incomplete[0].Day
+		days := incomplete[0].Day.String()
 		if n > 1 {
-			days += " to " + incomplete[n-1].Day
+			days += " to " + incomplete[n-1].Day.String()
 		}
 		fmt.Fprintf(c.Stdout, "not complete: %s: %s\n", days, strings.Join(reasons(&incomplete[0]), ", "))
 		incomplete = incomplete[n:]
@@ -114,12 +114,8 @@ func (cmd *statusCommand) print(c *cli.Context, tenant billing.TenantID, m *lake
 
 // alike is how many of the first entries can be told in one line: days in a row with the same reasons.
 func alike(entries []lake.DayEntry) int {
-	first, err := billing.ParseDay(entries[0].Day)
-	if err != nil {
-		return 1
-	}
 	n := 1
-	for n < len(entries) && entries[n].Day == (first+billing.Day(n)).String() && slices.Equal(reasons(&entries[n]), reasons(&entries[0])) {
+	for n < len(entries) && entries[n].Day == entries[0].Day+billing.Day(n) && slices.Equal(reasons(&entries[n]), reasons(&entries[0])) {
 		n++
 	}
 	return n

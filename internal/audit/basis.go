@@ -74,7 +74,7 @@ type basis struct {
 func basisOf(s *lake.Series, m *lake.Manifest) (*basis, error) {
 	listed := make(map[string]bool, len(m.Days))
 	for i := range m.Days {
-		listed[m.Days[i].Day] = true
+		listed[m.Days[i].Day.String()] = true
 	}
 	content := m
 	for content.RolledBackTo != 0 {

@@ -113,8 +113,8 @@ func (c *comparison) compare(ctx context.Context, b *basis, books *books, progre
 	}
 	entries := map[string]*lake.DayEntry{}
 	for i := range c.m.Days {
-		if d := &c.m.Days[i]; b.covers(d.Day) {
-			entries[d.Day] = d
+		if d := &c.m.Days[i]; b.covers(d.Day.String()) {
+			entries[d.Day.String()] = d
 		}
 	}
 	days := slices.Sorted(maps.Keys(entries))

@@ -156,7 +156,7 @@ func BenchmarkPublish(b *testing.B) {
 			b.Fatal(err)
 		}
 		for _, f := range prev.Files {
-			if f.Day == "" || f.Day >= (first+corrected).String() {
+			if f.Day == nil || *f.Day >= first+corrected {
 				if err := build.Link(f); err != nil {
 					b.Fatal(err)
 				}

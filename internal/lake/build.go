@@ -33,10 +33,10 @@ type Build struct {
 
 	mu struct {
 		sync.Mutex
-		dirs    map[string]bool           // made, by path in the release
-		files   map[string]File           // of the release so far, by path
-		written map[string][]bool         // those that this build wrote: the row groups that were taken over
-		days    map[string][]accountTotal // the account-days that this build wrote, by day
+		dirs    map[string]bool                // made, by path in the release
+		files   map[string]File                // of the release so far, by path
+		written map[string][]bool              // those that this build wrote: the row groups that were taken over
+		days    map[billing.Day][]accountTotal // the account-days that this build wrote, by day
 	}
 }
 
@@ -57,7 +57,7 @@ func (s *Series) Begin(n int, prev *Manifest) (*Build, error) {
 	b.mu.dirs = map[string]bool{}
 	b.mu.files = map[string]File{}
 	b.mu.written = map[string][]bool{}
-	b.mu.days = map[string][]accountTotal{}
+	b.mu.days = map[billing.Day][]accountTotal{}
 	if err := s.fs.RemoveAll(b.dir); err != nil {
 		return nil, fmt.Errorf("begin release %d: %w", n, err)
 	}

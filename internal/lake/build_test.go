@@ -111,7 +111,7 @@ func fill(t testing.TB, b *Build, prev *Manifest, cost string, days ...string) (
 	if prev != nil {
 		m.Previous = prev.Release
 		for _, f := range prev.Files {
-			if _, dim := dimensionKeys[f.Dataset]; dim || slices.Contains(days, f.Day) {
+			if _, dim := dimensionKeys[f.Dataset]; dim || f.Day != nil && slices.Contains(days, f.Day.String()) {
 				continue
 			}
 			if err := b.Link(f); err != nil {
@@ -188,7 +188,7 @@ func TestReleaseReadsBack(t *testing.T) {
 	if got := fmt.Sprint(rows[0].Total, rows[0].HasPrevious, rows[1].Total, rows[1].HasPrevious, rows[1].PublishedAt); got != "-4.5 false 7 true "+testNow.String() {
 		t.Error(got)
 	}
-	for _, f := range m.filesOf(Events, "2025-01-01") {
+	for _, f := range m.dayFiles(Events, day(t, "2025-01-01")) {
 		var got []EventRow
 		for r, err := range s.ReadEvents(m, f) {
 			if err != nil {

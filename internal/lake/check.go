@@ -60,7 +60,11 @@ func (b *Build) ReadBack() (faults []string, err error) {
 	for i, name := range names {
 		group.Go(func() error {
 			f := files[name]
-			fault, err := b.series.checkFile(b.series.fs.PathJoin(b.dir, name), f, written[name], days[f.Day])
+			var totals []accountTotal
+			if f.Day != nil {
+				totals = days[*f.Day]
+			}
+			fault, err := b.series.checkFile(b.series.fs.PathJoin(b.dir, name), f, written[name], totals)
 			if err != nil {
 				fault = err.Error()
 			}

@@ -52,7 +52,7 @@ func (s *Series) RepeatedEvents(m *Manifest) ([]RepeatedEvent, error) {
 // repeatedEvents is RepeatedEvents with another bound on the hashes of one pass.
 func (s *Series) repeatedEvents(m *Manifest, limit int64) ([]RepeatedEvent, error) {
 	var rows int64
-	for _, f := range m.filesOf(Events, "") {
+	for _, f := range m.filesOf(Events) {
 		rows += f.Rows
 	}
 	passes := uint64(rows/limit + 1)
@@ -110,8 +110,8 @@ type releasedID struct {
 // eventIDs are the ids of all events of a release.
 func (s *Series) eventIDs(m *Manifest) iter.Seq2[releasedID, error] {
 	return func(yield func(releasedID, error) bool) {
-		for _, f := range m.filesOf(Events, "") {
-			if f.Day == "" || f.Rows == 0 {
+		for _, f := range m.filesOf(Events) {
+			if f.Day == nil || f.Rows == 0 {
 				continue // a file without rows only shows readers the columns
 			}
 			if more, err := s.eventIDsOf(m, f, yield); err != nil {
@@ -126,10 +126,6 @@ func (s *Series) eventIDs(m *Manifest) iter.Seq2[releasedID, error] {
 
 // eventIDsOf are those of one file; more is false when the consumer has had enough.
 func (s *Series) eventIDsOf(m *Manifest, f File, yield func(releasedID, error) bool) (more bool, err error) {
-	day, err := billing.ParseDay(f.Day)
-	if err != nil {
-		return false, err
-	}
 	name, err := s.filePath(m.Release, f)
 	if err != nil {
 		return false, err
@@ -144,7 +140,7 @@ func (s *Series) eventIDsOf(m *Manifest, f File, yield func(releasedID, error) b
 			return false, err
 		}
 		for i := range batch.rows {
-			if !yield(releasedID{batch.bytes(1, i), batch.bytes(2, i), day}, nil) {
+			if !yield(releasedID{batch.bytes(1, i), batch.bytes(2, i), *f.Day}, nil) {
 				return false, nil
 			}
 		}

@@ -20,7 +20,7 @@ const ManifestFormat = 1
 type File struct {
 	Path    string         `json:"path"` // relative to the release, slash-separated
 	Dataset Dataset        `json:"dataset"`
-	Day     string         `json:"usage_date,omitempty"`
+	Day     *billing.Day   `json:"usage_date,omitempty"` // nil: the dataset is not split by day
 	Rows    int64          `json:"rows"`
 	Bytes   int64          `json:"bytes"`
 	SHA256  string         `json:"sha256"`
@@ -37,9 +37,14 @@ type File struct {
 	WrittenBy int `json:"written_by"`
 }
 
+// IsOf reports whether the file belongs to one dataset on one day.
+func (f *File) IsOf(ds Dataset, d billing.Day) bool {
+	return f.Dataset == ds && f.Day != nil && *f.Day == d
+}
+
 // DayEntry is what a manifest says of one released day.
 type DayEntry struct {
-	Day string `json:"usage_date"`
+	Day billing.Day `json:"usage_date"`
 	// CoveredSequence is the state change up to which the day's account-days are in this release.
 	CoveredSequence uint64        `json:"covered_sequence"`
 	AccountDays     int64         `json:"account_days"`
@@ -207,12 +212,23 @@ func (s *Series) readManifest(name string, n int) (*Manifest, error) {
 	return m, nil
 }
 
-// filesOf are the files of one dataset on one day (any day when day is empty).
-func (m *Manifest) filesOf(ds Dataset, day string) []File {
+// filesOf returns the files of one dataset, of all days.
+func (m *Manifest) filesOf(ds Dataset) []File {
 	var files []File
 	for _, f := range m.Files {
-		if f.Dataset == ds && (day == "" || f.Day == day) {
+		if f.Dataset == ds {
 			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// dayFiles returns the files of one dataset on one day.
+func (m *Manifest) dayFiles(ds Dataset, d billing.Day) []File {
+	var files []File
+	for i := range m.Files {
+		if m.Files[i].IsOf(ds, d) {
+			files = append(files, m.Files[i])
 		}
 	}
 	return files
@@ -221,7 +237,7 @@ func (m *Manifest) filesOf(ds Dataset, day string) []File {
 // EventFiles are the files with a day's events in the order of their accounts. Paths have another: a
 // file is named after the release that wrote it.
 func (m *Manifest) EventFiles(d billing.Day) []File {
-	files := m.filesOf(Events, d.String())
+	files := m.dayFiles(Events, d)
 	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.First, b.First) })
 	return files
 }

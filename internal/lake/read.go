@@ -21,7 +21,7 @@ import (
 // ReadAccountDays reads a day's daily_account_cost from a release, its hash checked first.
 func (s *Series) ReadAccountDays(m *Manifest, d billing.Day) ([]AccountDayRow, error) {
 	var rows []AccountDayRow
-	for _, f := range m.filesOf(AccountDays, d.String()) {
+	for _, f := range m.dayFiles(AccountDays, d) {
 		err := s.readSmall(m, f, accountDaySchema, func(c *cells, i int) {
 			row := AccountDayRow{
 				Tenant: billing.TenantID(c.text(0, i)), Account: billing.AccountID(c.text(1, i)), Total: c.money(2, i),
@@ -40,7 +40,7 @@ func (s *Series) ReadAccountDays(m *Manifest, d billing.Day) ([]AccountDayRow, e
 // ReadServiceDays reads a day's account_service_day_cost, its hash checked first.
 func (s *Series) ReadServiceDays(m *Manifest, d billing.Day) ([]ServiceDayRow, error) {
 	var rows []ServiceDayRow
-	for _, f := range m.filesOf(ServiceDays, d.String()) {
+	for _, f := range m.dayFiles(ServiceDays, d) {
 		err := s.readSmall(m, f, serviceDaySchema, func(c *cells, i int) {
 			rows = append(rows, ServiceDayRow{
 				Tenant: billing.TenantID(c.text(0, i)), Account: billing.AccountID(c.text(1, i)),
@@ -57,7 +57,7 @@ func (s *Series) ReadServiceDays(m *Manifest, d billing.Day) ([]ServiceDayRow, e
 // ReadChanges reads the ledger rows that release n wrote.
 func (s *Series) ReadChanges(m *Manifest, n int) ([]ChangeRow, error) {
 	var rows []ChangeRow
-	for _, f := range m.filesOf(Changes, "") {
+	for _, f := range m.filesOf(Changes) {
 		if f.WrittenBy != n {
 			continue
 		}
@@ -85,7 +85,7 @@ func (s *Series) ReadDimension(m *Manifest, ds Dataset) (columns []string, rows 
 	if !ok {
 		return nil, nil, fmt.Errorf("read dimension: %s is none", ds)
 	}
-	for _, f := range m.filesOf(ds, "") {
+	for _, f := range m.filesOf(ds) {
 		name, err := s.filePath(m.Release, f)
 		if err != nil {
 			return nil, nil, err
@@ -146,9 +146,8 @@ func readDimension(fsys FS, name string, f File, key string, take func(DimRow)) 
 func (s *Series) ReadEvents(m *Manifest, f File) iter.Seq2[*EventRow, error] {
 	return func(yield func(*EventRow, error) bool) {
 		fail := func(err error) { yield(nil, fmt.Errorf("read %s of release %d: %w", f.Path, m.Release, err)) }
-		day, err := billing.ParseDay(f.Day)
-		if err != nil {
-			fail(err)
+		if f.Day == nil {
+			fail(fmt.Errorf("%w: the manifest names no usage date", ErrDamaged))
 			return
 		}
 		name, err := s.filePath(m.Release, f)
@@ -162,7 +161,7 @@ func (s *Series) ReadEvents(m *Manifest, f File) iter.Seq2[*EventRow, error] {
 				return
 			}
 			for i := range c.rows {
-				if row := c.event(day, i); !yield(&row, nil) {
+				if row := c.event(*f.Day, i); !yield(&row, nil) {
 					return
 				}
 			}

@@ -110,7 +110,7 @@ func TestReusedRowGroupsEqualRewritten(t *testing.T) {
 			accounts, counts := e.accounts()
 			anew := build(2, prev, events(e.of(accounts)...))
 
-			released, err := s.OpenEvents(prev, prev.filesOf(Events, "")[0])
+			released, err := s.OpenEvents(prev, prev.filesOf(Events)[0])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +162,7 @@ func TestRowGroupsOutOfPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	released, err := s.OpenEvents(m, m.filesOf(Events, "")[0])
+	released, err := s.OpenEvents(m, m.filesOf(Events)[0])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"daybook/internal/billing"
 	"daybook/internal/rot"
 )
 
@@ -163,21 +162,13 @@ func figures(s *Series) (string, error) {
 	for _, f := range m.Files {
 		switch f.Dataset {
 		case AccountDays:
-			d, err := billing.ParseDay(f.Day)
-			if err != nil {
-				return "", err
-			}
-			rows, err := s.ReadAccountDays(m, d)
+			rows, err := s.ReadAccountDays(m, *f.Day)
 			if err != nil {
 				return "", err
 			}
 			fmt.Fprintf(&b, "%s %+v\n", f.Path, rows)
 		case ServiceDays:
-			d, err := billing.ParseDay(f.Day)
-			if err != nil {
-				return "", err
-			}
-			rows, err := s.ReadServiceDays(m, d)
+			rows, err := s.ReadServiceDays(m, *f.Day)
 			if err != nil {
 				return "", err
 			}

@@ -21,7 +21,7 @@ type Segment struct {
 // Rows must be ascending by account and event id, and an account may not go on from one segment to the
 // next. The bytes are the same whether row groups are taken over or written. Memory is bounded by a row group.
 func (b *Build) WriteEvents(d billing.Day, part int, segments ...Segment) (File, error) {
-	f := File{Dataset: Events, Day: d.String(), Path: b.dayPath(Events, d, part)}
+	f := File{Dataset: Events, Day: &d, Path: b.dayPath(Events, d, part)}
 	var kept []bool
 	f, err := write(b, f, eventLayout, func(t *table, f *File) error {
 		w := eventWriter{build: b, day: d, table: t}
@@ -82,7 +82,7 @@ func (b *Build) WriteWholeDay(d billing.Day, limit int64, rows iter.Seq2[*EventR
 
 // WriteServiceDays writes a day's service-days, ascending by account and service.
 func (b *Build) WriteServiceDays(d billing.Day, rows []ServiceDayRow) (File, error) {
-	f := File{Dataset: ServiceDays, Day: d.String(), Path: b.dayPath(ServiceDays, d, 0)}
+	f := File{Dataset: ServiceDays, Day: &d, Path: b.dayPath(ServiceDays, d, 0)}
 	return write(b, f, serviceDayLayout, func(t *table, f *File) error {
 		for i := range rows {
 			r := &rows[i]
@@ -114,7 +114,7 @@ func (b *Build) WriteServiceDays(d billing.Day, rows []ServiceDayRow) (File, err
 
 // WriteAccountDays writes a day's account-days, ascending by account.
 func (b *Build) WriteAccountDays(d billing.Day, rows []AccountDayRow) (File, error) {
-	f := File{Dataset: AccountDays, Day: d.String(), Path: b.dayPath(AccountDays, d, 0)}
+	f := File{Dataset: AccountDays, Day: &d, Path: b.dayPath(AccountDays, d, 0)}
 	return write(b, f, accountDayLayout, func(t *table, f *File) error {
 		totals := make([]accountTotal, len(rows))
 		for i := range rows {
@@ -143,7 +143,7 @@ func (b *Build) WriteAccountDays(d billing.Day, rows []AccountDayRow) (File, err
 			totals[i] = accountTotal{r.Account, r.Total, r.Events}
 		}
 		b.mu.Lock()
-		b.mu.days[f.Day] = totals
+		b.mu.days[d] = totals
 		b.mu.Unlock()
 		if len(rows) > 0 {
 			f.First, f.Last = rows[0].Account, rows[len(rows)-1].Account

@@ -163,7 +163,7 @@ func (s *scans) report(t *testing.T, series *lake.Series) {
 		var days []string
 		for _, d := range m.Days {
 			if d.AccountDays > 0 {
-				days = append(days, d.Day+" "+d.Total.String())
+				days = append(days, d.Day.String()+" "+d.Total.String())
 			}
 		}
 		releases[strings.Join(days, ", ")] = true

@@ -136,7 +136,7 @@ func promised(m *lake.Manifest) *facts {
 			want.ids += f.Rows
 		}
 		if byDay, ok := want.days[f.Dataset]; ok && f.Rows > 0 {
-			byDay[f.Day] = byDay[f.Day].plus(one)
+			byDay[f.Day.String()] = byDay[f.Day.String()].plus(one)
 		}
 	}
 	return want
@@ -232,23 +232,19 @@ func readByGo(dir string, m *lake.Manifest) (*facts, error) {
 		got.sets[ds] = sum{usd: "0"}
 	}
 	for _, e := range m.Days {
-		d, err := billing.ParseDay(e.Day)
-		if err != nil {
-			return nil, err
-		}
-		accounts, err := series.ReadAccountDays(m, d)
+		accounts, err := series.ReadAccountDays(m, e.Day)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range accounts {
-			add(lake.AccountDays, e.Day, r.Total.String())
+			add(lake.AccountDays, e.Day.String(), r.Total.String())
 		}
-		services, err := series.ReadServiceDays(m, d)
+		services, err := series.ReadServiceDays(m, e.Day)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range services {
-			add(lake.ServiceDays, e.Day, r.Total.String())
+			add(lake.ServiceDays, e.Day.String(), r.Total.String())
 		}
 	}
 	ids := map[billing.EventID]bool{}

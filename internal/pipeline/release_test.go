@@ -37,23 +37,19 @@ func releasedOf(t *testing.T, dir string, tenant billing.TenantID) (m *lake.Mani
 	}
 	accounts, services = cells{}, cells{}
 	for _, e := range m.Days {
-		day, err := billing.ParseDay(e.Day)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows, err := series.ReadAccountDays(m, day)
+		rows, err := series.ReadAccountDays(m, e.Day)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range rows {
-			accounts[oracle.Cell{Tenant: r.Tenant, Account: string(r.Account), Day: e.Day}] = cell{r.Total.String(), r.Events, r.Complete}
+			accounts[oracle.Cell{Tenant: r.Tenant, Account: string(r.Account), Day: e.Day.String()}] = cell{r.Total.String(), r.Events, r.Complete}
 		}
-		byService, err := series.ReadServiceDays(m, day)
+		byService, err := series.ReadServiceDays(m, e.Day)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range byService {
-			services[oracle.Cell{Tenant: r.Tenant, Account: string(r.Account), Day: e.Day, Service: string(r.Service)}] = cell{r.Total.String(), r.Events, true}
+			services[oracle.Cell{Tenant: r.Tenant, Account: string(r.Account), Day: e.Day.String(), Service: string(r.Service)}] = cell{r.Total.String(), r.Events, true}
 		}
 	}
 	return m, accounts, services

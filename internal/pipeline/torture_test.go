@@ -407,7 +407,7 @@ func agreesWithLog(t *testing.T, m *lake.Manifest, log []oracle.Record, topic st
 		want[at.Day] = w
 	}
 	for _, d := range m.Days {
-		w, ok := want[d.Day]
+		w, ok := want[d.Day.String()]
 		if !ok {
 			t.Errorf("release %d has %s, the log has not", m.Release, d.Day)
 			continue
@@ -415,7 +415,7 @@ func agreesWithLog(t *testing.T, m *lake.Manifest, log []oracle.Record, topic st
 		if got, want := (cell{d.Total.String(), d.Events}), (cell{oracle.Text(w.USD), w.Events}); got != want {
 			t.Errorf("release %d: %s is %v, the log says %v", m.Release, d.Day, got, want)
 		}
-		delete(want, d.Day)
+		delete(want, d.Day.String())
 	}
 	for day := range want {
 		t.Errorf("release %d lacks %s", m.Release, day)

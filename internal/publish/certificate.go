@@ -31,7 +31,7 @@ type Certificate struct {
 
 // CertifiedDay is a released day.
 type CertifiedDay struct {
-	Day string `json:"usage_date"`
+	Day billing.Day `json:"usage_date"`
 	// AccountDays counts also those that have nothing but withheld records, and silent ones.
 	AccountDays int64         `json:"account_days"`
 	Events      int64         `json:"events"`
@@ -60,11 +60,7 @@ func (p *Publisher) Certificate(tenant billing.TenantID, n int, w *Window, accou
 	c := &Certificate{Format: certificateFormat, Tenant: tenant, Release: m.Release, Days: []CertifiedDay{}}
 	for i := range m.Days {
 		e := &m.Days[i]
-		day, err := billing.ParseDay(e.Day)
-		if err != nil {
-			return nil, fmt.Errorf("manifest of release %d: %w", m.Release, err)
-		}
-		if e.AccountDays == 0 || w != nil && !w.contains(day) {
+		if e.AccountDays == 0 || w != nil && !w.contains(e.Day) {
 			continue
 		}
 		c.Days = append(c.Days, CertifiedDay{Day: e.Day, AccountDays: e.AccountDays, Events: e.Events, Total: e.Total, Digest: e.Digest})
@@ -72,7 +68,7 @@ func (p *Publisher) Certificate(tenant billing.TenantID, n int, w *Window, accou
 		if !accounts {
 			continue
 		}
-		if err := certifyAccounts(s, m, day, &c.Days[len(c.Days)-1]); err != nil {
+		if err := certifyAccounts(s, m, e.Day, &c.Days[len(c.Days)-1]); err != nil {
 			return nil, err
 		}
 	}
@@ -171,17 +167,13 @@ func (p *Publisher) CompareCertificate(tenant billing.TenantID, n int, w *Window
 		return nil, err
 	}
 	result := &CertificateComparison{Tenant: tenant, Release: own.Release, Other: other.Release, Differences: []Difference{}}
-	ours, theirs := map[string]*CertifiedDay{}, map[string]*CertifiedDay{}
+	ours, theirs := map[billing.Day]*CertifiedDay{}, map[billing.Day]*CertifiedDay{}
 	for i := range own.Days {
 		ours[own.Days[i].Day] = &own.Days[i]
 	}
 	for i := range other.Days {
-		day, err := billing.ParseDay(other.Days[i].Day)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUsage, err)
-		}
-		if w == nil || w.contains(day) {
-			theirs[other.Days[i].Day] = &other.Days[i]
+		if day := other.Days[i].Day; w == nil || w.contains(day) {
+			theirs[day] = &other.Days[i]
 		}
 	}
 	all := maps.Clone(ours)
@@ -193,15 +185,11 @@ func (p *Publisher) CompareCertificate(tenant billing.TenantID, n int, w *Window
 		if len(result.Differences) == before || ours[day] == nil || !other.detailed() || theirs[day] == nil {
 			continue
 		}
-		d, err := billing.ParseDay(day)
+		detail, err := p.Certificate(tenant, own.Release, &Window{From: day, To: day}, true)
 		if err != nil {
 			return nil, err
 		}
-		detail, err := p.Certificate(tenant, own.Release, &Window{From: d, To: d}, true)
-		if err != nil {
-			return nil, err
-		}
-		result.accounts(day, detail.Days[0].Accounts, theirs[day].Accounts)
+		result.accounts(day.String(), detail.Days[0].Accounts, theirs[day].Accounts)
 	}
 	return result, nil
 }
@@ -210,11 +198,11 @@ func (p *Publisher) CompareCertificate(tenant billing.TenantID, n int, w *Window
 func (c *CertificateComparison) day(own, other *CertifiedDay) {
 	switch {
 	case own == nil:
-		c.Differences = append(c.Differences, Difference{Day: other.Day, What: missing, Expected: fmt.Sprintf("%s of %d events", other.Total, other.Events)})
+		c.Differences = append(c.Differences, Difference{Day: other.Day.String(), What: missing, Expected: fmt.Sprintf("%s of %d events", other.Total, other.Events)})
 	case other == nil:
-		c.Differences = append(c.Differences, Difference{Day: own.Day, What: extra, Released: fmt.Sprintf("%s of %d events", own.Total, own.Events)})
+		c.Differences = append(c.Differences, Difference{Day: own.Day.String(), What: extra, Released: fmt.Sprintf("%s of %d events", own.Total, own.Events)})
 	default:
-		at := Difference{Day: own.Day, What: differs}
+		at := Difference{Day: own.Day.String(), What: differs}
 		c.cell(at, "account_days", fmt.Sprint(other.AccountDays), fmt.Sprint(own.AccountDays))
 		c.cell(at, "events", fmt.Sprint(other.Events), fmt.Sprint(own.Events))
 		c.cell(at, "total_usd", other.Total.String(), own.Total.String())

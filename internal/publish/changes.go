@@ -46,21 +46,18 @@ func knownTo(in *input, m *lake.Manifest) (bool, error) {
 
 // coveredDays are the released days with the sequence up to which they cover the state; 0 where the state is not
 // known to the release.
-func coveredDays(m *lake.Manifest, known bool) (map[billing.Day]state.Sequence, error) {
+func coveredDays(m *lake.Manifest, known bool) map[billing.Day]state.Sequence {
 	covered := map[billing.Day]state.Sequence{}
 	if m == nil {
-		return covered, nil
+		return covered
 	}
 	for i := range m.Days {
-		d, err := billing.ParseDay(m.Days[i].Day)
-		if err != nil {
-			return nil, fmt.Errorf("manifest of release %d: %w", m.Release, err)
-		}
+		d := m.Days[i].Day
 		if covered[d] = 0; known {
 			covered[d] = state.Sequence(m.Days[i].CoveredSequence)
 		}
 	}
-	return covered, nil
+	return covered
 }
 
 // readChanges scans a tenant's markers, of which the state keeps one for every account-day that ever had an event.

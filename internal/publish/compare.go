@@ -73,14 +73,10 @@ func (p *Publisher) Compare(tenant billing.TenantID, n int, file io.Reader, colu
 	}
 	c := &Comparison{Tenant: tenant, Release: m.Release, Grain: e.grain, Column: e.column, Expected: len(e.rows), Differences: []Difference{}}
 	for i := range m.Days {
-		day, err := billing.ParseDay(m.Days[i].Day)
-		if err != nil {
-			return nil, fmt.Errorf("manifest of release %d: %w", m.Release, err)
-		}
-		if m.Days[i].AccountDays == 0 || w != nil && !w.contains(day) {
+		if m.Days[i].AccountDays == 0 || w != nil && !w.contains(m.Days[i].Day) {
 			continue
 		}
-		if err := c.day(s, m, &m.Days[i], day, e); err != nil {
+		if err := c.day(s, m, m.Days[i].Day, e); err != nil {
 			return nil, err
 		}
 	}
@@ -101,7 +97,7 @@ func manifestOf(s *lake.Series, tenant billing.TenantID, n int) (*lake.Manifest,
 }
 
 // day compares one released day.
-func (c *Comparison) day(s *lake.Series, m *lake.Manifest, entry *lake.DayEntry, day billing.Day, e *expected) error {
+func (c *Comparison) day(s *lake.Series, m *lake.Manifest, day billing.Day, e *expected) error {
 	switch c.Grain {
 	case ByServiceDay:
 		rows, err := s.ReadServiceDays(m, day)
@@ -131,7 +127,7 @@ func (c *Comparison) day(s *lake.Series, m *lake.Manifest, entry *lake.DayEntry,
 			}
 			var ok bool
 			if sum, ok = sum.Add(r.Total); !ok {
-				return fmt.Errorf("%s: %w", entry.Day, rollup.ErrOverflow)
+				return fmt.Errorf("%s: %w", day, rollup.ErrOverflow)
 			}
 			events += r.Events
 		}

@@ -281,7 +281,7 @@ func (b *dayBuilder) writeTotals(w *dayPlan, old, now dayRows, r *dayResult) err
 
 // describe fills the day's entry of the manifest.
 func (b *dayBuilder) describe(w *dayPlan, now dayRows, r *dayResult) {
-	r.entry.Day = w.day.String()
+	r.entry.Day = w.day
 	r.entry.CoveredSequence = b.head
 	r.entry.AccountDays = int64(len(now.rows))
 	r.entry.Reasons = w.reasons

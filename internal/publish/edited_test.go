@@ -34,7 +34,7 @@ func (w *world) republish(e edits) {
 		lake.AccountDays: e.accountDays != nil, lake.ServiceDays: e.serviceDays != nil, lake.Events: e.events != nil,
 	}
 	for _, f := range cur.Files {
-		if f.Rows > 0 && (f.Day != e.day || !edited[f.Dataset]) {
+		if f.Rows > 0 && !(edited[f.Dataset] && f.IsOf(f.Dataset, day(e.day))) {
 			w.check(b.Link(f))
 		}
 	}
@@ -82,7 +82,7 @@ func (w *world) events(m *lake.Manifest, d string) (rows []lake.EventRow) {
 
 // entryOf is a manifest's entry of a day, which must be there.
 func entryOf(m *lake.Manifest, d string) *lake.DayEntry {
-	return &m.Days[slices.IndexFunc(m.Days, func(e lake.DayEntry) bool { return e.Day == d })]
+	return &m.Days[slices.IndexFunc(m.Days, func(e lake.DayEntry) bool { return e.Day == day(d) })]
 }
 
 // overstate adds an amount to a released account-day, to its first service-day and to the total of its day, all

@@ -35,7 +35,7 @@ func (w *world) of(account string) []string {
 func (w *world) entry(d string) lake.DayEntry {
 	w.t.Helper()
 	days := w.current().Days
-	i := slices.IndexFunc(days, func(e lake.DayEntry) bool { return e.Day == d })
+	i := slices.IndexFunc(days, func(e lake.DayEntry) bool { return e.Day == day(d) })
 	if i < 0 {
 		w.t.Fatalf("%s is not released", d)
 	}

@@ -165,16 +165,16 @@ func checkFiles(m *lake.Manifest, f *faults) {
 		overflow bool
 		rows     int64
 	}
-	sums := map[string]map[lake.Dataset]*facts{}
+	sums := map[billing.Day]map[lake.Dataset]*facts{}
 	for i := range m.Files {
 		file := &m.Files[i]
-		if file.Day == "" || file.Sum == nil {
+		if file.Day == nil || file.Sum == nil {
 			continue
 		}
-		if sums[file.Day] == nil {
-			sums[file.Day] = map[lake.Dataset]*facts{lake.Events: {}, lake.ServiceDays: {}, lake.AccountDays: {}}
+		if sums[*file.Day] == nil {
+			sums[*file.Day] = map[lake.Dataset]*facts{lake.Events: {}, lake.ServiceDays: {}, lake.AccountDays: {}}
 		}
-		s := sums[file.Day][file.Dataset]
+		s := sums[*file.Day][file.Dataset]
 		var fits bool
 		s.sum, fits = plus(s.sum, !s.overflow, *file.Sum)
 		s.overflow = !fits
@@ -234,8 +234,8 @@ func total(m *lake.Manifest) (sum billing.Money, ok bool) {
 
 // checkEmptyDays finds days without events between days with events. The row of a silent account is no event.
 func (t *tenantRun) checkEmptyDays(m *lake.Manifest, f *faults) {
-	rows := map[string]bool{}
-	var days []string
+	rows := map[billing.Day]bool{}
+	var days []billing.Day
 	for i := range m.Days {
 		if sent(&m.Days[i]) > 0 {
 			rows[m.Days[i].Day] = true
@@ -245,13 +245,8 @@ func (t *tenantRun) checkEmptyDays(m *lake.Manifest, f *faults) {
 	if len(days) < 2 || t.cfg.AllowEmptyDays {
 		return
 	}
-	first, errFirst := billing.ParseDay(slices.Min(days))
-	last, errLast := billing.ParseDay(slices.Max(days))
-	if errFirst != nil || errLast != nil {
-		return // cannot be: the plan has parsed the same days
-	}
-	for d := first; d <= last; d++ {
-		if !rows[d.String()] && !emptyDayAllowed(t.in.decisions, t.tenant, d) {
+	for d := slices.Min(days); d <= slices.Max(days); d++ {
+		if !rows[d] && !emptyDayAllowed(t.in.decisions, t.tenant, d) {
 			f.add(gateEmptyDay, fmt.Sprintf("%s has no event, days before and after it have: allow it with a decision or --allow-empty-days if that is right", d))
 		}
 	}

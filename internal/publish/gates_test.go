@@ -111,7 +111,8 @@ func TestGateOnRows(t *testing.T) {
 // fileOf is a manifest's entry of a file.
 func fileOf(ds lake.Dataset, d, sum string, rows int64) lake.File {
 	m := usd(sum)
-	return lake.File{Dataset: ds, Day: d, Rows: rows, Sum: &m}
+	on := day(d)
+	return lake.File{Dataset: ds, Day: &on, Rows: rows, Sum: &m}
 }
 
 // TestGateOnFiles hands the publisher manifests whose datasets do not agree with each other and with their days.
@@ -120,7 +121,7 @@ func TestGateOnFiles(t *testing.T) {
 	const most = "99999999999999999999"
 	right := func() *lake.Manifest {
 		return &lake.Manifest{
-			Days: []lake.DayEntry{{Day: d, AccountDays: 1, Events: 3, Total: usd("6")}},
+			Days: []lake.DayEntry{{Day: day(d), AccountDays: 1, Events: 3, Total: usd("6")}},
 			Files: []lake.File{
 				fileOf(lake.Events, d, "4", 2), fileOf(lake.Events, d, "2", 1),
 				fileOf(lake.ServiceDays, d, "6", 2), fileOf(lake.AccountDays, d, "6", 1), {Dataset: lake.DimAccount, Rows: 7},
@@ -216,8 +217,8 @@ func TestGateOnTheLedger(t *testing.T) {
 // TestGateOnEmptyDays: a day without events between days that have some fails, unless it is allowed.
 func TestGateOnEmptyDays(t *testing.T) {
 	m := &lake.Manifest{Days: []lake.DayEntry{
-		{Day: "2025-01-02", Events: 1, AccountDays: 1}, {Day: "2025-01-05", Events: 1, AccountDays: 1},
-		{Day: "2025-01-04", AccountDays: 1, Accounts: map[string][]string{"silent": {reasonSilent}}}, // a row, but no event
+		{Day: day("2025-01-02"), Events: 1, AccountDays: 1}, {Day: day("2025-01-05"), Events: 1, AccountDays: 1},
+		{Day: day("2025-01-04"), AccountDays: 1, Accounts: map[string][]string{"silent": {reasonSilent}}}, // a row, but no event
 	}}
 	empty := func(d string) string {
 		return gateEmptyDay + ": " + d + " has no event, days before and after it have: allow it with a decision or --allow-empty-days if that is right"

@@ -30,11 +30,7 @@ func (p *Publisher) lightestFirst(in *input, tenants []billing.TenantID) ([]bill
 		if err != nil {
 			return nil, nil, err
 		}
-		covered, err := coveredDays(m, known)
-		if err != nil {
-			continue
-		}
-		c, err := readChanges(in, t, known, covered)
+		c, err := readChanges(in, t, known, coveredDays(m, known))
 		if err != nil {
 			return nil, nil, err
 		}

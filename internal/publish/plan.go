@@ -65,10 +65,7 @@ func (p *planner) plan() (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	covered, err := coveredDays(p.prev, known)
-	if err != nil {
-		return nil, err
-	}
+	covered := coveredDays(p.prev, known)
 	if !p.changes.since(known, covered) {
 		if p.changes, err = readChanges(p.in, p.tenant, known, covered); err != nil {
 			return nil, err
@@ -87,21 +84,13 @@ func (p *planner) plan() (*plan, error) {
 	}
 	if p.prev != nil {
 		for i := range p.prev.Days {
-			d, err := billing.ParseDay(p.prev.Days[i].Day)
-			if err != nil {
-				return nil, fmt.Errorf("manifest of release %d: %w", p.prev.Release, err)
-			}
-			at(d).prev = &p.prev.Days[i]
+			at(p.prev.Days[i].Day).prev = &p.prev.Days[i]
 		}
 		for _, f := range p.prev.Files {
-			if f.Day == "" || f.Rows == 0 {
+			if f.Day == nil || f.Rows == 0 {
 				continue // a file without rows exists only for its columns
 			}
-			d, err := billing.ParseDay(f.Day)
-			if err != nil {
-				return nil, fmt.Errorf("manifest of release %d: %w", p.prev.Release, err)
-			}
-			at(d).files.add(f)
+			at(*f.Day).files.add(f)
 		}
 	}
 	for d, accounts := range p.changes.days {

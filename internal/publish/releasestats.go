@@ -91,10 +91,7 @@ func (s *releaseStats) add(series *lake.Series, outcome Outcome) error {
 		}
 	}
 	for i := range m.Days {
-		day, err := billing.ParseDay(m.Days[i].Day)
-		if err != nil {
-			return fmt.Errorf("manifest of release %d: %w", m.Release, err)
-		}
+		day := m.Days[i].Day
 		switch {
 		case m.Days[i].AccountDays == 0:
 			continue
@@ -128,10 +125,7 @@ func (s *releaseStats) first(series *lake.Series, m *lake.Manifest) error {
 		before = s.cutoff.LastDue(previous.AsOf)
 	}
 	for i := range m.Days { // ascending
-		day, err := billing.ParseDay(m.Days[i].Day)
-		if err != nil {
-			return fmt.Errorf("manifest of release %d: %w", m.Release, err)
-		}
+		day := m.Days[i].Day
 		if day > before && m.Days[i].AccountDays > 0 {
 			s.waited(day)
 			return nil

@@ -182,7 +182,7 @@ func fillRollback(b *lake.Build, current, target *lake.Manifest, changes []lake.
 // rollbackChanges is the ledger of going from current to target.
 func rollbackChanges(s *lake.Series, current, target *lake.Manifest) ([]lake.ChangeRow, error) {
 	from, to := dailyFiles(current), dailyFiles(target)
-	days := make([]string, 0, len(from)+len(to))
+	days := make([]billing.Day, 0, len(from)+len(to))
 	for d := range from {
 		days = append(days, d)
 	}
@@ -191,19 +191,15 @@ func rollbackChanges(s *lake.Series, current, target *lake.Manifest) ([]lake.Cha
 	}
 	slices.Sort(days)
 	var changes []lake.ChangeRow
-	for _, text := range slices.Compact(days) {
-		if from[text] == to[text] {
+	for _, d := range slices.Compact(days) {
+		if from[d] == to[d] {
 			continue // the very same file
 		}
-		d, err := billing.ParseDay(text)
-		if err != nil {
-			return nil, fmt.Errorf("manifest of release %d: %w", current.Release, err)
-		}
-		was, err := readDay(s, current, d, from[text])
+		was, err := readDay(s, current, d, from[d])
 		if err != nil {
 			return nil, err
 		}
-		now, err := readDay(s, target, d, to[text])
+		now, err := readDay(s, target, d, to[d])
 		if err != nil {
 			return nil, err
 		}
@@ -215,11 +211,11 @@ func rollbackChanges(s *lake.Series, current, target *lake.Manifest) ([]lake.Cha
 }
 
 // dailyFiles are the hashes of daily_account_cost by day.
-func dailyFiles(m *lake.Manifest) map[string]string {
-	files := map[string]string{}
+func dailyFiles(m *lake.Manifest) map[billing.Day]string {
+	files := map[billing.Day]string{}
 	for _, f := range m.Files {
-		if f.Dataset == lake.AccountDays && f.Rows > 0 {
-			files[f.Day] = f.SHA256
+		if f.Dataset == lake.AccountDays && f.Day != nil && f.Rows > 0 {
+			files[*f.Day] = f.SHA256
 		}
 	}
 	return files

@@ -49,7 +49,7 @@ func TestRollbackToDamagedRelease(t *testing.T) {
 	w.push(event("a1-3", "a1", "compute", "2025-01-03", "4", 2))
 	w.caughtUp()
 	w.publish()
-	at := slices.IndexFunc(old.Files, func(f lake.File) bool { return f.Dataset == lake.Events && f.Day == "2025-01-03" })
+	at := slices.IndexFunc(old.Files, func(f lake.File) bool { return f.Dataset == lake.Events && f.Day != nil && *f.Day == day("2025-01-03") })
 	flipByte(w, fs, w.series().Dir(1)+"/"+old.Files[at].Path, 100)
 	_, err := w.publisher().Rollback(t.Context(), billing.DefaultTenant, 1, "op")
 	if !errors.Is(err, lake.ErrDamaged) || !strings.Contains(err.Error(), "verify release 1") {

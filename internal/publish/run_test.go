@@ -334,7 +334,7 @@ func TestContentWithoutTotal(t *testing.T) {
 	m := w.current()
 	var regions []billing.Region
 	for _, f := range m.Files {
-		if f.Dataset == lake.Events && f.Day == "2025-01-03" {
+		if f.IsOf(lake.Events, day("2025-01-03")) {
 			for row, err := range w.series().ReadEvents(m, f) {
 				w.check(err)
 				regions = append(regions, row.Event.Region)
@@ -344,7 +344,7 @@ func TestContentWithoutTotal(t *testing.T) {
 	if !slices.Contains(regions, "eu-1") {
 		t.Fatalf("regions in the file %q", regions)
 	}
-	if i := slices.IndexFunc(m.Days, func(d lake.DayEntry) bool { return d.Day == "2025-01-03" }); !slices.Equal(m.Days[i].Regions, []string{"eu-1"}) {
+	if i := slices.IndexFunc(m.Days, func(d lake.DayEntry) bool { return d.Day == day("2025-01-03") }); !slices.Equal(m.Days[i].Regions, []string{"eu-1"}) {
 		t.Fatalf("regions in the manifest %q", m.Days[i].Regions)
 	}
 }

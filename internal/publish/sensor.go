@@ -32,8 +32,7 @@ func Completeness(s *lake.Series, d billing.Day, account billing.AccountID) (Day
 		return DayStatus{Reasons: []string{reasonNoRelease}}, nil
 	}
 	status := DayStatus{Release: m.Release}
-	day := d.String()
-	same := func(e lake.DayEntry) bool { return e.Day == day }
+	same := func(e lake.DayEntry) bool { return e.Day == d }
 	at := slices.IndexFunc(m.Days, same)
 	if at < 0 || m.Days[at].AccountDays == 0 {
 		status.Reasons = []string{reasonNotReleased}

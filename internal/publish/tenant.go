@@ -354,7 +354,7 @@ func (t *tenantRun) describe(m *lake.Manifest, w *plan) error {
 	if len(released) > 0 {
 		for d := last + 1; d <= t.in.lastDue && len(m.NotComplete) < maxNotComplete; d++ {
 			m.NotComplete = append(m.NotComplete, lake.DayEntry{
-				Day: d.String(), Completeness: dayIncomplete,
+				Day: d, Completeness: dayIncomplete,
 				Reasons: append(t.in.dayReasons(t.tenant, d, t.cfg.Cutoff), reasonNoEvents),
 			})
 		}

@@ -196,7 +196,7 @@ func (w *world) rows() []string {
 		if m.Days[i].AccountDays == 0 {
 			continue
 		}
-		rows, err := w.series().ReadAccountDays(m, day(m.Days[i].Day))
+		rows, err := w.series().ReadAccountDays(m, m.Days[i].Day)
 		w.check(err)
 		for _, r := range rows {
 			line := fmt.Sprintf("%s %s %s", m.Days[i].Day, r.Account, r.Total)

@@ -166,7 +166,7 @@ func (d *Demo) files(r *release, day string) error {
 	d.say("\nWritten by release %d; the other %s are hard links to release %d's:", r.manifest.Release, cli.Plural(int64(linked), "file"), r.manifest.Previous)
 	for _, f := range own {
 		d.say("  %s", f.Path)
-		if f.Day != "" && f.Day != day {
+		if f.Day != nil && f.Day.String() != day {
 			return fmt.Errorf("%w: release %d wrote %s, which is not of %s", ErrNotAsSaid, r.manifest.Release, f.Path, day)
 		}
 	}

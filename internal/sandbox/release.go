@@ -48,24 +48,17 @@ func current(l *lake.Lake, t billing.TenantID, amount func(cli.Amount) string) (
 }
 
 // days are the released days, ascending.
-func (r *release) days() ([]billing.Day, error) {
+func (r *release) days() []billing.Day {
 	var days []billing.Day
 	for _, e := range r.manifest.Days {
-		d, err := billing.ParseDay(e.Day)
-		if err != nil {
-			return nil, fmt.Errorf("manifest of release %d: %w", r.manifest.Release, err)
-		}
-		days = append(days, d)
+		days = append(days, e.Day)
 	}
-	return days, nil
+	return days
 }
 
 // printDaily prints daily_account_cost of the days that keep says.
 func (r *release) printDaily(w io.Writer, keep func(billing.Day) bool) error {
-	days, err := r.days()
-	if err != nil {
-		return err
-	}
+	days := r.days()
 	var rows [][]string
 	for _, d := range days {
 		if !keep(d) {
@@ -141,9 +134,9 @@ func (r *release) months() ([][]string, error) {
 		total                billing.Money
 		days, events, closed int64
 	}
-	by := map[string]*month{}
+	by := map[billing.Period]*month{}
 	for _, e := range r.manifest.Days {
-		name := e.Day[:len("2006-01")]
+		name := e.Day.Month()
 		m := by[name]
 		if m == nil {
 			m = &month{}
@@ -162,17 +155,14 @@ func (r *release) months() ([][]string, error) {
 	var rows [][]string
 	for _, name := range slices.Sorted(maps.Keys(by)) {
 		m := by[name]
-		rows = append(rows, []string{name, r.amount(m.total), cli.Count(m.days), cli.Count(m.closed), cli.Count(m.events)})
+		rows = append(rows, []string{string(name), r.amount(m.total), cli.Count(m.days), cli.Count(m.closed), cli.Count(m.events)})
 	}
 	return rows, nil
 }
 
 // topServices are the services with the greatest totals, at most n.
 func (r *release) topServices(n int) ([][]string, error) {
-	days, err := r.days()
-	if err != nil {
-		return nil, err
-	}
+	days := r.days()
 	type service struct {
 		name   billing.ServiceName
 		total  billing.Money

@@ -164,7 +164,7 @@ func (m *machine) judgeRelease(s *lake.Series, tenant string, n int) {
 	reasons := map[string][]string{}
 	for i := range manifest.Days {
 		entry := &manifest.Days[i]
-		reasons[entry.Day] = entry.Reasons
+		reasons[entry.Day.String()] = entry.Reasons
 		m.judgeComplete(entry, next)
 		if err := releasedDay(s, manifest, entry, have); err != nil {
 			m.fail("read release %d of %s: %v", n, tenant, err)
@@ -191,26 +191,25 @@ func (m *machine) judgeRelease(s *lake.Series, tenant string, n int) {
 
 // releasedDay reads a day's account-days, service-days and events.
 func releasedDay(s *lake.Series, manifest *lake.Manifest, entry *lake.DayEntry, have map[string]string) error {
-	d, err := billing.ParseDay(entry.Day)
-	if err != nil || entry.AccountDays == 0 {
-		return err
+	if entry.AccountDays == 0 {
+		return nil
 	}
-	accounts, err := s.ReadAccountDays(manifest, d)
+	accounts, err := s.ReadAccountDays(manifest, entry.Day)
 	if err != nil {
 		return err
 	}
 	for _, r := range accounts {
-		have[entry.Day+" "+string(r.Account)] = fmt.Sprint(r.Total, " ", r.Events, " ", r.Complete)
+		have[entry.Day.String()+" "+string(r.Account)] = fmt.Sprint(r.Total, " ", r.Events, " ", r.Complete)
 	}
-	services, err := s.ReadServiceDays(manifest, d)
+	services, err := s.ReadServiceDays(manifest, entry.Day)
 	if err != nil {
 		return err
 	}
 	for _, r := range services {
-		have[entry.Day+" "+string(r.Account)+" "+string(r.Service)] = fmt.Sprint(r.Total, " ", r.Events)
+		have[entry.Day.String()+" "+string(r.Account)+" "+string(r.Service)] = fmt.Sprint(r.Total, " ", r.Events)
 	}
 	for _, f := range manifest.Files {
-		if f.Dataset != lake.Events || f.Day != entry.Day {
+		if !f.IsOf(lake.Events, entry.Day) {
 			continue
 		}
 		for row, err := range s.ReadEvents(manifest, f) {
@@ -231,12 +230,7 @@ func releasedDay(s *lake.Series, manifest *lake.Manifest, entry *lake.DayEntry, 
 // that was in the topics at its cutoff. A clock that was set back can make
 // evidence look newer than it is, so this is judged only where none was.
 func (m *machine) judgeComplete(entry *lake.DayEntry, next map[state.PartitionID]int64) {
-	d, err := billing.ParseDay(entry.Day)
-	if err != nil {
-		m.fail("day %q: %v", entry.Day, err)
-		return
-	}
-	cutoff := publish.DefaultConfig().Cutoff.Of(d)
+	cutoff := publish.DefaultConfig().Cutoff.Of(entry.Day)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.mu.steppedBack || slices.Contains(entry.Reasons, "input_behind") {
