@@ -294,7 +294,7 @@ func (t *Trial) compare(o *outcome, plus func(billing.Money) (billing.Money, boo
 		rounded = fmt.Sprintf(" (%s had more than %d decimal places and %s rounded half-even, each once)",
 			cli.Plural(o.pushed.rounded, "row"), billing.Scale, wasOrWere(o.pushed.rounded))
 	}
-	t.say("So is the money, added up on its own from the text of the rows: %s USD = accepted + quarantined%s.", t.Amount(&o.pushed), rounded)
+	t.say("The amounts too, added up separately from the text of the rows: %s USD = accepted + quarantined%s.", t.Amount(&o.pushed), rounded)
 	return nil
 }
 
