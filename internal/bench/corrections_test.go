@@ -61,7 +61,7 @@ func (b *books) corrections() {
 	ratio := all.Seconds() / median(took).Seconds()
 	b.r.add(row{
 		what:     fmt.Sprintf("the same after %d corrections in %d accounts of the last 3 days", n, accounts),
-		measured: fmt.Sprintf("%s, %s of CPU", seconds(median(took)), seconds(median(cpu))), beside: fmt.Sprintf("everything anew: %s, %.1f ×", seconds(all), ratio),
+		measured: fmt.Sprintf("%s, %s of CPU", seconds(median(took)), seconds(median(cpu))), beside: fmt.Sprintf("everything recomputed: %s, %.1f ×", seconds(all), ratio),
 		target: "≥ 20 × faster", verdict: judge(ratio >= 20),
 	})
 }
