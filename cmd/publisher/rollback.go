@@ -26,7 +26,7 @@ func (cmd *rollbackCommand) Run(c *cli.Context) error {
 	if cmd.JSON {
 		return cli.JSON(c.Stdout, map[string]any{"tenant_id": tenant, "release": m.Release, "rolled_back_from": m.RolledBackFrom, "rolled_back_to": m.RolledBackTo, "changes": m.Changes})
 	}
-	fmt.Fprintf(c.Stdout, "%s: release %d has the content of release %d; net change %s USD. On hold until `publisher resume`.\n", tenant, m.Release, m.RolledBackTo, m.Changes.Delta)
+	fmt.Fprintf(c.Stdout, "%s: release %d has the content of release %d; net change %s USD. On hold until `publisher resume`.\n", tenant, m.Release, m.RolledBackTo, c.Amount(m.Changes.Delta))
 	return nil
 }
 

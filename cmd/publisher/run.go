@@ -88,7 +88,7 @@ func finish(c *cli.Context, report publish.Report, err error, asJSON bool) error
 		fmt.Fprintln(c.Stdout, "behind: "+b.String())
 	}
 	for i := range results {
-		fmt.Fprintln(c.Stdout, summary(&results[i].TenantReport))
+		fmt.Fprintln(c.Stdout, summary(c, &results[i].TenantReport))
 		for _, line := range results[i].Differ {
 			fmt.Fprintln(c.Stdout, "  differs: "+line)
 		}
@@ -102,7 +102,7 @@ func finish(c *cli.Context, report publish.Report, err error, asJSON bool) error
 }
 
 // summary is the result of a run for one tenant, in one line.
-func summary(t *publish.TenantReport) string {
+func summary(c *cli.Context, t *publish.TenantReport) string {
 	s := fmt.Sprintf("%s: ", t.Tenant)
 	switch t.Outcome {
 	case publish.Published:
@@ -124,11 +124,11 @@ func summary(t *publish.TenantReport) string {
 			return s
 		}
 	}
-	return s + fmt.Sprintf(", as of %s: %s", t.AsOf.Format("2006-01-02T15:04:05Z07:00"), changesText(&t.Changes))
+	return s + fmt.Sprintf(", as of %s: %s", t.AsOf.Format("2006-01-02T15:04:05Z07:00"), changesText(c, &t.Changes))
 }
 
-// changesText says what a release changed; kinds of which there are none are left out.
-func changesText(s *lake.ChangeSummary) string {
+// changesText is the summary of a release's changes. Kinds with a count of zero are left out.
+func changesText(c *cli.Context, s *lake.ChangeSummary) string {
 	var parts []string
 	for _, kind := range []struct {
 		n    int64
@@ -147,10 +147,10 @@ func changesText(s *lake.ChangeSummary) string {
 	}
 	text := strings.Join(parts, ", ")
 	if s.New+s.Restated+s.Retracted > 0 {
-		text += fmt.Sprintf("; net change %s USD", s.Delta)
+		text += fmt.Sprintf("; net change %s USD", c.Amount(s.Delta))
 	}
 	if s.Restated+s.Retracted > 0 {
-		text += fmt.Sprintf(", gross restated %s USD", s.RestatedAbs)
+		text += fmt.Sprintf(", gross restated %s USD", c.Amount(s.RestatedAbs))
 	}
 	return text
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"testing"
 
+	"daybook/internal/cli"
 	"daybook/internal/lake"
 )
 
@@ -29,7 +30,7 @@ func TestChangesText(t *testing.T) {
 		},
 		{lake.ChangeSummary{Completeness: 2}, "2 account-days changed in completeness"},
 	} {
-		if got := changesText(&c.summary); got != c.want {
+		if got := changesText(&cli.Context{}, &c.summary); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.summary, got, c.want)
 		}
 	}

@@ -57,7 +57,7 @@ func (cmd *showCommand) Run(c *cli.Context) error {
 	if m.RolledBackTo != 0 {
 		fmt.Fprintf(c.Stdout, "rolled back from release %d to %d\n", m.RolledBackFrom, m.RolledBackTo)
 	}
-	fmt.Fprintln(c.Stdout, changesText(&m.Changes))
+	fmt.Fprintln(c.Stdout, changesText(c, &m.Changes))
 	for _, g := range m.Gates {
 		if !g.Passed {
 			fmt.Fprintf(c.Stdout, "gate %s failed: %s\n", g.Gate, strings.Join(g.Detail, "; "))
