@@ -2,15 +2,17 @@ package lake
 
 import (
 	"encoding/binary"
+
+	"daybook/internal/intern"
 )
 
 // words are the different values of a column that repeat: its dictionary, in the order of first sight.
 type words struct {
 	all    []string
 	places map[string]int32
-	recent [64]word // by a few of their bytes: most values are among them, and found without hashing
-	used   []int32  // scratch
-	spare  []string // likewise
+	recent [intern.Slots]word // a cache of places
+	used   []int32            // scratch
+	spare  []string           // likewise
 }
 
 type word struct {
@@ -23,8 +25,8 @@ func newWords() *words { return &words{places: map[string]int32{}} }
 // place finds a word, or adds it.
 func (w *words) place(s string) int32 {
 	at := &w.recent[0]
-	if n := len(s); n > 0 {
-		at = &w.recent[(n+int(s[n/2])*3+int(s[n-1])*7)%len(w.recent)]
+	if s != "" {
+		at = &w.recent[intern.Slot(s)]
 		if at.text == s {
 			return at.place
 		}
@@ -64,7 +66,7 @@ func (w *words) restart(places []int32) {
 	}
 	clear(w.all)
 	clear(w.places)
-	w.all, w.spare, w.recent = kept, w.all, [64]word{}
+	w.all, w.spare, w.recent = kept, w.all, [intern.Slots]word{}
 	for i, s := range kept {
 		w.places[s] = int32(i)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"daybook/internal/billing"
+	"daybook/internal/intern"
 )
 
 // maxKnown is how many services a fold remembers from one account-day to the next.
@@ -28,8 +29,8 @@ type Fold struct {
 	rows   []ServiceTotal // in the order of first sight
 	round  int            // counts Resets
 	known  map[billing.ServiceName]*service
-	order  []*service   // those known, ascending
-	recent [16]*service // by a few of their letters: most events' are among them, and found without hashing
+	order  []*service             // those known, ascending
+	recent [intern.Slots]*service // a cache of known
 }
 
 // service is one that was seen, now or before the last Reset.
@@ -81,15 +82,15 @@ func (f *Fold) Reset() {
 	f.total, f.events, f.digest, f.rows = billing.Money{}, 0, billing.Digest{}, f.rows[:0]
 	f.round++
 	if len(f.known) > maxKnown {
-		f.known, f.order, f.recent = nil, nil, [16]*service{}
+		f.known, f.order, f.recent = nil, nil, [intern.Slots]*service{}
 	}
 }
 
 // row finds the row of a service, or makes it.
 func (f *Fold) row(name billing.ServiceName) int {
 	at := &f.recent[0]
-	if n := len(name); n > 0 {
-		at = &f.recent[(n+int(name[n/2])*3+int(name[n-1])*7)%len(f.recent)]
+	if name != "" {
+		at = &f.recent[intern.Slot(name)]
 	}
 	s := *at
 	if s == nil || s.name != name {

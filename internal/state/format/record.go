@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"daybook/internal/billing"
+	"daybook/internal/intern"
 )
 
 // Flags of a record's value: which fields follow.
@@ -38,18 +39,17 @@ func AppendRecordTexts(b []byte, at int, e *billing.Event) []byte {
 // Strings makes strings of bytes that will be overwritten. Values that repeat
 // are made once.
 type Strings struct {
-	recent [64]string // by a few of their bytes: most values are among them, and found without hashing
+	recent [intern.Slots]string // a cache of seen
 	seen   map[string]string
 	arena  []byte
 }
 
 // Intern is for values that repeat from event to event.
 func (t *Strings) Intern(b []byte) string {
-	n := len(b)
-	if n == 0 {
+	if len(b) == 0 {
 		return ""
 	}
-	at := &t.recent[(n+int(b[n/2])*3+int(b[n-1])*7)%len(t.recent)]
+	at := &t.recent[intern.Slot(b)]
 	if *at != string(b) {
 		*at = t.find(b)
 	}
