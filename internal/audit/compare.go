@@ -162,10 +162,14 @@ type dayAudit struct {
 // day compares a day; manifest is nil where the release does not list it.
 func (c *comparison) day(day string, manifest *lake.DayEntry, complete bool, in *walker[entry]) error {
 	d := &dayAudit{comparison: c, day: day, complete: complete, in: in, total: newTally(), digest: new(big.Int)}
+	defer func() {
+		if d.events != nil {
+			d.events.stop()
+		}
+	}()
 	if err := d.open(manifest != nil); err != nil {
 		return err
 	}
-	defer d.events.stop()
 	for {
 		account, ok := d.next()
 		if !ok {
@@ -191,9 +195,8 @@ func (c *comparison) day(day string, manifest *lake.DayEntry, complete bool, in 
 
 // open reads the day from the release.
 func (d *dayAudit) open(released bool) error {
-	none := func(func(*lake.EventRow, error) bool) {}
-	d.events = walk[*lake.EventRow](none)
 	if !released {
+		d.events = walk(func(func(*lake.EventRow, error) bool) {})
 		return d.events.advance()
 	}
 	day, err := dayOf(d.day)
