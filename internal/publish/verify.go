@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 
 	"daybook/internal/billing"
@@ -132,18 +133,26 @@ func (v *verifier) verify(ctx context.Context) error {
 	return nil
 }
 
-// day compares a day's totals, and then its events one by one.
+// day compares a day's released events and totals with the state, which is scanned once.
 func (v *verifier) day(ctx context.Context, w *dayPlan) error {
-	w.all = true
-	folds, err := foldDay(ctx, v.in.reader, v.v.Tenant, w)
-	if err != nil {
-		return err
-	}
 	b := &dayBuilder{series: v.series, prev: v.m, tenant: v.v.Tenant}
 	old, err := b.released(w)
 	if err != nil {
 		return err
 	}
+	folds, differences, err := v.events(ctx, w)
+	if err != nil {
+		return err
+	}
+	v.totals(w, b, old, folds)
+	for _, line := range differences {
+		v.differ(line)
+	}
+	return nil
+}
+
+// totals compares a day's released rows with the totals of its events in the state.
+func (v *verifier) totals(w *dayPlan, b *dayBuilder, old dayRows, folds []accountTotals) {
 	fresh := make(map[billing.AccountID]*rollup.Totals, len(folds))
 	for i := range folds {
 		fresh[folds[i].account] = &folds[i].totals
@@ -174,14 +183,14 @@ func (v *verifier) day(ctx context.Context, w *dayPlan) error {
 	for i := range services {
 		v.differ(orphanLine(&services[i], w.day))
 	}
-	for a, now := range fresh {
+	for _, a := range slices.Sorted(maps.Keys(fresh)) {
 		if _, dirty := w.dirty[a]; dirty {
 			v.v.Skipped++
 			continue
 		}
+		now := fresh[a]
 		v.differ(differLine(a, w.day, nil, now))
 	}
-	return v.events(ctx, w)
 }
 
 // orphanLine names a released service-day of an account that has no account-day.
@@ -189,31 +198,44 @@ func orphanLine(s *lake.ServiceDayRow, d billing.Day) string {
 	return fmt.Sprintf("account %q on %s: released service %q with %s of %d events, and no account-day", s.Account, d, s.Service, s.Total, s.Events)
 }
 
-// events walks a day's published events and its winners side by side.
-func (v *verifier) events(ctx context.Context, w *dayPlan) error {
+// events merges a day's released events with its winners, which have the same order, and folds the winners. The
+// differences leave out account-days that changed since the release.
+func (v *verifier) events(ctx context.Context, w *dayPlan) (folds []accountTotals, differences []string, err error) {
 	next, stop := iter.Pull2(eventsOf(ctx, v.in.reader, v.v.Tenant, w.day, "", ""))
 	defer stop()
-	winner, err, more := next()
+	folder := folder{fold: &rollup.Fold{NoDigest: true}}
+	var winner *billing.Event
+	var more bool
 	advance := func() error {
-		winner, err, more = next()
-		return err
+		if winner, err, more = next(); err != nil {
+			return fmt.Errorf("read events of %s: %w", w.day, err)
+		}
+		if more {
+			return folder.add(winner)
+		}
+		return nil
 	}
-	if err != nil {
-		return err
+	differ := func(e *billing.Event, what string) {
+		if len(differences) < maxDifferences {
+			differences = append(differences, fmt.Sprintf("event %q of account %q on %s %s", e.ID, e.Account, w.day, what))
+		}
+	}
+	if err := advance(); err != nil {
+		return nil, nil, err
 	}
 	dirty := func(a billing.AccountID) bool { _, ok := w.dirty[a]; return ok }
 	for _, f := range v.m.EventFiles(w.day) {
 		for row, err := range v.series.ReadEvents(v.m, f) {
 			if err != nil {
-				return fmt.Errorf("read events of %s: %w", w.day, err)
+				return nil, nil, fmt.Errorf("read events of %s: %w", w.day, err)
 			}
 			e := &row.Event
 			for more && before(winner, e) {
 				if !dirty(winner.Account) {
-					v.differ(fmt.Sprintf("event %q of account %q on %s is not in the release", winner.ID, winner.Account, w.day))
+					differ(winner, "is not in the release")
 				}
 				if err := advance(); err != nil {
-					return err
+					return nil, nil, err
 				}
 			}
 			same := more && winner.ID == e.ID && winner.Account == e.Account
@@ -221,34 +243,34 @@ func (v *verifier) events(ctx context.Context, w *dayPlan) error {
 			if same {
 				published = *winner
 				if published.Attributes, err = v.attributes.of(winner); err != nil {
-					return err
+					return nil, nil, err
 				}
 			}
 			switch {
 			case dirty(e.Account):
 			case !same:
-				v.differ(fmt.Sprintf("event %q of account %q on %s is not in the state", e.ID, e.Account, w.day))
+				differ(e, "is not in the state")
 			case e.Digest() != published.Digest():
-				v.differ(fmt.Sprintf("event %q of account %q on %s has another content in the state", e.ID, e.Account, w.day))
+				differ(e, "has another content in the state")
 			default:
 				v.v.Events++
 			}
 			if same {
 				if err := advance(); err != nil {
-					return err
+					return nil, nil, err
 				}
 			}
 		}
 	}
-	for ; more; err = advance() {
-		if err != nil {
-			return err
-		}
+	for more {
 		if !dirty(winner.Account) {
-			v.differ(fmt.Sprintf("event %q of account %q on %s is not in the release", winner.ID, winner.Account, w.day))
+			differ(winner, "is not in the release")
+		}
+		if err := advance(); err != nil {
+			return nil, nil, err
 		}
 	}
-	return err
+	return folder.end(), differences, nil
 }
 
 // before reports whether a comes before b in the order of a day's files.
@@ -259,9 +281,11 @@ func before(a, b *billing.Event) bool {
 	return a.ID < b.ID
 }
 
+// maxDifferences is the most differences that are kept of a tenant.
+const maxDifferences = 1000
+
 func (v *verifier) differ(line string) {
-	const most = 1000
-	if len(v.v.Differ) < most {
+	if len(v.v.Differ) < maxDifferences {
 		v.v.Differ = append(v.v.Differ, line)
 	}
 }
