@@ -2,34 +2,31 @@ package dedup
 
 import "daybook/internal/billing"
 
-// Resolution is what applying one version does.
+// Resolution is the effect of one version.
 type Resolution struct {
 	Outcome billing.Outcome
-	// Winner is the winner afterwards; Changed says it differs from before
-	// and must be written.
+	// Winner is the winner afterwards. Changed means that it differs from the one before and must be stored.
 	Winner  Winner
 	Changed bool
-	// Dirty are the account-days that the version touches, Dirty[:N].
+	// Dirty[:N] are the account-days that the version changes.
 	Dirty [2]Touch
 	N     int
-	// Drop, when DropOld, is the account-day whose record of this event goes.
-	Drop    billing.AccountDay
-	DropOld bool
-	// Put says that the event itself must be written at its account-day.
+	// Put means that the event must be stored in its account-day, in place of what is stored of it there or elsewhere.
+	// If Winner is deleted, nothing must be stored of it.
 	Put bool
-	// Raise says that only the version of the stored event moves on.
+	// Raise means that only the version of the stored event changes.
 	Raise bool
 }
 
-// Touch is one account-day and why it is dirty.
+// Touch is an account-day and why it is dirty.
 type Touch struct {
 	AccountDay billing.AccountDay
 	Change     Change
 }
 
-// Resolve applies next, whose content digest is digest, to the winner prev
-// (ok: there is one). cost is the money of the winner's event; it is called
-// only when two upserts tie and their contents differ. An error is cost's own.
+// Resolve applies the version next, whose content digest is digest, to the winner prev; ok means that there is one.
+// It calls cost, which returns the money of the winner's event, only if two upserts tie and their contents differ. Its
+// only error is that of cost.
 //
 //	next is                         outcome     dirty
 //	the first version               new         its account-day: Added
@@ -40,8 +37,8 @@ type Touch struct {
 //	greater, another account-day    replaced    the old one: MovedOut, the new one: MovedIn
 //	greater than a delete           replaced    its account-day: Added
 //
-// A delete that comes first leaves a deleted winner, so that older versions
-// that come later stay out; its outcome is deleted, and nothing is dirty.
+// A delete that comes first leaves a deleted winner, which supersedes the older versions that follow. Its outcome is
+// deleted, and nothing is dirty.
 func Resolve(prev Winner, ok bool, next *billing.Event, digest billing.Digest, cost func() (billing.Money, error)) (Resolution, error) {
 	if !ok {
 		return first(next, digest), nil
@@ -61,7 +58,7 @@ func Resolve(prev Winner, ok bool, next *billing.Event, digest billing.Digest, c
 	}
 	r.Winner.Tied = tied
 	if greater {
-		// Else a version between the two could come later and win wrongly.
+		// Otherwise a version between the two could come later and win wrongly.
 		r.Winner.Version = next.Version
 		r.Raise = !prev.Deleted
 	}
@@ -69,7 +66,7 @@ func Resolve(prev Winner, ok bool, next *billing.Event, digest billing.Digest, c
 	return r, nil
 }
 
-// first is the resolution of the first version of an event.
+// first returns the resolution of the first version of an event.
 func first(next *billing.Event, digest billing.Digest) Resolution {
 	r := Resolution{Outcome: billing.Deleted, Winner: WinnerOf(next, digest), Changed: true}
 	if next.Op != billing.Delete {
@@ -79,15 +76,15 @@ func first(next *billing.Event, digest billing.Digest) Resolution {
 	return r
 }
 
-// replace is the resolution of a greater version with other content.
+// replace returns the resolution of a greater version with other content.
 func replace(prev *Winner, next *billing.Event, digest billing.Digest, tied bool) Resolution {
 	r := Resolution{Outcome: billing.Replaced, Winner: WinnerOf(next, digest), Changed: true}
 	r.Winner.Tied = tied
 	from, to := prev.accountDay(next.Tenant), next.AccountDay()
 	switch {
-	case next.Op == billing.Delete: // prev is live: all deletes of an event have one content
+	case next.Op == billing.Delete: // prev is an upsert: all deletes of an event have the same content
 		r.Outcome = billing.Deleted
-		r.drop(from, Removed)
+		r.touch(from, Removed)
 	case prev.Deleted:
 		r.Put = true
 		r.touch(to, Added)
@@ -96,37 +93,33 @@ func replace(prev *Winner, next *billing.Event, digest billing.Digest, tied bool
 		r.touch(to, Corrected)
 	default:
 		r.Put = true
-		r.drop(from, MovedOut)
+		r.touch(from, MovedOut)
 		r.touch(to, MovedIn)
 	}
 	return r
 }
 
-// ties reports whether the winner of prev and next is tied: whether a version
-// with the winner's ingested_at and source_revision carried other money. A
-// deleted event carries none, which is other money than zero dollars: it does
-// not count as an event either.
+// ties reports whether the winner of prev and next is tied: whether another version with its ingested_at and
+// source_revision has other money. A delete has no money, which is other money than zero dollars.
 //
-// It is independent of the order: among the versions that tie with the winner
-// money differs, or it does not. Once a pair that differs was seen, one of the
-// two differs from whatever tying version wins.
+// The result does not depend on the order of arrival. Either all versions that tie with the winner have the same money,
+// or two of them differ; then one of the two differs from whichever version wins.
 func ties(prev *Winner, next *billing.Event, same bool, cost func() (billing.Money, error)) (bool, error) {
 	if !next.Version.Ties(prev.Version) {
-		// Then the lesser does not tie with the winner, nor does anything
-		// that the lesser tied with.
+		// The lesser does not tie with the winner, nor does any version that ties with the lesser.
 		return prev.Tied && next.Version.Compare(prev.Version) < 0, nil
 	}
 	if prev.Tied || same {
 		return prev.Tied, nil
 	}
 	if prev.Deleted || next.Op == billing.Delete {
-		return true, nil // one of them alone: two deletes have the same content
+		return true, nil // only one of them is a delete: two have the same content
 	}
 	was, err := cost()
 	return err == nil && was != next.Cost, err
 }
 
-// WinnerOf is what the winner is if e, whose content digest is digest, wins: of one that comes alone, too.
+// WinnerOf returns the winner if e wins. digest is e's content digest.
 func WinnerOf(e *billing.Event, digest billing.Digest) Winner {
 	w := Winner{Version: e.Version, Digest: digest, Deleted: e.Op == billing.Delete}
 	if !w.Deleted {
@@ -138,10 +131,4 @@ func WinnerOf(e *billing.Event, digest billing.Digest) Winner {
 func (r *Resolution) touch(a billing.AccountDay, c Change) {
 	r.Dirty[r.N] = Touch{a, c}
 	r.N++
-}
-
-// drop removes the event from a, which becomes dirty.
-func (r *Resolution) drop(a billing.AccountDay, c Change) {
-	r.Drop, r.DropOld = a, true
-	r.touch(a, c)
 }

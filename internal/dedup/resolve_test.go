@@ -14,7 +14,7 @@ import (
 
 func dollars(n uint64) billing.Money { return billing.MoneyFromParts(0, n) }
 
-// version is one copy of event e: ingested_at, revision and offset order it.
+// version returns a version; ingested_at, revision and offset order it.
 func version(ingestedAt, revision, offset int64) billing.Version {
 	return billing.Version{IngestedAt: billing.Instant(ingestedAt), SourceRevision: revision, Source: billing.Source{Offset: offset}}
 }
@@ -27,29 +27,29 @@ func deletion(v billing.Version) billing.Event {
 	return billing.Event{Tenant: "acme", ID: "e", Op: billing.Delete, Version: v}
 }
 
-func cell(account billing.AccountID) billing.AccountDay {
+func accountDay(account billing.AccountID) billing.AccountDay {
 	return billing.AccountDay{Tenant: "acme", Account: account, Day: 20089}
 }
 
-// books is the smallest state that Resolve can serve: one event.
-type books struct {
+// tinyState is a state of one event.
+type tinyState struct {
 	winner  Winner
 	has     bool
 	records map[billing.AccountDay]billing.Event
 	dirty   map[billing.AccountDay]Change
 }
 
-func newBooks() *books {
-	return &books{records: map[billing.AccountDay]billing.Event{}, dirty: map[billing.AccountDay]Change{}}
+func newState() *tinyState {
+	return &tinyState{records: map[billing.AccountDay]billing.Event{}, dirty: map[billing.AccountDay]Change{}}
 }
 
-// apply does what a state must do, and checks what every resolution promises.
-func (b *books) apply(t fataler, e billing.Event) Resolution {
+// apply stores what Resolve returns, as a state must, and checks what holds for every resolution.
+func (b *tinyState) apply(t fataler, e billing.Event) Resolution {
 	t.Helper()
 	at := b.winner.accountDay("acme")
 	r, err := Resolve(b.winner, b.has, &e, e.Digest(), func() (billing.Money, error) {
 		if b.winner.Deleted {
-			t.Fatalf("the money of a deleted event was asked for")
+			t.Fatalf("Resolve asks for the money of a deleted event")
 		}
 		return b.records[at].Cost, nil
 	})
@@ -59,14 +59,11 @@ func (b *books) apply(t fataler, e billing.Event) Resolution {
 	if r.Changed != (!b.has || r.Winner != b.winner) {
 		t.Fatalf("Changed is %t: winner %+v, was %+v", r.Changed, r.Winner, b.winner)
 	}
-	if r.Put && r.Raise || (r.Put || r.Raise || r.DropOld) && !r.Changed {
+	if r.Put && r.Raise || (r.Put || r.Raise) && (!r.Changed || r.Winner.Deleted) {
 		t.Fatalf("contradiction: %+v", r)
 	}
-	if r.DropOld {
-		if _, ok := b.records[r.Drop]; !ok {
-			t.Fatalf("drops %v, where the event is not", r.Drop)
-		}
-		delete(b.records, r.Drop)
+	if r.Put || r.Winner.Deleted {
+		clear(b.records)
 	}
 	if r.Put {
 		b.records[e.AccountDay()] = e
@@ -99,7 +96,7 @@ func TestResolve(t *testing.T) {
 	v := version
 	none := map[billing.AccountDay]Change{}
 	one := func(a billing.AccountID, c Change) map[billing.AccountDay]Change {
-		return map[billing.AccountDay]Change{cell(a): c}
+		return map[billing.AccountDay]Change{accountDay(a): c}
 	}
 	for name, steps := range map[string][]step{
 		"corrected": {
@@ -112,7 +109,7 @@ func TestResolve(t *testing.T) {
 		},
 		"moved": {
 			{upsert(v(1, 0, 0), "a", 5), billing.New, one("a", Added), false},
-			{upsert(v(2, 0, 1), "b", 5), billing.Replaced, map[billing.AccountDay]Change{cell("a"): MovedOut, cell("b"): MovedIn}, false},
+			{upsert(v(2, 0, 1), "b", 5), billing.Replaced, map[billing.AccountDay]Change{accountDay("a"): MovedOut, accountDay("b"): MovedIn}, false},
 		},
 		"the same record again": {
 			{upsert(v(1, 0, 0), "a", 5), billing.New, one("a", Added), false},
@@ -146,28 +143,28 @@ func TestResolve(t *testing.T) {
 			{upsert(v(3, 0, 0), "a", 5), billing.New, one("a", Added), false},
 			{deletion(v(2, 0, 1)), billing.Superseded, none, false},
 		},
-		"a tie goes to the later record and is told": {
+		"a tie goes to the later record and is reported": {
 			{upsert(v(1, 0, 0), "a", 5), billing.New, one("a", Added), false},
 			{upsert(v(1, 0, 1), "a", 6), billing.Replaced, one("a", Corrected), true},
 			{upsert(v(1, 0, 2), "a", 6), billing.Duplicate, none, true},
 			{upsert(v(2, 0, 3), "a", 6), billing.Duplicate, none, false},
 		},
-		"a tie with an older record is told too": {
+		"a tie with an older record is reported too": {
 			{upsert(v(1, 0, 5), "a", 5), billing.New, one("a", Added), false},
 			{upsert(v(1, 0, 1), "a", 6), billing.Superseded, none, true},
 		},
-		"a tie without other money is none": {
+		"versions with the same money do not tie": {
 			{upsert(v(1, 0, 0), "a", 5), billing.New, one("a", Added), false},
-			{upsert(v(1, 0, 1), "b", 5), billing.Replaced, map[billing.AccountDay]Change{cell("a"): MovedOut, cell("b"): MovedIn}, false},
+			{upsert(v(1, 0, 1), "b", 5), billing.Replaced, map[billing.AccountDay]Change{accountDay("a"): MovedOut, accountDay("b"): MovedIn}, false},
 		},
-		"a revision tells versions apart": {
+		"versions with different revisions do not tie": {
 			{upsert(v(1, 0, 0), "a", 5), billing.New, one("a", Added), false},
 			{upsert(v(1, 1, 1), "a", 6), billing.Replaced, one("a", Corrected), false},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBooks()
+			b := newState()
 			for i, s := range steps {
 				b.dirty = map[billing.AccountDay]Change{}
 				r := b.apply(t, s.event)
@@ -182,7 +179,7 @@ func TestResolve(t *testing.T) {
 func TestResolveReturnsTheErrorOfCost(t *testing.T) {
 	t.Parallel()
 	first, second := upsert(version(1, 0, 0), "a", 5), upsert(version(1, 0, 1), "a", 6)
-	b := newBooks()
+	b := newState()
 	b.apply(t, first)
 	broken := errors.New("disk")
 	if _, err := Resolve(b.winner, true, &second, second.Digest(), func() (billing.Money, error) { return billing.Money{}, broken }); !errors.Is(err, broken) {
@@ -190,9 +187,8 @@ func TestResolveReturnsTheErrorOfCost(t *testing.T) {
 	}
 }
 
-// versions is a log of one event: few moments, accounts and amounts, so that
-// ties, duplicates, moves, deletes and revivals are frequent. Offsets are
-// places in the log, so no two records have one version.
+// versions draws a log of one event. It has few moments, accounts and amounts, so that ties, duplicates, moves, deletes
+// and revivals are frequent. Offsets are places in the log, so all versions differ.
 func versions() *rapid.Generator[[]billing.Event] {
 	one := rapid.Custom(func(t *rapid.T) billing.Event {
 		v := version(rapid.Int64Range(1, 4).Draw(t, "ingested_at"), rapid.Int64Range(0, 1).Draw(t, "revision"), 0)
@@ -209,9 +205,8 @@ func versions() *rapid.Generator[[]billing.Event] {
 	})
 }
 
-// The end does not depend on the order of arrival or on repetition, and it is
-// what the definition says: the greatest version, tied if a version with its
-// ingested_at and source_revision carried other money.
+// The winner does not depend on the order of arrival or on repetition: it is the greatest version, and tied if another
+// version with its ingested_at and source_revision has other money.
 func TestWinnerDoesNotDependOnTheOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -228,7 +223,7 @@ func TestWinnerDoesNotDependOnTheOrder(t *testing.T) {
 		}
 		arrivals := rapid.Permutation(log).Draw(t, "arrivals")
 		again := rapid.SliceOfN(rapid.SampledFrom(log), 0, 6).Draw(t, "again")
-		b := newBooks()
+		b := newState()
 		for _, e := range append(arrivals, again...) {
 			b.apply(t, e)
 		}
@@ -245,26 +240,25 @@ func TestWinnerDoesNotDependOnTheOrder(t *testing.T) {
 	})
 }
 
-// Whatever a version changes in the books is dirty, and nothing else is: the
-// account-days whose events differ before and after are those that it names.
+// The account-days that a resolution calls dirty are those whose events the version changes.
 func TestDirtyIsWhatChanged(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		log := rapid.Permutation(versions().Draw(t, "log")).Draw(t, "arrivals")
-		b := newBooks()
+		b := newState()
 		for i, e := range log {
 			before := contents(b.records)
 			b.dirty = map[billing.AccountDay]Change{}
 			r := b.apply(t, e)
 			after := contents(b.records)
-			for _, a := range []billing.AccountDay{cell("a"), cell("b")} {
+			for _, a := range []billing.AccountDay{accountDay("a"), accountDay("b")} {
 				if changed := before[a] != after[a]; changed != (b.dirty[a] != 0) {
 					t.Fatalf("step %d, %s: %v changed %t, dirty %d", i, r.Outcome, a, changed, b.dirty[a])
 				}
 			}
 			switch r.Outcome {
 			case billing.Duplicate, billing.Superseded:
-				if r.N != 0 || r.Put || r.DropOld {
+				if r.N != 0 || r.Put {
 					t.Fatalf("step %d: %s does %+v", i, r.Outcome, r)
 				}
 			case billing.New, billing.Replaced:
@@ -282,7 +276,7 @@ func TestDirtyIsWhatChanged(t *testing.T) {
 	})
 }
 
-// contents are the records without their versions.
+// contents returns the digests of the records, which do not cover their versions.
 func contents(records map[billing.AccountDay]billing.Event) map[billing.AccountDay]billing.Digest {
 	m := map[billing.AccountDay]billing.Digest{}
 	for a, e := range records {

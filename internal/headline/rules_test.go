@@ -43,7 +43,7 @@ func TestRulesAgreeWithModel(t *testing.T) {
 				t.Fatal(err)
 			}
 			winners[key] = res.Winner
-			if res.DropOld && !res.Put {
+			if res.Winner.Deleted {
 				delete(events, key)
 			}
 			if res.Put {

@@ -9,39 +9,37 @@ import (
 	"daybook/internal/intern"
 )
 
-// maxKnown is how many services a fold remembers from one account-day to the next.
+// maxKnown is how many services a fold keeps from one account-day to the next.
 const maxKnown = 1 << 14
 
-// manyTimes the services of an account-day may be known, so that they are picked from those rather than sorted.
-const manyTimes = 8
+// maxKnownPerRow bounds the known services per service of an account-day up to which Totals picks the account-day's
+// services out of the known ones, which are in order; with more, it sorts the account-day's.
+const maxKnownPerRow = 8
 
-// Fold adds up the events of one account-day. The zero value is empty and
-// ready. It keeps nothing that belongs to an event it was given. Not safe for
-// concurrent use.
+// Fold adds up the events of one account-day. The zero value is empty and ready to use. It keeps no memory of the
+// events that it is given. It is not safe for concurrent use.
 type Fold struct {
-	// NoDigest leaves Totals.Digest zero, which makes Add several times
-	// faster. Set it before the first Add.
+	// NoDigest leaves Totals.Digest zero, which makes Add several times faster. Set it before the first Add.
 	NoDigest bool
 
 	total  billing.Money
 	events int64
 	digest billing.Digest
-	rows   []ServiceTotal // in the order of first sight
-	round  int            // counts Resets
+	rows   []ServiceTotal // in the order in which the services came
+	round  int            // number of Resets
 	known  map[billing.ServiceName]*service
 	order  []*service             // those known, ascending
 	recent [intern.Slots]*service // a cache of known
 }
 
-// service is one that was seen, now or before the last Reset.
+// service is a service of this account-day or of an earlier one.
 type service struct {
 	name  billing.ServiceName
-	row   int
-	round int // in which row is its row
+	row   int // its place in Fold.rows, if round is Fold.round
+	round int
 }
 
-// Add takes one winner. Its only error is ErrOverflow, which leaves the fold
-// as it was.
+// Add adds one event. Its only error is ErrOverflow, which leaves the fold as it was.
 func (f *Fold) Add(e *billing.Event) error {
 	total, ok := f.total.Add(e.Cost)
 	if !ok {
@@ -50,7 +48,7 @@ func (f *Fold) Add(e *billing.Event) error {
 	row := &f.rows[f.row(e.Service)]
 	service, ok := row.Total.Add(e.Cost)
 	if !ok {
-		return ErrOverflow // not of a new row: one cost is in range
+		return ErrOverflow // never of a new row: the cost alone is in range
 	}
 	f.total, row.Total = total, service
 	f.events++
@@ -61,10 +59,10 @@ func (f *Fold) Add(e *billing.Event) error {
 	return nil
 }
 
-// Totals returns what was added since the last Reset. The caller owns it.
+// Totals returns the totals of the events added since the last Reset. The caller owns them.
 func (f *Fold) Totals() Totals {
 	services := make([]ServiceTotal, 0, len(f.rows))
-	if len(f.order) <= manyTimes*len(f.rows) {
+	if len(f.order) <= maxKnownPerRow*len(f.rows) {
 		for _, s := range f.order {
 			if s.round == f.round {
 				services = append(services, f.rows[s.row])
@@ -86,7 +84,7 @@ func (f *Fold) Reset() {
 	}
 }
 
-// row finds the row of a service, or makes it.
+// row returns the place of a service in f.rows, and adds it if it is new to the account-day.
 func (f *Fold) row(name billing.ServiceName) int {
 	at := &f.recent[0]
 	if name != "" {
@@ -104,7 +102,7 @@ func (f *Fold) row(name billing.ServiceName) int {
 	return s.row
 }
 
-// find is the service of a name, known or new.
+// find returns the service with a name, and adds it to the known ones if it is new.
 func (f *Fold) find(name billing.ServiceName) *service {
 	if s := f.known[name]; s != nil {
 		return s
