@@ -12,7 +12,7 @@ type backupCommand struct {
 	Dir string `arg:"" help:"Directory of the copy; must not exist."`
 }
 
-// Run makes the copy and checks it.
+// Run copies the state and checks the copy.
 func (b *backupCommand) Run(c *cli.Context) error {
 	head, err := ingest.Backup(c, b.State, b.Dir, deps(c))
 	if err != nil {

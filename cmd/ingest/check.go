@@ -14,7 +14,7 @@ type checkCommand struct {
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
-// Run verifies the state, of a running ingest by a checkpoint.
+// Run checks the state. If an ingest runs, it checks a checkpoint.
 func (k *checkCommand) Run(c *cli.Context) error {
 	var faults []state.Fault
 	var head state.Head
@@ -35,7 +35,7 @@ func (k *checkCommand) Run(c *cli.Context) error {
 	return exit(printReport(c, k.JSON, faults, fmt.Sprintf("the state at sequence %d is sound", head.Sequence), "the state is damaged; remedy: ingest rebuild"))
 }
 
-// printReport prints what was found, or that nothing was.
+// printReport prints the faults, or that there are none.
 func printReport(c *cli.Context, asJSON bool, faults []state.Fault, sound, unsound string) error {
 	if asJSON {
 		if faults == nil {

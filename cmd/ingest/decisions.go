@@ -43,7 +43,7 @@ func (l *decisionsListCommand) Run(c *cli.Context) error {
 	return cli.Table(c.Stdout, []string{">NUMBER", "WHEN", "WHO", "WHAT", "TENANT", "TOUCHES", "WHY"}, rows)
 }
 
-// touched says what a decision is about.
+// touched describes the subject of a decision.
 func touched(d state.Decision) string {
 	switch d.Kind {
 	case state.GapAccepted:
@@ -64,7 +64,7 @@ type allowCommand struct {
 	To     string           `arg:"" optional:"" help:"Last day; default: the first."`
 }
 
-// Run writes the decision.
+// Run records the decision.
 func (a *allowCommand) Run(c *cli.Context) error {
 	if a.To == "" {
 		a.To = a.From

@@ -8,10 +8,10 @@ import (
 	"daybook/internal/state"
 )
 
-// errDifference is returned when a check or comparison found something.
+// errDifference is returned if a check or comparison found a fault.
 var errDifference = errors.New("differences found")
 
-// exit gives an error its exit code, and its remedy where the package that found it knows none.
+// exit returns an error with its exit code, and with a remedy if the error has none.
 func exit(err error) error {
 	switch {
 	case err == nil:
@@ -28,16 +28,16 @@ func exit(err error) error {
 	return err
 }
 
-// stateFlag names the state directory, for commands that need nothing else.
+// stateFlag is the flag of commands that need only the state directory.
 type stateFlag struct {
 	State string `help:"State directory." env:"DAYBOOK_STATE" placeholder:"DIR" required:""`
 }
 
-// deciderFlags say who decides and why.
+// deciderFlags name the person who decides and the reason.
 type deciderFlags struct {
 	Who string `help:"Who decides." env:"USER" default:"unknown"`
 	Why string `help:"Why; kept with the decision and shown in every manifest." required:"" placeholder:"TEXT"`
 }
 
-// deps is the world of a command.
+// deps returns the dependencies of a command.
 func deps(c *cli.Context) ingest.Deps { return ingest.Deps{Log: c.Log, Now: c.Now} }

@@ -21,26 +21,26 @@ type quarantineCommand struct {
 	List    quarantineListCommand    `cmd:"" help:"List quarantined records."`
 	Show    quarantineShowCommand    `cmd:"" help:"Show one record with its bytes."`
 	Export  quarantineExportCommand  `cmd:"" help:"Write records with their bytes as JSON lines."`
-	Resolve quarantineResolveCommand `cmd:"" help:"Settle records: they hold nothing back any more; a decision."`
-	Retry   quarantineRetryCommand   `cmd:"" help:"Judge all records again by looser rules, and adopt these. No ingest may run."`
+	Resolve quarantineResolveCommand `cmd:"" help:"Resolve records: they no longer make account-days incomplete. This is a recorded decision."`
+	Retry   quarantineRetryCommand   `cmd:"" help:"Apply looser rules to all records and adopt these rules. No ingest may run."`
 }
 
-// selection says which records are meant.
+// selection selects quarantined records.
 type selection struct {
 	Tenant billing.TenantID       `help:"Only of this tenant."`
 	Reason billing.Reason         `help:"Only with this reason."`
 	Status state.QuarantineStatus `help:"Only with this status: open, superseded or resolved."`
 }
 
-// has reports whether a record is meant.
+// has reports whether q is selected.
 func (s *selection) has(q *state.Quarantined) bool {
 	return (s.Tenant == "" || q.Rejection.Tenant == s.Tenant) &&
 		(s.Reason == "" || q.Rejection.Reason == s.Reason) &&
 		(s.Status == "" || q.Status == s.Status)
 }
 
-// held is a quarantined record as it is printed.
-type held struct {
+// printedRecord is a quarantined record in the form in which it is printed.
+type printedRecord struct {
 	Record      string                 `json:"record"` // TOPIC/PARTITION/OFFSET
 	Status      state.QuarantineStatus `json:"status"`
 	Decision    uint64                 `json:"decision,omitempty"`
@@ -59,10 +59,10 @@ type held struct {
 	ValueBase64 string                 `json:"value_base64,omitempty"`
 }
 
-// newHeld is q for printing, with its bytes if withBytes.
-func newHeld(id state.Identity, q *state.Quarantined, withBytes bool) held {
+// newPrintedRecord converts q for printing, with its bytes if withBytes.
+func newPrintedRecord(id state.Identity, q *state.Quarantined, withBytes bool) printedRecord {
 	r := &q.Rejection
-	h := held{
+	h := printedRecord{
 		Record: place(id, q.Source), Status: q.Status, Decision: q.Decision, Reason: r.Reason, Detail: r.Detail,
 		Tenant: r.Tenant, Event: r.Event, Account: r.Account, ArrivedAt: q.ArrivedAt.UTC(), Size: q.Size,
 	}
@@ -79,7 +79,7 @@ func newHeld(id state.Identity, q *state.Quarantined, withBytes bool) held {
 	return h
 }
 
-// text is b as a string where it is one, else as base64.
+// text returns b as a string if it is valid UTF-8, else as base64.
 func text(b []byte) (*string, string) {
 	switch {
 	case b == nil:
@@ -91,12 +91,12 @@ func text(b []byte) (*string, string) {
 	return nil, base64.StdEncoding.EncodeToString(b)
 }
 
-// place is a record's place as TOPIC/PARTITION/OFFSET.
+// place formats the position of a record as TOPIC/PARTITION/OFFSET.
 func place(id state.Identity, src billing.Source) string {
 	return fmt.Sprintf("%s/%d/%d", id.Topics[src.Topic].Name, src.Partition, src.Offset)
 }
 
-// parsePlace is the inverse of place.
+// parsePlace parses the result of place.
 func parsePlace(id state.Identity, s string) (billing.Source, error) {
 	parts := strings.Split(s, "/")
 	if len(parts) == 3 {
@@ -108,7 +108,7 @@ func parsePlace(id state.Identity, s string) (billing.Source, error) {
 			}
 		}
 	}
-	return billing.Source{}, cli.Usagef("%q is no record of the state: write TOPIC/PARTITION/OFFSET as `ingest quarantine list` does", s)
+	return billing.Source{}, cli.Usagef("%q is not a record of the state: write TOPIC/PARTITION/OFFSET as `ingest quarantine list` does", s)
 }
 
 type quarantineListCommand struct {
@@ -118,9 +118,9 @@ type quarantineListCommand struct {
 	JSON  bool `name:"json" help:"Print JSON."`
 }
 
-// Run lists them in the order of the log.
+// Run lists the records in log order.
 func (l *quarantineListCommand) Run(c *cli.Context) error {
-	list, more := []held{}, 0
+	list, more := []printedRecord{}, 0
 	err := ingest.View(c, l.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
 		for q, err := range r.Quarantine(false) {
 			if err != nil {
@@ -133,7 +133,7 @@ func (l *quarantineListCommand) Run(c *cli.Context) error {
 				more++
 				continue
 			}
-			list = append(list, newHeld(r.Identity(), q, false))
+			list = append(list, newPrintedRecord(r.Identity(), q, false))
 		}
 		return nil
 	})
@@ -166,9 +166,9 @@ type quarantineShowCommand struct {
 	JSON   bool   `name:"json" help:"Print JSON."`
 }
 
-// Run shows one.
+// Run prints one record.
 func (s *quarantineShowCommand) Run(c *cli.Context) error {
-	var h held
+	var h printedRecord
 	err := ingest.View(c, s.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
 		src, err := parsePlace(r.Identity(), s.Record)
 		if err != nil {
@@ -176,12 +176,12 @@ func (s *quarantineShowCommand) Run(c *cli.Context) error {
 		}
 		q, ok, err := r.QuarantinedRecord(src)
 		if err == nil && !ok {
-			err = fmt.Errorf("%s is not in quarantine: `ingest quarantine list` shows what is", s.Record)
+			err = fmt.Errorf("%s is not in quarantine: `ingest quarantine list` lists all records", s.Record)
 		}
 		if err != nil {
 			return err
 		}
-		h = newHeld(r.Identity(), q, true)
+		h = newPrintedRecord(r.Identity(), q, true)
 		return nil
 	})
 	if err != nil {
@@ -214,7 +214,7 @@ type quarantineExportCommand struct {
 	Output string `short:"o" help:"File to write, new; default: standard output." placeholder:"FILE"`
 }
 
-// Run writes them.
+// Run writes the records.
 func (e *quarantineExportCommand) Run(c *cli.Context) error {
 	write := func(w io.Writer) (n int, err error) {
 		lines := json.NewEncoder(w)
@@ -227,7 +227,7 @@ func (e *quarantineExportCommand) Run(c *cli.Context) error {
 				if !e.has(q) {
 					continue
 				}
-				if err := lines.Encode(newHeld(r.Identity(), q, true)); err != nil {
+				if err := lines.Encode(newPrintedRecord(r.Identity(), q, true)); err != nil {
 					return err
 				}
 				n++
@@ -259,14 +259,14 @@ type quarantineResolveCommand struct {
 	stateFlag
 	deciderFlags
 	selection
-	All    bool     `help:"All open records that the other flags select."`
+	All    bool     `help:"All open records that --tenant and --reason select."`
 	Record []string `arg:"" optional:"" help:"TOPIC/PARTITION/OFFSET."`
 }
 
-// Run settles them in one decision.
+// Run resolves the records in one decision.
 func (s *quarantineResolveCommand) Run(c *cli.Context) error {
 	if s.All == (len(s.Record) > 0) {
-		return cli.Usagef("name the records to settle, or --all with --reason or --tenant")
+		return cli.Usagef("name the records to resolve, or --all with --reason or --tenant")
 	}
 	d := state.Decision{Kind: state.QuarantineSettled, Who: s.Who, Why: s.Why, Tenant: s.Tenant}
 	err := ingest.View(c, s.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
@@ -294,14 +294,14 @@ func (s *quarantineResolveCommand) Run(c *cli.Context) error {
 		return exit(err)
 	}
 	if len(d.Records) == 0 {
-		fmt.Fprintln(c.Stdout, "nothing to settle")
+		fmt.Fprintln(c.Stdout, "nothing to resolve")
 		return nil
 	}
 	n, err := ingest.Decide(c, s.State, d, deps(c))
 	if err != nil {
 		return exit(err)
 	}
-	fmt.Fprintf(c.Stdout, "decision %d: %d records settled\n", n, len(d.Records))
+	fmt.Fprintf(c.Stdout, "decision %d: %d records resolved\n", n, len(d.Records))
 	return nil
 }
 
@@ -311,7 +311,7 @@ type quarantineRetryCommand struct {
 	Rules ingest.RulesConfig `embed:""`
 }
 
-// Run judges them again.
+// Run applies the looser rules to all records.
 func (r *quarantineRetryCommand) Run(c *cli.Context) error {
 	applied, err := ingest.Retry(r.State, r.Rules, r.Who, r.Why, deps(c))
 	if err != nil {

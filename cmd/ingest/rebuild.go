@@ -14,7 +14,7 @@ type rebuildCommand struct {
 	JSON    bool                  `name:"json" help:"Print the differences found by --verify as JSON."`
 }
 
-// Run rebuilds, and says what differs if asked.
+// Run rebuilds the state, and prints the differences if the user asks for them.
 func (r *rebuildCommand) Run(c *cli.Context) error {
 	progress := c.NewProgress("rebuild", "records", 0)
 	d := deps(c)

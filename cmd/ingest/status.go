@@ -35,9 +35,9 @@ func printStatus(c *cli.Context, s *control.Status) error {
 	case !s.Running:
 		fmt.Fprintln(out, "no ingest runs on it")
 	case s.Ready:
-		fmt.Fprintf(out, "ingest runs (process %d) and reads\n", s.PID)
+		fmt.Fprintf(out, "ingest runs (process %d) and consumes\n", s.PID)
 	default:
-		fmt.Fprintf(out, "ingest runs (process %d) and does not read: %s\n", s.PID, s.NotReady)
+		fmt.Fprintf(out, "ingest runs (process %d) and does not consume: %s\n", s.PID, s.NotReady)
 	}
 	for _, w := range s.Warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)

@@ -12,7 +12,7 @@ import (
 	"daybook/internal/state"
 )
 
-// lakeFlags name the lake.
+// lakeFlags is the flag of the lake.
 type lakeFlags struct {
 	Lake string `help:"Directory of the lake." required:"" placeholder:"DIR" env:"DAYBOOK_LAKE"`
 }
@@ -25,12 +25,12 @@ func (f *lakeFlags) open(c *cli.Context) (*lake.Lake, error) {
 	return lake.Open(dir, lake.OS(), c.Now), nil
 }
 
-// stateFlags name the state that a release is made from.
+// stateFlags is the flag of the state.
 type stateFlags struct {
 	State string `help:"Directory of the state." required:"" placeholder:"DIR" env:"DAYBOOK_STATE"`
 }
 
-// source is the state as a source of checkpoints.
+// source returns the state as a source of checkpoints.
 func (f *stateFlags) source(c *cli.Context) (publish.Source, error) {
 	dir, err := filepath.Abs(f.State)
 	if err != nil {
@@ -39,13 +39,13 @@ func (f *stateFlags) source(c *cli.Context) (publish.Source, error) {
 	return publish.StateDir{Dir: dir, Options: state.Options{Logger: c.Log, Now: c.Now}}, nil
 }
 
-// tenantFlags name one tenant of a lake.
+// tenantFlags select one tenant of a lake.
 type tenantFlags struct {
 	lakeFlags `embed:""`
 	Tenant    billing.TenantID `help:"The tenant; needed where the lake has several." placeholder:"TENANT"`
 }
 
-// one is the lake, and the tenant named or the only one.
+// one returns the lake and the selected or only tenant.
 func (f *tenantFlags) one(c *cli.Context) (*lake.Lake, billing.TenantID, error) {
 	l, err := f.open(c)
 	if err != nil {
@@ -55,7 +55,7 @@ func (f *tenantFlags) one(c *cli.Context) (*lake.Lake, billing.TenantID, error) 
 	return l, t, err
 }
 
-// publisher is one that reads and writes the lake alone, and the tenant as of one.
+// publisher returns a publisher that uses only the lake, and the tenant as one does.
 func (f *tenantFlags) publisher(c *cli.Context) (*publish.Publisher, billing.TenantID, error) {
 	l, t, err := f.one(c)
 	if err != nil {
@@ -64,7 +64,7 @@ func (f *tenantFlags) publisher(c *cli.Context) (*publish.Publisher, billing.Ten
 	return publish.New(publish.DefaultConfig(), publish.Deps{Lake: l, Now: c.Now, Log: c.Log}), t, nil
 }
 
-// of is the tenant named, or the only one of the lake.
+// of returns the selected tenant, or the only one of the lake.
 func (f *tenantFlags) of(l *lake.Lake) (billing.TenantID, error) {
 	tenants, err := l.Tenants()
 	if err != nil {

@@ -40,7 +40,7 @@ func (f *followCommand) Run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	// A signal ends the runs, and their end the server; the server's failure ends both.
+	// A signal stops the runs, and then the server. A failure of the server stops both.
 	work, serving := errgroup.WithContext(context.WithoutCancel(c))
 	running, cancel := context.WithCancel(c)
 	defer cancel()

@@ -14,7 +14,7 @@ type listCommand struct {
 	JSON        bool `name:"json" help:"Print as JSON."`
 }
 
-// listed is one line of the list.
+// listed is one row of the list.
 type listed struct {
 	Release  int                `json:"release"`
 	AsOf     time.Time          `json:"as_of"`
@@ -54,7 +54,7 @@ func (cmd *listCommand) Run(c *cli.Context) error {
 			if m.Days[i].AccountDays > 0 {
 				one.Days++
 			}
-			// The ledger gate has added the same totals.
+			// The sum is in range: the gate ledger_reconciles has computed it too.
 			one.Total, _ = one.Total.Add(m.Days[i].Total)
 		}
 		all = append(all, one)

@@ -1,4 +1,4 @@
-// Command publisher turns a state into releases, and tells what is in them.
+// Command publisher makes releases of a state and reports on them.
 package main
 
 import (
@@ -9,24 +9,24 @@ import (
 )
 
 const about = "Publishes numbered, immutable releases of daily cost tables in Parquet, " +
-	"recomputed from the events where something changed, checked, and switched in one step."
+	"recomputed from events where something changed, checked, and made current in one step."
 
 type program struct {
 	Run         runCommand         `cmd:"" help:"Publish what is due and changed."`
 	Follow      followCommand      `cmd:"" help:"Publish now and at every cutoff until SIGTERM, for containers and other places without a scheduler."`
 	Backfill    backfillCommand    `cmd:"" help:"Recompute a window of due days, changed or not, and publish it with everything else that changed, in one release."`
-	Verify      verifyCommand      `cmd:"" help:"Recompute everything released and compare; read every file."`
+	Verify      verifyCommand      `cmd:"" help:"Recompute everything that is released, compare, and read every file."`
 	Compare     compareCommand     `cmd:"" help:"Compare a release with a CSV file of expected totals."`
-	Audit       auditCommand       `cmd:"" help:"Rebuild a release from the topic's records, by other code, and compare every cell."`
-	Certificate certificateCommand `cmd:"" help:"Print digests by which two rebuilds are compared without the data, or compare them."`
-	Path        pathCommand        `cmd:"" help:"Print where a release lies: resolve it once per job."`
+	Audit       auditCommand       `cmd:"" help:"Rebuild a release from the topic's records with independent code, and compare every cell."`
+	Certificate certificateCommand `cmd:"" help:"Print digests that compare two rebuilds without the data, or compare them."`
+	Path        pathCommand        `cmd:"" help:"Print the path of a release: resolve it once per job."`
 	List        listCommand        `cmd:"" help:"List the releases."`
 	Show        showCommand        `cmd:"" help:"Show what changed in a release."`
-	Status      statusCommand      `cmd:"" help:"Say what is released, and whether a day is complete."`
-	Rollback    rollbackCommand    `cmd:"" help:"Make a new release with an older one's content, and hold the tenant."`
-	Resume      resumeCommand      `cmd:"" help:"Lift the hold that a rollback left."`
+	Status      statusCommand      `cmd:"" help:"Show what is released, and whether a day is complete."`
+	Rollback    rollbackCommand    `cmd:"" help:"Publish the content of an older release again, and hold the tenant."`
+	Resume      resumeCommand      `cmd:"" help:"Lift the hold of a rollback."`
 	Keep        keepCommand        `cmd:"" help:"Label a release, so that it is never pruned."`
-	Prune       pruneCommand       `cmd:"" help:"Remove old releases; their manifests stay."`
+	Prune       pruneCommand       `cmd:"" help:"Remove old releases and keep their manifests."`
 }
 
 func main() {

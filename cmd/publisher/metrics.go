@@ -16,16 +16,16 @@ import (
 	"daybook/internal/cli"
 )
 
-// pushTimeout bounds how long a Pushgateway may keep a finished run waiting.
+// pushTimeout bounds the wait of a finished run for a Pushgateway.
 const pushTimeout = 10 * time.Second
 
-// metricsFlags say where a job writes its metrics, because it has ended before a scrape could reach it.
+// metricsFlags name the destination of a job's metrics. A job ends before Prometheus could scrape it.
 type metricsFlags struct {
 	MetricsFile string `help:"Write the run's metrics to this file, which ends in .prom, for node_exporter's textfile collector." placeholder:"FILE" env:"DAYBOOK_METRICS_FILE"`
 	Pushgateway string `help:"Push the run's metrics to this Pushgateway, as job daybook_publisher." placeholder:"URL" env:"DAYBOOK_PUSHGATEWAY"`
 }
 
-// Validate reports what could never be written.
+// Validate returns the faults of the flags.
 func (f *metricsFlags) Validate() error {
 	var faults []error
 	if f.MetricsFile != "" && filepath.Ext(f.MetricsFile) != ".prom" {
@@ -39,7 +39,7 @@ func (f *metricsFlags) Validate() error {
 	return errors.Join(faults...)
 }
 
-// registry collects the run's metrics; nil where no flag asks for them.
+// registry returns the registry of the run's metrics, or nil if no flag asks for metrics.
 func (f *metricsFlags) registry() *prometheus.Registry {
 	if f.MetricsFile == "" && f.Pushgateway == "" {
 		return nil
@@ -58,7 +58,7 @@ func (f *metricsFlags) leave(c *cli.Context, r *prometheus.Registry) {
 	if f.Pushgateway == "" {
 		return
 	}
-	// The metrics of a run that was told to stop count too.
+	// The metrics of an interrupted run are written too.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c), pushTimeout)
 	defer cancel()
 	pusher := push.New(f.Pushgateway, "daybook_publisher").Gatherer(r).Client(&http.Client{Timeout: pushTimeout})

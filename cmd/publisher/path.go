@@ -16,7 +16,7 @@ type pathCommand struct {
 	JSON        bool `name:"json" help:"Print as JSON." xor:"form"`
 }
 
-// Run prints where a release lies.
+// Run prints the path of a release.
 func (cmd *pathCommand) Run(c *cli.Context) error {
 	l, tenant, err := cmd.one(c)
 	if err != nil {
@@ -37,7 +37,7 @@ func (cmd *pathCommand) Run(c *cli.Context) error {
 	return err
 }
 
-// place is where a release lies: n, or with 0 the newest.
+// place returns the path of release n, or of the newest if n is 0.
 func place(l *lake.Lake, t billing.TenantID, n int) (int, string, error) {
 	s := l.Tenant(t)
 	if n == 0 {

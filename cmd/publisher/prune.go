@@ -19,7 +19,7 @@ type pruneCommand struct {
 	JSON        bool          `name:"json" help:"Print as JSON."`
 }
 
-// pruned is a tenant's releases that were pruned.
+// pruned lists the pruned releases of a tenant.
 type pruned struct {
 	Tenant   billing.TenantID `json:"tenant_id"`
 	Releases []int            `json:"releases"`
@@ -27,7 +27,7 @@ type pruned struct {
 	DryRun   bool             `json:"dry_run,omitempty"`
 }
 
-// Validate refuses what would leave nothing.
+// Validate refuses flags that would remove all releases.
 func (cmd *pruneCommand) Validate() error {
 	if cmd.Keep < 1 || cmd.Age < 0 || cmd.Grace < 0 {
 		return errors.New("--keep must be at least 1, --age and --grace not negative")
@@ -85,7 +85,7 @@ func (cmd *pruneCommand) prune(s *lake.Series) (done lake.Pruned, err error) {
 	return s.Prune(lake.Retention{Keep: cmd.Keep, Age: cmd.Age, Grace: cmd.Grace}, cmd.DryRun)
 }
 
-// nonNil is the list that JSON writes as [] when it is empty.
+// nonNil returns a list that JSON encodes as [] if it is empty.
 func nonNil(list []int) []int {
 	if list == nil {
 		return []int{}

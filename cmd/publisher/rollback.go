@@ -13,7 +13,7 @@ type rollbackCommand struct {
 	JSON        bool `name:"json" help:"Print as JSON."`
 }
 
-// Run rolls a tenant back and leaves it on hold.
+// Run rolls a tenant back and puts it on hold.
 func (cmd *rollbackCommand) Run(c *cli.Context) error {
 	p, tenant, err := cmd.publisher(c)
 	if err != nil {
@@ -30,7 +30,7 @@ func (cmd *rollbackCommand) Run(c *cli.Context) error {
 	return nil
 }
 
-// whoami names the operator in what is kept.
+// whoami returns the name of the operating system's user, for the record.
 func whoami() string {
 	if u, err := user.Current(); err == nil {
 		return u.Username

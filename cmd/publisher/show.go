@@ -26,7 +26,7 @@ type change struct {
 	Delta   string   `json:"delta_usd"`
 }
 
-// Run shows what changed in a release.
+// Run prints the changes of a release.
 func (cmd *showCommand) Run(c *cli.Context) error {
 	l, tenant, err := cmd.one(c)
 	if err != nil {
@@ -37,7 +37,7 @@ func (cmd *showCommand) Run(c *cli.Context) error {
 	if err != nil {
 		return exit(err)
 	}
-	// Every release's ledger is linked on into the newest, which is never pruned.
+	// The newest release, which is never pruned, links the ledgers of all earlier ones.
 	newest, err := series.Current()
 	if err != nil {
 		return exit(err)
@@ -82,7 +82,7 @@ func (cmd *showCommand) Run(c *cli.Context) error {
 	return cli.Table(c.Stdout, []string{"account_id", "usage_date", "kind", ">old_total_usd", ">new_total_usd", ">delta_usd", "reasons"}, rows)
 }
 
-// changeOf is a ledger row as it is printed.
+// changeOf converts a ledger row for printing.
 func changeOf(r *lake.ChangeRow) change {
 	c := change{Account: string(r.Account), Day: r.Day.String(), Kind: string(r.Kind), Reasons: r.Reasons, Delta: r.Delta.String()}
 	if r.HasOld {

@@ -21,7 +21,7 @@ type statusCommand struct {
 	JSON        bool              `name:"json" help:"Print as JSON."`
 }
 
-// Run says what is released.
+// Run prints what is released.
 func (cmd *statusCommand) Run(c *cli.Context) error {
 	if cmd.Account != "" && cmd.Complete == nil {
 		return cli.Usagef("--account needs --complete DAY")
@@ -48,7 +48,7 @@ func (cmd *statusCommand) Run(c *cli.Context) error {
 	return cmd.print(c, tenant, m, hold)
 }
 
-// complete answers a sensor.
+// complete exits 0 if the day is complete, for sensors.
 func (cmd *statusCommand) complete(c *cli.Context, s *lake.Series, tenant billing.TenantID) error {
 	done, err := publish.Completeness(s, cmd.Complete.Day, cmd.Account)
 	if err != nil {
@@ -67,7 +67,7 @@ func (cmd *statusCommand) complete(c *cli.Context, s *lake.Series, tenant billin
 	return result
 }
 
-// print prints the newest release in short.
+// print prints a summary of the newest release.
 func (cmd *statusCommand) print(c *cli.Context, tenant billing.TenantID, m *lake.Manifest, hold *lake.Hold) error {
 	if m == nil {
 		return cli.Exit(cli.ExitError, fmt.Errorf("tenant %s has no release yet", tenant))
@@ -112,7 +112,7 @@ func (cmd *statusCommand) print(c *cli.Context, tenant billing.TenantID, m *lake
 	return nil
 }
 
-// alike is how many of the first entries can be told in one line: days in a row with the same reasons.
+// alike is the number of first entries that fit one line: consecutive days with the same reasons.
 func alike(entries []lake.DayEntry) int {
 	n := 1
 	for n < len(entries) && entries[n].Day == entries[0].Day+billing.Day(n) && slices.Equal(reasons(&entries[n]), reasons(&entries[0])) {
@@ -121,7 +121,7 @@ func alike(entries []lake.DayEntry) int {
 	return n
 }
 
-// reasons are those of a day and a word on its accounts.
+// reasons returns the reasons of a day, and for each reason of accounts the number of accounts.
 func reasons(d *lake.DayEntry) []string {
 	all := slices.Clone(d.Reasons)
 	counts := map[string]int{}

@@ -19,14 +19,14 @@ import (
 //	run:
 //	  until-caught-up: true        # for the command run alone
 //
-// Scalars stay text, so that 0123 is not read as an octal number and a date
-// not as a moment: the flag's own parser decides.
+// Scalars remain text, so that 0123 is not read as an octal number and a date not as a time: the parser of the flag
+// decides.
 type configFile struct {
 	values map[string]any
 }
 
-// loadFile reads a YAML file. A key that is no flag of app, or stands there
-// twice, is an error: a misspelt setting must not go unnoticed.
+// loadFile reads a YAML file. A key that is not a flag of app, or that occurs twice, is an error: a misspelt setting must
+// not go unnoticed.
 func loadFile(r io.Reader, app *kong.Application) (kong.Resolver, error) {
 	var document yaml.Node
 	switch err := yaml.NewDecoder(r).Decode(&document); {
@@ -100,8 +100,7 @@ func opens(known map[string]bool, key string) bool {
 	return false
 }
 
-// plain is a YAML value as kong's parsers take it: text, a list or a map; nil
-// for null.
+// plain converts a YAML value for kong's parsers: text, a list or a map; nil for null.
 func plain(n *yaml.Node) any {
 	switch n.Kind {
 	case yaml.AliasNode:
@@ -126,11 +125,11 @@ func plain(n *yaml.Node) any {
 	}
 }
 
-// Validate has nothing left to check: loadFile knows the grammar.
+// Validate does nothing: loadFile has checked the file against the grammar.
 func (f *configFile) Validate(*kong.Application) error { return nil }
 
-// Resolve is the file's value for a flag: the command's section before the
-// top. The environment goes before the file.
+// Resolve returns the file's value of a flag. The section of the command has precedence over the top level, and the
+// environment over the file.
 func (f *configFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
 	for _, name := range flag.Envs {
 		if _, ok := os.LookupEnv(name); ok {

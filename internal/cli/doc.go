@@ -1,7 +1,6 @@
-// Package cli is what the four programs share of being a command: parsing of
-// flags, environment and YAML into the configuration structs of the packages,
-// logging, signals, exit codes, tables and progress. It decides nothing about
-// billing, and it is the only package that knows kong.
+// Package cli has the parts that the four programs share as commands: parsing of flags, environment and YAML into the
+// configuration structs of the packages, logging, signals, exit codes, tables and progress. It has no domain knowledge,
+// and it is the only package that imports kong.
 //
 // A program is a struct of commands. Each command is a struct whose fields are
 // flags, with a method `Run(*cli.Context) error`; a configuration struct of

@@ -10,25 +10,25 @@ import (
 // Exit codes of all programs.
 const (
 	ExitDone       = 0 // done, or nothing to do
-	ExitError      = 1 // anything else
+	ExitError      = 1 // any other error
 	ExitUsage      = 2 // bad flags, arguments or configuration
 	ExitIncomplete = 3 // input is not complete
 	ExitGate       = 4 // a gate, a difference or a hold
-	ExitLocked     = 5 // another process has it
+	ExitLocked     = 5 // locked by another process
 )
 
 // exitCodesHelp ends every --help.
 const exitCodesHelp = `
 Exit codes:
   0  done, or nothing to do
-  1  anything else went wrong
+  1  any other error
   2  usage: a bad flag, argument or configuration
   3  the input is not complete
   4  a gate failed, numbers differ, or a hold is on
-  5  another process has it locked
+  5  locked by another process
 `
 
-// exitError is an error that knows the exit code of its program.
+// exitError is an error with an exit code.
 type exitError struct {
 	code int
 	err  error
@@ -43,8 +43,7 @@ func Exit(code int, err error) error {
 	return &exitError{code: code, err: err}
 }
 
-// Usagef is an error about flags or arguments that only shows once the
-// command runs: exit code 2.
+// Usagef returns an error about flags or arguments that is detected while the command runs. Its exit code is 2.
 func Usagef(format string, args ...any) error {
 	return Exit(ExitUsage, fmt.Errorf(format, args...))
 }
@@ -53,8 +52,7 @@ func (e *exitError) Error() string { return e.err.Error() }
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// ExitCode is the exit code that Main gives err: 0 for nil, the code of the
-// outermost Exit in it, else 1.
+// ExitCode returns the exit code of err: 0 for nil, the code of its outermost Exit, else 1.
 func ExitCode(err error) int {
 	if err == nil {
 		return ExitDone
@@ -66,9 +64,8 @@ func ExitCode(err error) int {
 	return ExitError
 }
 
-// oneLine is the text of a message for a person on one line: errors that were
-// joined are separated by "; ", and control characters, which could come from
-// an id in a record, are escaped.
+// oneLine formats a message as one line. Joined errors are separated by "; ". Control characters, which may come from an
+// id in a record, are escaped.
 func oneLine(text string) string {
 	var b strings.Builder
 	for i, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
@@ -80,7 +77,7 @@ func oneLine(text string) string {
 	return b.String()
 }
 
-// visible escapes what a terminal would act on instead of showing.
+// visible escapes characters that a terminal would interpret.
 func visible(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
 		return s

@@ -2,12 +2,12 @@ package cli
 
 import "golang.org/x/sys/unix"
 
-// Modes taken from files that a process makes, for RestrictFiles.
+// Masks for RestrictFiles.
 const (
-	OwnerOnly = 0o077 // what is nobody else's to read: a state
-	NoOthers  = 0o027 // what the owner's group may read: a lake
+	OwnerOnly = 0o077 // only the owner may read: a state
+	NoOthers  = 0o027 // the owner's group may read: a lake
 )
 
-// RestrictFiles takes these bits from the mode of every file that the process
-// makes from now on, whatever umask it was started with. Call it first in main.
+// RestrictFiles clears these bits in the mode of every file that the process creates from now on, in addition to the
+// umask. Call it first in main.
 func RestrictFiles(bits int) { unix.Umask(unix.Umask(0o777) | bits) }

@@ -17,7 +17,7 @@ import (
 	"github.com/vbauerster/mpb/v8/cwriter"
 )
 
-// Context is what a command runs with. Kong hands it to its Run method.
+// Context is the environment of a command. Kong passes it to the command's Run method.
 type Context struct {
 	context.Context // ends on SIGTERM or SIGINT; a second signal exits at once
 	Stdout, Stderr  io.Writer
@@ -29,7 +29,7 @@ type Context struct {
 	console *console
 }
 
-// sharedFlags are the flags that every program has.
+// sharedFlags are the flags of every program.
 type sharedFlags struct {
 	Config    kong.ConfigFlag  `help:"YAML file with flags as keys; a command's name opens a section for it alone." env:"DAYBOOK_CONFIG" placeholder:"FILE" group:"Flags of all programs:"`
 	LogFormat string           `help:"Form of the log on standard error: text or json." enum:"text,json" default:"text" env:"DAYBOOK_LOG_FORMAT" group:"Flags of all programs:"`
@@ -127,7 +127,7 @@ func Version() string {
 	return "devel"
 }
 
-// selected is the command line up to the command in which parsing failed.
+// selected returns the command line up to the command whose parsing failed.
 func selected(name string, err error) string {
 	var p *kong.ParseError
 	if errors.As(err, &p) && p.Context != nil {
@@ -138,22 +138,21 @@ func selected(name string, err error) string {
 	return name
 }
 
-// newLogger makes the program's logger. Times are in UTC, like everything
-// else that Daybook says.
+// newLogger returns the logger of the program. Times are in UTC, as in all output.
 func newLogger(w io.Writer, format, level string) *slog.Logger {
 	o := &slog.HandlerOptions{
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey && len(groups) == 0 && a.Value.Kind() == slog.KindTime {
 				a.Value = slog.TimeValue(a.Value.Time().UTC())
 			}
-			// Some errors have pages of stack trace in them, which slog would print.
+			// Some errors contain stack traces, which slog would print.
 			if err, ok := a.Value.Any().(error); ok {
 				a.Value = slog.StringValue(oneLine(err.Error()))
 			}
 			return a
 		},
 	}
-	// The enum in the flag's tag lets only slog's own names through.
+	// The enum in the tag of the flag admits only slog's names.
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(strings.ToUpper(level))); err == nil {
 		o.Level = l
@@ -164,9 +163,8 @@ func newLogger(w io.Writer, format, level string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
-// untilSignal is a context that the first SIGTERM or SIGINT ends, so that the
-// command can finish what it has in hand; a second one ends the process. stop
-// gives the signals back.
+// untilSignal returns a context that the first SIGTERM or SIGINT cancels, so that the command can finish its current
+// work. A second signal exits the process. stop restores the default handling of signals.
 func untilSignal(log *slog.Logger) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)

@@ -191,7 +191,7 @@ func TestHelpAndVersion(t *testing.T) {
 		if code != 0 || errs != "" {
 			t.Errorf("%v: exit %d, stderr %q", args, code, errs)
 		}
-		for _, want := range []string{"Usage: tester", "Exit codes:", "  5  another process has it locked", "--log-level"} {
+		for _, want := range []string{"Usage: tester", "Exit codes:", "  5  locked by another process", "--log-level"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("%v does not say %q:\n%s", args, want, out)
 			}

@@ -12,10 +12,10 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// progressInterval is the time between two log lines about long work.
+// progressInterval is the time between two log lines about progress.
 const progressInterval = 10 * time.Second
 
-// console is standard error: log lines go above a bar that is on it.
+// console is standard error. Log lines are printed above the bar.
 type console struct {
 	w  io.Writer
 	mu struct {
@@ -36,26 +36,26 @@ func (c *console) Write(p []byte) (int, error) {
 	return c.w.Write(p)
 }
 
-// show makes bars the ones that Write prints above; nil: none.
+// show sets the bars that Write prints above; nil: none.
 func (c *console) show(bars *mpb.Progress) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.bars = bars
 }
 
-// Progress shows long work: a bar with rate and time left on a terminal, a
-// log line now and then elsewhere. Its methods are safe for concurrent use.
+// Progress shows the progress of long work: on a terminal a bar with rate and remaining time, elsewhere a periodic log
+// line. Its methods are safe for concurrent use.
 type Progress struct {
 	label, unit string
 	started     time.Time
 	done, total atomic.Int64
 	first       atomic.Int64 // done when Set was first called, +1; 0: not yet
 
-	end func() // stops what shows it and waits for that
+	end func() // stops the display and waits until it has stopped
 }
 
-// NewProgress starts one; total 0 means unknown. unit is what is counted, e.g.
-// "records". Close it.
+// NewProgress starts a display. total 0 means unknown; unit is the unit of the count, e.g. "records". The caller closes
+// it.
 func (c *Context) NewProgress(label, unit string, total int64) *Progress {
 	p := &Progress{label: label, unit: unit, started: time.Now()}
 	p.total.Store(total)
@@ -70,14 +70,14 @@ func (c *Context) NewProgress(label, unit string, total int64) *Progress {
 	return p
 }
 
-// Set says how far the work is; total 0 means unknown.
+// Set updates the progress; total 0 means unknown.
 func (p *Progress) Set(done, total int64) {
 	p.first.CompareAndSwap(0, done+1)
 	p.done.Store(done)
 	p.total.Store(total)
 }
 
-// Close ends it. Calling it again does nothing.
+// Close stops the display. A second call does nothing.
 func (p *Progress) Close() {
 	p.end()
 	p.end = func() {}
@@ -121,8 +121,7 @@ func (p *Progress) showBar(c *console) {
 	}
 }
 
-// logLines logs how far it is every progressInterval until end, and once more
-// then if the work took that long.
+// logLines logs the progress every progressInterval until end, and once more at the end if the work took that long.
 func (p *Progress) logLines(c *Context) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -147,7 +146,7 @@ func (p *Progress) logLines(c *Context) {
 	}
 }
 
-// status is how far it is, e.g. "1,200 of 5,000 records, 400/s, 10s left".
+// status describes the progress, e.g. "1,200 of 5,000 records, 400/s, 10s left".
 func (p *Progress) status() string {
 	done, total := p.done.Load(), p.total.Load()
 	s := Count(done)
@@ -155,7 +154,7 @@ func (p *Progress) status() string {
 		s += " of " + Count(total)
 	}
 	s += " " + p.unit
-	// What was done before the first Set was not done in this time.
+	// Work before the first Set does not count for the rate.
 	moved := done - max(p.first.Load()-1, 0)
 	elapsed := time.Since(p.started)
 	if moved <= 0 || elapsed < time.Second {
@@ -178,7 +177,7 @@ func Plural(n int64, noun string) string {
 	return Count(n) + " " + noun + "s"
 }
 
-// Count is a number of things for a person, digits grouped by commas.
+// Count formats a number with commas between thousands.
 func Count(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	sign := ""
