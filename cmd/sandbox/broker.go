@@ -11,7 +11,7 @@ type brokerCommand struct {
 	sandbox.BrokerConfig `embed:""`
 }
 
-// Run prints where the broker listens, and serves until it is told to stop.
+// Run prints the address of the broker and serves until a signal arrives.
 func (b *brokerCommand) Run(c *cli.Context) error {
 	broker, err := sandbox.OpenBroker(b.BrokerConfig, c.Log)
 	if err != nil {

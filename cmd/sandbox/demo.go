@@ -10,7 +10,7 @@ type demoCommand struct {
 	Replace bool   `help:"Remove the directory first if an earlier demo made it."`
 }
 
-// Run shows the demonstration.
+// Run runs the demonstration.
 func (d *demoCommand) Run(c *cli.Context) error {
 	demo := sandbox.Demo{Dir: d.Dir, Out: c.Stdout, Log: quieter(c.Log), Replace: d.Replace, Amount: c.Amount}
 	return exit(demo.Run(c))

@@ -13,7 +13,7 @@ import (
 	"daybook/internal/state"
 )
 
-// exit gives an error its exit code.
+// exit returns an error with its exit code.
 func exit(err error) error {
 	is := func(targets ...error) bool {
 		for _, t := range targets {
@@ -26,7 +26,7 @@ func exit(err error) error {
 	switch {
 	case is(sandbox.ErrLocked, state.ErrLocked, lake.ErrLocked):
 		return cli.Exit(cli.ExitLocked, err)
-	case is(publish.ErrGate, publish.ErrDifference, sandbox.ErrNotAccountedFor, sandbox.ErrNotAsSaid):
+	case is(publish.ErrGate, publish.ErrDifference, sandbox.ErrNotAccountedFor, sandbox.ErrUnexpectedOutput):
 		return cli.Exit(cli.ExitGate, err)
 	case is(publish.ErrIncomplete, ingest.ErrBehind):
 		return cli.Exit(cli.ExitIncomplete, err)
@@ -34,8 +34,7 @@ func exit(err error) error {
 	return err
 }
 
-// quieter logs errors alone, because what a sandbox prints says the rest,
-// unless details are asked for.
+// quieter logs only errors, because the output of a sandbox has the rest. At level debug it logs everything.
 func quieter(log *slog.Logger) *slog.Logger {
 	if log.Enabled(context.Background(), slog.LevelDebug) {
 		return log
@@ -43,10 +42,10 @@ func quieter(log *slog.Logger) *slog.Logger {
 	return slog.New(errorsOnly{log.Handler()})
 }
 
-// errorsOnly is a handler without what is less than an error.
+// errorsOnly is a handler that drops records below level error.
 type errorsOnly struct{ slog.Handler }
 
-// Enabled lets errors through.
+// Enabled reports whether l is at least an error.
 func (h errorsOnly) Enabled(ctx context.Context, l slog.Level) bool {
 	return l >= slog.LevelError && h.Handler.Enabled(ctx, l)
 }

@@ -1,5 +1,4 @@
-// Command sandbox is Daybook on one machine: a broker, a demonstration, and a
-// way to put one's own bill through the whole path.
+// Command sandbox runs Daybook on one machine: a broker, a demonstration, and a trial of the user's own bill.
 package main
 
 import (
@@ -10,12 +9,12 @@ import (
 )
 
 const about = "Daybook on one machine, in one process: an embedded Kafka-compatible broker, " +
-	"a demonstration of a week of books with a late correction, and your own bill put through the whole path."
+	"a demonstration of one week with a late correction, and a trial that ingests and publishes your own bill."
 
 type program struct {
 	Broker brokerCommand `cmd:"" help:"Run an embedded Kafka-compatible broker on 127.0.0.1 until stopped."`
 	Demo   demoCommand   `cmd:"" help:"Show a week of billing events, a release, a late correction, and a second release."`
-	Try    tryCommand    `cmd:"" help:"Put a bill of your own through the whole path and account for every row of it."`
+	Try    tryCommand    `cmd:"" help:"Load, ingest and publish your own bill, and account for every row of it."`
 }
 
 func main() {

@@ -16,9 +16,9 @@ type tryCommand struct {
 	Rules ingest.RulesConfig `embed:""`
 }
 
-// Run puts the bill through the whole path.
+// Run loads, ingests and publishes the bill.
 func (t *tryCommand) Run(c *cli.Context) error {
-	var mu sync.Mutex // steps report from goroutines of their own
+	var mu sync.Mutex // steps report from their own goroutines
 	var step string
 	var bar *cli.Progress // of step; nil: none
 	done := func() {

@@ -17,10 +17,10 @@ import (
 // Loopback is the only host that the broker listens on.
 const Loopback = "127.0.0.1"
 
-// DefaultPartitions is how many partitions a topic gets that names no number.
+// DefaultPartitions is the number of partitions of a topic without an explicit number.
 const DefaultPartitions = 4
 
-// BrokerConfig says what broker to run.
+// BrokerConfig is the configuration of a broker.
 type BrokerConfig struct {
 	Port   int         `help:"Port on 127.0.0.1; 0 takes a free one." default:"9092" env:"DAYBOOK_BROKER_PORT"`
 	Data   string      `help:"Data directory, made if need be; empty keeps everything in memory." type:"path" env:"DAYBOOK_BROKER_DATA" placeholder:"DIR"`
@@ -28,7 +28,7 @@ type BrokerConfig struct {
 	Sync   bool        `help:"Sync each batch to disk before it is acknowledged." default:"true" negatable:""`
 }
 
-// Validate reports every fault of the configuration.
+// Validate returns all faults of the configuration.
 func (c *BrokerConfig) Validate() error {
 	var faults []error
 	if c.Port < 0 || c.Port > 65535 {
@@ -80,8 +80,8 @@ type Broker struct {
 	close   sync.Once
 }
 
-// OpenBroker starts a broker and sees to it that the topics exist; it serves
-// on return. A topic that is there already keeps its partitions. ErrLocked.
+// OpenBroker starts a broker and creates missing topics; existing topics keep their partitions. The broker serves when
+// OpenBroker returns. Error: ErrLocked.
 func OpenBroker(c BrokerConfig, log *slog.Logger) (_ *Broker, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func OpenBroker(c BrokerConfig, log *slog.Logger) (_ *Broker, err error) {
 	options := []kfake.Opt{
 		kfake.Ports(c.Port),
 		kfake.WithLogger(brokerLog{log}),
-		// Used when there is no data directory yet that says otherwise: two sandboxes are two clusters.
+		// A new data directory gets a cluster ID of its own; an existing one keeps its ID.
 		kfake.ClusterID(base64.RawURLEncoding.EncodeToString(id)),
 		kfake.DefaultNumPartitions(DefaultPartitions),
 	}
@@ -117,7 +117,7 @@ func OpenBroker(c BrokerConfig, log *slog.Logger) (_ *Broker, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("start broker on %s:%d: %w; choose another with --port", Loopback, c.Port, err)
 	}
-	// The log is the book of original entry: nothing in it expires.
+	// A state can be rebuilt only from a log that keeps everything.
 	configs := map[string]string{"retention.ms": "-1"}
 	for _, t := range c.Topics {
 		if b.cluster.TopicInfo(t.Name) != nil {
@@ -136,10 +136,10 @@ func OpenBroker(c BrokerConfig, log *slog.Logger) (_ *Broker, err error) {
 // Addr is host:port of the broker.
 func (b *Broker) Addr() string { return b.cluster.ListenAddrs()[0] }
 
-// Topics are the topics asked for, with the partitions that they have.
+// Topics returns the configured topics with their actual numbers of partitions.
 func (b *Broker) Topics() []TopicSpec { return b.topics }
 
-// Close saves what is to be saved and gives the data directory back.
+// Close saves unsaved data and unlocks the data directory.
 func (b *Broker) Close() error {
 	var err error
 	b.close.Do(func() {
@@ -151,10 +151,10 @@ func (b *Broker) Close() error {
 	return err
 }
 
-// brokerLog passes on what the broker warns of.
+// brokerLog forwards errors and warnings of the broker to slog.
 type brokerLog struct{ log *slog.Logger }
 
-// Logf takes over errors and warnings; the rest is of no use here.
+// Logf logs errors and warnings and drops the rest.
 func (l brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {
 	switch level {
 	case kfake.LogLevelError:

@@ -20,11 +20,10 @@ import (
 // demoMark is an empty file in the directory of a demonstration, which --replace looks for.
 const demoMark = ".daybook-demo"
 
-// ErrNotAsSaid is returned when a demonstration shows something else than what it says.
-var ErrNotAsSaid = errors.New("not what was to be shown")
+// ErrUnexpectedOutput is returned if a demonstration shows something else than it announces.
+var ErrUnexpectedOutput = errors.New("unexpected output of the demonstration")
 
-// Demo shows the books of a week: events, a release, a late correction, a
-// second release that differs in one day.
+// Demo shows one week of events: a release, a late correction, and a second release that differs in one day.
 type Demo struct {
 	Dir     string // empty or missing; "": a new one, which Run prints
 	Replace bool   // remove Dir first if an earlier demonstration made it
@@ -33,7 +32,7 @@ type Demo struct {
 	Amount  func(cli.Amount) string // how amounts are printed; nil: for display
 }
 
-// Run shows it and leaves everything in a directory that it names.
+// Run runs the demonstration. Its data remains in a directory that Run prints.
 func (d *Demo) Run(ctx context.Context) (err error) {
 	if d.Replace {
 		if err := removeDemo(d.Dir); err != nil {
@@ -47,7 +46,7 @@ func (d *Demo) Run(ctx context.Context) (err error) {
 	if err := os.WriteFile(filepath.Join(dir, demoMark), nil, 0o644); err != nil {
 		return fmt.Errorf("mark directory: %w", err)
 	}
-	b, err := openBooks(ctx, dir, ingest.RulesConfig{}, DefaultPartitions, true, d.Log)
+	b, err := openInstallation(ctx, dir, ingest.RulesConfig{}, DefaultPartitions, true, d.Log)
 	if err != nil {
 		return err
 	}
@@ -108,13 +107,13 @@ func removeDemo(dir string) error {
 	return nil
 }
 
-// turn writes charges to a file, pushes it, and ingests until caught up.
-func (d *Demo) turn(ctx context.Context, b *books, name string, charges []charge) error {
+// turn writes charges to a file, pushes the file and ingests until caught up.
+func (d *Demo) turn(ctx context.Context, b *installation, name string, charges []charge) error {
 	file := filepath.Join(b.dir, name)
 	if err := os.WriteFile(file, jsonLines(charges...), 0o644); err != nil {
 		return fmt.Errorf("write events: %w", err)
 	}
-	var before, after intake
+	var before, after recordCounts
 	if err := b.read(before.read); err != nil {
 		return err
 	}
@@ -136,8 +135,8 @@ func (d *Demo) turn(ctx context.Context, b *books, name string, charges []charge
 	return nil
 }
 
-// release publishes as of a moment and opens what was published.
-func (d *Demo) release(ctx context.Context, b *books, asOf string) (*release, error) {
+// release publishes as of asOf and opens the new release.
+func (d *Demo) release(ctx context.Context, b *installation, asOf string) (*release, error) {
 	at, err := time.Parse(time.RFC3339, asOf)
 	if err != nil {
 		return nil, err
@@ -160,19 +159,19 @@ func (d *Demo) release(ctx context.Context, b *books, asOf string) (*release, er
 	return r, nil
 }
 
-// files shows that a release wrote files of one day alone.
+// files shows that a release wrote only files of one day.
 func (d *Demo) files(r *release, day string) error {
 	own, linked := r.written()
 	d.say("\nWritten by release %d; the other %s are hard links to release %d's:", r.manifest.Release, cli.Plural(int64(linked), "file"), r.manifest.Previous)
 	for _, f := range own {
 		d.say("  %s", f.Path)
 		if f.Day != nil && f.Day.String() != day {
-			return fmt.Errorf("%w: release %d wrote %s, which is not of %s", ErrNotAsSaid, r.manifest.Release, f.Path, day)
+			return fmt.Errorf("%w: release %d wrote %s, which is not of %s", ErrUnexpectedOutput, r.manifest.Release, f.Path, day)
 		}
 	}
 	return nil
 }
 
 func (d *Demo) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(d.Out, format+"\n", args...) // a reader that left is no fault of the demonstration
+	_, _ = fmt.Fprintf(d.Out, format+"\n", args...) // a closed output is not an error of the demonstration
 }

@@ -1,8 +1,7 @@
-// Package sandbox is Daybook on one machine, in one process: an embedded
-// Kafka-compatible broker, a demonstration, and a way to put one's own bill
-// through the whole path. It wires the other packages together with plain
-// parameters, as their programs do, and owns no rule of the books.
+// Package sandbox runs Daybook on one machine and in one process: an embedded Kafka-compatible broker, a demonstration,
+// and a trial that loads a user's own bill. It connects the other packages as their programs do and owns no rule of the
+// numbers.
 //
-// The broker listens on loopback alone. What it acknowledged is on disk if it
-// has a data directory, which one process at a time may use.
+// The broker listens on loopback only. Acknowledged records are on disk if it has a data directory, which only one
+// process at a time may use.
 package sandbox

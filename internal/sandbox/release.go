@@ -16,7 +16,7 @@ import (
 	"daybook/internal/lake"
 )
 
-// dailyHeader is the header of the daily table, in the order in which people read it.
+// dailyHeader is the header of the printed daily table.
 var dailyHeader = []string{
 	"account_id", "usage_date", ">total_cost_usd", "data_complete",
 	">revision", ">previous_total_cost_usd", ">event_count", "published_at",
@@ -26,7 +26,7 @@ var dailyHeader = []string{
 type release struct {
 	series   *lake.Series
 	manifest *lake.Manifest
-	dir      string // absolute; what queries name
+	dir      string // absolute path, as queries name it
 	amount   func(cli.Amount) string
 }
 
@@ -56,7 +56,7 @@ func (r *release) days() []billing.Day {
 	return days
 }
 
-// printDaily prints daily_account_cost of the days that keep says.
+// printDaily prints daily_account_cost of the days for which keep is true.
 func (r *release) printDaily(w io.Writer, keep func(billing.Day) bool) error {
 	days := r.days()
 	var rows [][]string
@@ -82,7 +82,7 @@ func (r *release) printDaily(w io.Writer, keep func(billing.Day) bool) error {
 	return cli.Table(w, dailyHeader, rows)
 }
 
-// printChanges prints the release's own rows of the ledger but for new account-days.
+// printChanges prints the ledger rows of this release, without new account-days.
 func (r *release) printChanges(w io.Writer) error {
 	changes, err := r.series.ReadChanges(r.manifest, r.manifest.Release)
 	if err != nil {
@@ -103,7 +103,7 @@ func (r *release) printChanges(w io.Writer) error {
 	}, rows)
 }
 
-// written are the files that this release wrote, and how many it took over from earlier ones.
+// written returns the files that this release wrote, and the number of files that are linked from earlier releases.
 func (r *release) written() (own []lake.File, linked int) {
 	for _, f := range r.manifest.Files {
 		if f.WrittenBy == r.manifest.Release {
@@ -197,17 +197,17 @@ func (r *release) topServices(n int) ([][]string, error) {
 	return rows, nil
 }
 
-// duckdb is a command that reads the release's daily table. It names the release, not `current`: a
-// path to resolve once, not to scan.
+// duckdb is a shell command that reads the daily table of the release. It names the release and not `current`, which
+// must be resolved once and not be scanned through.
 func (r *release) duckdb() string {
 	glob := filepath.Join(r.dir, string(lake.AccountDays), "*", "*.parquet")
-	// Two layers of quotes: SQL's, in which a quote is doubled, in the shell's.
+	// SQL quotes (a quote is doubled) are inside shell quotes.
 	sql := fmt.Sprintf("SELECT account_id, usage_date, total_cost_usd FROM read_parquet('%s', hive_partitioning = true) ORDER BY ALL",
 		strings.ReplaceAll(glob, "'", "''"))
 	return "duckdb -c " + shellQuote(sql)
 }
 
-// shellQuote makes s one word for a shell.
+// shellQuote quotes s as one word of a shell.
 func shellQuote(s string) string {
 	if !strings.ContainsAny(s, "\"$`\\!") {
 		return `"` + s + `"`
@@ -223,5 +223,5 @@ func (r *release) optional(m billing.Money, ok bool) string {
 	return r.amount(m)
 }
 
-// stamp is a moment as all of Daybook prints it.
+// stamp formats a time as all of Daybook does.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

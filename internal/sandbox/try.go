@@ -22,7 +22,7 @@ import (
 	"daybook/internal/state"
 )
 
-// Bounds of what a trial prints.
+// Limits of the output of a trial.
 const (
 	topServices = 10
 	badRowsSaid = 5
@@ -30,47 +30,46 @@ const (
 
 // Errors of a trial.
 var (
-	// ErrNotMapped: rows could not be mapped to events; they were named.
-	ErrNotMapped = errors.New("some rows could not be mapped to events and are not in the books")
-	// ErrNothingAccepted: no row became part of the books.
-	ErrNothingAccepted = errors.New("no row became part of the books")
-	// ErrNotAccountedFor: what came out is not what went in.
+	// ErrNotMapped: rows could not be mapped to events. They were printed.
+	ErrNotMapped = errors.New("some rows could not be mapped to events and are not in the totals")
+	// ErrNothingAccepted: no row was accepted.
+	ErrNothingAccepted = errors.New("no row was accepted")
+	// ErrNotAccountedFor: the output does not equal the input.
 	ErrNotAccountedFor = errors.New("rows or money are not accounted for")
 )
 
-// Trial puts a bill through the whole path, in a directory of its own, and
-// accounts for every row of it.
+// Trial loads, ingests and publishes a bill in a directory of its own and accounts for every row.
 type Trial struct {
 	Files  []string
 	Load   produce.Config // ExportedAt empty: when the newest file was last changed
 	Rules  ingest.RulesConfig
 	Dir    string // empty or missing; "": a new one, which Run names
 	Out    io.Writer
-	Errors io.Writer // where bad rows are named
+	Errors io.Writer // receives the bad rows
 	Log    *slog.Logger
 	Amount func(cli.Amount) string // how amounts are printed; nil: for display
-	// Progress, if set, is told how far a step is; an empty step ends the last one.
+	// Progress, if set, is called with the progress of a step; an empty step ends the last one.
 	Progress func(step, unit string, done, total int64)
 }
 
-// outcome is what a trial found.
-type outcome struct {
+// trialResult is the result of a trial.
+type trialResult struct {
 	load        produce.Summary
-	pushed      ledger
-	intake      intake
-	quarantined []heldBack
+	pushed      costSum
+	intake      recordCounts
+	quarantined []quarantineTotal
 	newest      billing.Day
 }
 
-// heldBack is what quarantine holds for one reason.
-type heldBack struct {
+// quarantineTotal counts the quarantined records of one reason.
+type quarantineTotal struct {
 	reason   billing.Reason
 	records  int64
 	costs    int64 // records whose cost could be read
 	readable billing.Money
 }
 
-// Run does it all and leaves everything in a directory that it names.
+// Run runs the trial. Its data remains in a directory that Run prints.
 func (t *Trial) Run(ctx context.Context) (err error) {
 	if t.Amount == nil {
 		t.Amount = cli.Amount.Display
@@ -89,15 +88,15 @@ func (t *Trial) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b, err := openBooks(ctx, dir, t.Rules, DefaultPartitions, false, t.Log)
+	b, err := openInstallation(ctx, dir, t.Rules, DefaultPartitions, false, t.Log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	var o outcome
+	var o trialResult
 	if err := t.load(ctx, b, &o); err != nil {
 		if t.Dir == "" && o.load.Pushed == 0 {
-			// A file that does not fit leaves nothing behind.
+			// A file that cannot be loaded leaves nothing.
 			return errors.Join(err, b.Close(), os.RemoveAll(dir))
 		}
 		return err
@@ -130,8 +129,8 @@ func (t *Trial) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-// load brings the files to the topic.
-func (t *Trial) load(ctx context.Context, b *books, o *outcome) (err error) {
+// load pushes the files to the topic.
+func (t *Trial) load(ctx context.Context, b *installation, o *trialResult) (err error) {
 	o.load, err = b.push(ctx, &produce.Load{
 		Config: t.Load,
 		Files:  t.Files,
@@ -150,19 +149,19 @@ func (t *Trial) load(ctx context.Context, b *books, o *outcome) (err error) {
 	return err
 }
 
-// read takes from the state what became of the records.
-func (o *outcome) read(r *state.Reader) error {
+// read reads the outcomes of the records from the state.
+func (o *trialResult) read(r *state.Reader) error {
 	if err := o.intake.read(r); err != nil {
 		return err
 	}
-	by := map[billing.Reason]*heldBack{}
+	by := map[billing.Reason]*quarantineTotal{}
 	for q, err := range r.Quarantine(false) {
 		if err != nil {
 			return err
 		}
 		h := by[q.Rejection.Reason]
 		if h == nil {
-			h = &heldBack{reason: q.Rejection.Reason}
+			h = &quarantineTotal{reason: q.Rejection.Reason}
 			by[h.reason] = h
 		}
 		h.records++
@@ -177,7 +176,7 @@ func (o *outcome) read(r *state.Reader) error {
 	for _, reason := range slices.Sorted(maps.Keys(by)) {
 		o.quarantined = append(o.quarantined, *by[reason])
 	}
-	slices.SortStableFunc(o.quarantined, func(a, b heldBack) int { return cmp.Compare(b.records, a.records) })
+	slices.SortStableFunc(o.quarantined, func(a, b quarantineTotal) int { return cmp.Compare(b.records, a.records) })
 	o.newest = math.MinInt32
 	tenants, err := r.Tenants()
 	if err != nil {
@@ -196,9 +195,9 @@ func (o *outcome) read(r *state.Reader) error {
 	return nil
 }
 
-// publish makes the release as of the cutoff of the newest day. That may lie
-// ahead: the day is then published as incomplete, because more may come.
-func (t *Trial) publish(ctx context.Context, b *books, newest billing.Day) ([]*release, error) {
+// publish publishes as of the cutoff of the newest day. If the cutoff is in the future, the day is published as
+// incomplete, because more events may arrive.
+func (t *Trial) publish(ctx context.Context, b *installation, newest billing.Day) ([]*release, error) {
 	c := publish.DefaultConfig()
 	c.AsOf = publish.AsOf{Time: c.Cutoff.Of(newest)}
 	c.AllowIncomplete = true
@@ -211,7 +210,7 @@ func (t *Trial) publish(ctx context.Context, b *books, newest billing.Day) ([]*r
 	var releases []*release
 	for _, tenant := range report.Tenants {
 		if tenant.Release == 0 {
-			continue // nothing but quarantine names it
+			continue // all its records are quarantined
 		}
 		r, err := current(b.lake, tenant.Tenant, t.Amount)
 		if err != nil {
@@ -222,8 +221,8 @@ func (t *Trial) publish(ctx context.Context, b *books, newest billing.Day) ([]*r
 	return releases, nil
 }
 
-// account prints where every row went, and fails if one is missing.
-func (t *Trial) account(o *outcome, releases []*release) error {
+// account prints the outcome of every row, and fails if one is missing.
+func (t *Trial) account(o *trialResult, releases []*release) error {
 	var total billing.Money
 	var events int64
 	for _, r := range releases {
@@ -237,7 +236,7 @@ func (t *Trial) account(o *outcome, releases []*release) error {
 		}
 		events += n
 	}
-	held, heldCosts, heldMoney := int64(0), int64(0), billing.Money{}
+	quarantined, withCost, quarantinedUSD := int64(0), int64(0), billing.Money{}
 	rows := [][]string{
 		{"rows in, exported at " + t.Load.ExportedAt, cli.Count(o.load.Rows), t.Amount(&o.pushed)},
 		{"accepted", cli.Count(o.intake.accepted()), t.Amount(total)},
@@ -251,10 +250,10 @@ func (t *Trial) account(o *outcome, releases []*release) error {
 	}
 	for _, h := range o.quarantined {
 		rows = append(rows, []string{"quarantined: " + string(h.reason), cli.Count(h.records), t.Amount(h.readable)})
-		held += h.records
-		heldCosts += h.costs
+		quarantined += h.records
+		withCost += h.costs
 		var ok bool
-		if heldMoney, ok = heldMoney.Add(h.readable); !ok {
+		if quarantinedUSD, ok = quarantinedUSD.Add(h.readable); !ok {
 			return errors.New("sum of quarantine leaves DECIMAL(38,18)")
 		}
 	}
@@ -266,24 +265,24 @@ func (t *Trial) account(o *outcome, releases []*release) error {
 		return err
 	}
 
-	if o.load.Rows != o.intake.accepted()+held+o.load.BadRows {
+	if o.load.Rows != o.intake.accepted()+quarantined+o.load.BadRows {
 		return fmt.Errorf("%w: %d rows in, %d accepted, %d quarantined, %d not mapped",
-			ErrNotAccountedFor, o.load.Rows, o.intake.accepted(), held, o.load.BadRows)
+			ErrNotAccountedFor, o.load.Rows, o.intake.accepted(), quarantined, o.load.BadRows)
 	}
 	t.say("Every row is accounted for: %s = %s accepted + %s quarantined + %s not mapped.",
-		cli.Count(o.load.Rows), cli.Count(o.intake.accepted()), cli.Count(held), cli.Count(o.load.BadRows))
-	return t.compare(o, total.Add, events, held-heldCosts, heldMoney)
+		cli.Count(o.load.Rows), cli.Count(o.intake.accepted()), cli.Count(quarantined), cli.Count(o.load.BadRows))
+	return t.compare(o, total.Add, events, quarantined-withCost, quarantinedUSD)
 }
 
-// compare holds the money that came out against what went in. It can only
-// where each accepted row is an event of its own and each cost was readable.
-func (t *Trial) compare(o *outcome, plus func(billing.Money) (billing.Money, bool), events, unreadable int64, held billing.Money) error {
+// compare compares the published money with the pushed money. This is possible only if each accepted row is a separate
+// event and each cost could be parsed.
+func (t *Trial) compare(o *trialResult, plus func(billing.Money) (billing.Money, bool), events, unreadable int64, held billing.Money) error {
 	if versions := o.intake.accepted() - events; versions != 0 {
-		t.say("%s other versions of charges that are in the books once: their money does not count again.", isOrAre(versions))
+		t.say("%s other versions of charges that already count once: their amounts do not count again.", isOrAre(versions))
 		return nil
 	}
 	if o.pushed.unreadable != unreadable {
-		return nil // a cost that only one side can read is in quarantine, not in the books
+		return nil // a cost that only one side can parse is in quarantine
 	}
 	out, ok := plus(held)
 	if !ok || !o.pushed.equals(out) {
@@ -325,15 +324,15 @@ func (t *Trial) show(r *release, named bool) error {
 }
 
 func (t *Trial) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(t.Out, format+"\n", args...) // a reader that left is no fault of the trial
+	_, _ = fmt.Fprintf(t.Out, format+"\n", args...) // a closed output is not an error of the trial
 }
 
-// newestChange is when the newest of the files was last changed, but not later than now.
+// newestChange is the latest modification time of the files, or now if that is earlier.
 func newestChange(files []string) (time.Time, error) {
 	var newest time.Time
 	for _, name := range files {
 		if name == produce.Stdin {
-			return time.Time{}, errors.New("standard input has no time of its own; give --exported-at")
+			return time.Time{}, errors.New("standard input has no modification time: give --exported-at")
 		}
 		info, err := os.Stat(name)
 		if err != nil {

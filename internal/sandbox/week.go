@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// The demonstration's week of usage, and the moments at which it is published.
+// The usage week of the demonstration, and the times as of which it is published.
 const (
 	weekFrom = "2025-01-01"
 	weekTo   = "2025-01-07"
@@ -28,13 +28,13 @@ type charge struct {
 	IngestedAt string `json:"ingested_at"`
 }
 
-// chargeSeries is what one account pays for one service, day by day.
+// chargeSeries is the daily cost of one service in one account.
 type chargeSeries struct {
 	account, service, region string
 	costs                    [7]string
 }
 
-// weekCharges come to 15 and 7 dollars on the first day.
+// weekCharges total 15 and 7 dollars on the first day.
 var weekCharges = []chargeSeries{
 	{"acct-001", "compute", "us-east-1", [7]string{"10.0", "11.25", "9.8", "12.4", "10.1", "4.2", "3.95"}},
 	{"acct-001", "storage", "us-east-1", [7]string{"5.0", "5.0", "5.05", "5.05", "5.1", "5.1", "5.1"}},
@@ -46,8 +46,8 @@ func (s *chargeSeries) id(day int) string {
 	return fmt.Sprintf("evt-%s-%s-2025010%d", s.account, s.service, day)
 }
 
-// week is the week as a topic sees it: every charge once, and what makes books hard to keep: a charge that
-// arrives twice, an estimate that arrives after the charge that replaced it, and a record that names no account.
+// week is the content of the topic: every charge once, a repeated charge, an estimate that arrives after the charge
+// that replaces it, and a record without an account.
 func week() []charge {
 	var all []charge
 	for i := range weekCharges {
@@ -67,7 +67,7 @@ func week() []charge {
 	return append(all, again, estimate, nobody)
 }
 
-// correction is the late correction of one charge of correctedDay, and what it cost before.
+// correction is the late correction of one charge of correctedDay, and its previous cost.
 func correction() (c charge, before string) {
 	s := &weekCharges[0]
 	return charge{

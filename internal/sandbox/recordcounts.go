@@ -9,14 +9,14 @@ import (
 	"daybook/internal/state"
 )
 
-// intake is what became of the records that a state consumed.
-type intake struct {
+// recordCounts counts the records that a state consumed, by outcome.
+type recordCounts struct {
 	delivered int64
 	outcomes  [billing.OutcomeCount]int64
 }
 
-// read adds up the outcomes over all partitions of a state.
-func (i *intake) read(r *state.Reader) error {
+// read adds the counts of all partitions of a state.
+func (i *recordCounts) read(r *state.Reader) error {
 	positions, err := r.Positions()
 	if err != nil {
 		return err
@@ -30,12 +30,12 @@ func (i *intake) read(r *state.Reader) error {
 	return nil
 }
 
-// accepted is how many records became part of the books, or would have if a
-// greater version were not there: all but the quarantined.
-func (i *intake) accepted() int64 { return i.delivered - i.outcomes[billing.Quarantined] }
+// accepted is the number of valid events, including those that a greater version supersedes: all records that are not
+// quarantined.
+func (i *recordCounts) accepted() int64 { return i.delivered - i.outcomes[billing.Quarantined] }
 
-// since says what came after an earlier intake, e.g. "24 records: 21 new, 1 duplicate".
-func (i *intake) since(before intake) string {
+// since describes the records since before, e.g. "24 records: 21 new, 1 duplicate".
+func (i *recordCounts) since(before recordCounts) string {
 	var parts []string
 	for o := range billing.OutcomeCount {
 		if n := i.outcomes[o] - before.outcomes[o]; n > 0 {

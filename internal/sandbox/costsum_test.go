@@ -10,7 +10,7 @@ import (
 func TestLedger(t *testing.T) {
 	f := func(want string, rounded, unreadable int64, events ...string) {
 		t.Helper()
-		var l ledger
+		var l costSum
 		for _, e := range events {
 			l.add([]byte(e))
 		}
@@ -62,11 +62,11 @@ func TestShellQuote(t *testing.T) {
 }
 
 func TestWeekIsTheSeedsExample(t *testing.T) {
-	sum := map[string]*ledger{}
+	sum := map[string]*costSum{}
 	for _, c := range week()[:21] {
 		key := c.Account + " " + c.Day
 		if sum[key] == nil {
-			sum[key] = &ledger{}
+			sum[key] = &costSum{}
 		}
 		sum[key].add([]byte(`{"cost_usd":"` + c.Cost + `"}`))
 	}

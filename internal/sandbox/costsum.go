@@ -9,7 +9,7 @@ import (
 	"daybook/internal/billing"
 )
 
-// maxExponent bounds a decimal's exponent before it is expanded; no cost is near it.
+// maxExponent bounds the exponent of a decimal before it is expanded. No real cost is close to it.
 const maxExponent = 60
 
 var (
@@ -17,17 +17,17 @@ var (
 	one   = big.NewInt(1)
 )
 
-// ledger adds up the costs that are pushed, from the text of the events, by
-// arithmetic of its own: what comes out at the other end is held against it.
-type ledger struct {
+// costSum sums the costs of pushed events from their text, with arithmetic that is independent of billing.Money. The
+// trial compares it with the published totals.
+type costSum struct {
 	sum        big.Int // units of 10^-18, each cost rounded half-even
 	rows       int64
 	rounded    int64
 	unreadable int64
 }
 
-// add takes an event as it is pushed.
-func (l *ledger) add(event []byte) {
+// add adds the cost of a pushed event.
+func (l *costSum) add(event []byte) {
 	l.rows++
 	var e struct {
 		Cost json.RawMessage `json:"cost_usd"`
@@ -74,14 +74,14 @@ func units(text string) (_ *big.Int, exact, ok bool) {
 	return floor, false, true
 }
 
-// equals reports whether money came to the same.
-func (l *ledger) equals(m billing.Money) bool {
+// equals reports whether the sum equals m.
+func (l *costSum) equals(m billing.Money) bool {
 	got, _, ok := units(m.String())
 	return ok && got.Cmp(&l.sum) == 0
 }
 
-// Display is the sum as billing.Money displays it; outside its range, exact.
-func (l *ledger) Display() string {
+// Display is the sum as billing.Money displays it, or exact if it is out of range.
+func (l *costSum) Display() string {
 	m, _, err := billing.ParseMoney(l.String())
 	if err != nil {
 		return l.String()
@@ -89,8 +89,8 @@ func (l *ledger) Display() string {
 	return m.Display()
 }
 
-// String is the sum, exact, without trailing zeros.
-func (l *ledger) String() string {
+// String is the exact sum without trailing zeros.
+func (l *costSum) String() string {
 	text := new(big.Rat).SetFrac(&l.sum, scale).FloatString(billing.Scale)
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }

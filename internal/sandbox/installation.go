@@ -18,23 +18,21 @@ import (
 	"daybook/internal/state"
 )
 
-// topicName is the topic of a sandbox's events.
+// topicName is the topic of a sandbox.
 const topicName = "billing"
 
-// patience is how long an ingest may make no progress before it gives up.
+// patience is the time without progress after which an ingest gives up.
 const patience = 30 * time.Second
 
-// books are a whole Daybook in one directory: broker, state and lake, each in
-// one of its own.
-type books struct {
+// installation is a complete Daybook in one directory, with subdirectories for broker, state and lake.
+type installation struct {
 	dir    string
 	broker *Broker
 	log    *slog.Logger
 	lake   *lake.Lake
 }
 
-// newDir makes the directory of a sandbox: dir, which must be empty or
-// missing, or a new one beside the machine's temporary files.
+// newDir creates the directory of a sandbox: dir, which must be empty or missing, or a new temporary directory.
 func newDir(dir, prefix string) (string, error) {
 	if dir == "" {
 		made, err := os.MkdirTemp("", prefix)
@@ -60,9 +58,9 @@ func newDir(dir, prefix string) (string, error) {
 	return dir, nil
 }
 
-// openBooks starts the broker, makes the topic and creates the state.
-func openBooks(ctx context.Context, dir string, rules ingest.RulesConfig, partitions int32, sync bool, log *slog.Logger) (*books, error) {
-	b := &books{dir: dir, log: log, lake: lake.Open(filepath.Join(dir, "lake"), lake.OS(), time.Now)}
+// openInstallation starts the broker and creates the topic and the state.
+func openInstallation(ctx context.Context, dir string, rules ingest.RulesConfig, partitions int32, sync bool, log *slog.Logger) (*installation, error) {
+	b := &installation{dir: dir, log: log, lake: lake.Open(filepath.Join(dir, "lake"), lake.OS(), time.Now)}
 	var err error
 	b.broker, err = OpenBroker(BrokerConfig{
 		Data: filepath.Join(dir, "broker"), Topics: []TopicSpec{{topicName, partitions}}, Sync: sync,
@@ -76,22 +74,22 @@ func openBooks(ctx context.Context, dir string, rules ingest.RulesConfig, partit
 	return b, nil
 }
 
-// Close stops the broker; the directory stays.
-func (b *books) Close() error { return b.broker.Close() }
+// Close stops the broker. The directory remains.
+func (b *installation) Close() error { return b.broker.Close() }
 
-func (b *books) stateDir() string { return filepath.Join(b.dir, "state") }
+func (b *installation) stateDir() string { return filepath.Join(b.dir, "state") }
 
-func (b *books) kafka() kafka.Config { return kafka.Config{Brokers: []string{b.broker.Addr()}} }
+func (b *installation) kafka() kafka.Config { return kafka.Config{Brokers: []string{b.broker.Addr()}} }
 
-func (b *books) ingestConfig() ingest.Config {
+func (b *installation) ingestConfig() ingest.Config {
 	return ingest.Config{
 		Kafka: b.kafka(), State: b.stateDir(), Topics: []string{topicName}, Tuning: ingest.DefaultTuning(),
 	}
 }
 
 // ingest consumes until caught up, like `ingest run --until-caught-up`.
-// progress, if not nil, is told now and then how many records were consumed.
-func (b *books) ingest(ctx context.Context, progress func(done, total int64)) error {
+// It calls progress, if not nil, from time to time with the number of consumed records.
+func (b *installation) ingest(ctx context.Context, progress func(done, total int64)) error {
 	o := ingest.RunOptions{UntilCaughtUp: true, Patience: patience}
 	g, err := ingest.New(b.ingestConfig(), ingest.RulesConfig{}, o, ingest.Deps{Log: b.log, Progress: progress})
 	if err != nil {
@@ -100,8 +98,8 @@ func (b *books) ingest(ctx context.Context, progress func(done, total int64)) er
 	return errors.Join(g.Run(ctx), g.Close())
 }
 
-// publish makes a release of each tenant, like `publisher run`.
-func (b *books) publish(ctx context.Context, c publish.Config, progress func(t billing.TenantID, done, total int64)) (publish.Report, error) {
+// publish publishes a release of each tenant, like `publisher run`.
+func (b *installation) publish(ctx context.Context, c publish.Config, progress func(t billing.TenantID, done, total int64)) (publish.Report, error) {
 	return publish.New(c, publish.Deps{
 		Source:   publish.StateDir{Dir: b.stateDir()},
 		Lake:     b.lake,
@@ -110,8 +108,8 @@ func (b *books) publish(ctx context.Context, c publish.Config, progress func(t b
 	}).Run(ctx)
 }
 
-// push brings files to the topic, like `produce`.
-func (b *books) push(ctx context.Context, load *produce.Load) (produce.Summary, error) {
+// push pushes files to the topic, like `produce`.
+func (b *installation) push(ctx context.Context, load *produce.Load) (produce.Summary, error) {
 	sink, err := produce.NewPusher(ctx, b.kafka(), topicName, 0, b.log)
 	if err != nil {
 		return produce.Summary{}, err
@@ -121,8 +119,8 @@ func (b *books) push(ctx context.Context, load *produce.Load) (produce.Summary, 
 	return load.Run(ctx, time.Now())
 }
 
-// read opens the state, which no ingest may have open, for reading.
-func (b *books) read(f func(*state.Reader) error) error {
+// read opens the state for reading. No ingest may have it open.
+func (b *installation) read(f func(*state.Reader) error) error {
 	r, err := state.OpenReader(b.stateDir(), state.Options{Logger: b.log})
 	if err != nil {
 		return err
