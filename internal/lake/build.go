@@ -131,12 +131,12 @@ func (b *Build) copyFile(from, to string, f File) error {
 	if _, err := out.Write(data); err != nil {
 		return errors.Join(err, out.Close())
 	}
-	b.finish(out)
+	b.syncInBackground(out)
 	return nil
 }
 
-// finish syncs and closes a written file in the background.
-func (b *Build) finish(file vfs.File) {
+// syncInBackground syncs and closes a file that is written.
+func (b *Build) syncInBackground(file vfs.File) {
 	b.syncs.Go(func() error { return errors.Join(file.Sync(), file.Close()) })
 }
 

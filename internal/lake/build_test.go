@@ -246,7 +246,7 @@ func TestEventsAreHeldAgainstAccountDays(t *testing.T) {
 		t.Fatal(err)
 	}
 	faults, err := b.ReadBack()
-	if err != nil || len(faults) != 1 || !strings.Contains(faults[0], `2025-01-02`) || !strings.Contains(faults[0], `the events of account "0001" come to 1 in 1`) {
+	if err != nil || len(faults) != 1 || !strings.Contains(faults[0], `2025-01-02`) || !strings.Contains(faults[0], `account "0001": events sum to 1 (1 events), the account-day states 2 (1)`) {
 		t.Errorf("faults %q, %v", faults, err)
 	}
 }

@@ -9,14 +9,14 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/parquet-go/parquet-go"
 	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
+	"daybook/internal/parquet"
 )
 
-// Verify reads every file of a release and compares size, hash, rows and sums with the manifest.
-// progress may be nil; it is told bytes. ErrDamaged.
+// Verify reads every file of a release and compares size, hash, rows and sums with the manifest. progress, which may be
+// nil, is called with bytes. ErrDamaged.
 func (s *Series) Verify(m *Manifest, progress func(done, total int64)) error {
 	if progress == nil {
 		progress = func(int64, int64) {}
@@ -44,11 +44,12 @@ func (s *Series) Verify(m *Manifest, progress func(done, total int64)) error {
 	return nil
 }
 
-// ReadBack reads what this build wrote (not what it linked), from disk, and checks it against the
-// entries: bytes, rows, sums, order, uniqueness of keys, tenant, nulls; and each account's events against its
-// account-day, where this build wrote that, too. Each fault is one line. Of row groups
-// that were taken over the bytes are checked: they were compared with the released file's, whose hash was that
-// of its manifest, and decoded by the release that wrote them.
+// ReadBack reads the files that this build wrote, not those that it linked, from disk and checks them against their
+// entries: bytes, rows, sums, order, uniqueness of keys, tenant, nulls. It compares each account's events with its
+// account-day, where this build wrote that, too. Each fault is one line.
+//
+// Of row groups that were reused only the bytes are checked, by the hash of the file: they were copied from a file
+// whose hash was that of its manifest, and the release that wrote them decoded them.
 func (b *Build) ReadBack() (faults []string, err error) {
 	b.mu.Lock()
 	written, files, days := maps.Clone(b.mu.written), maps.Clone(b.mu.files), maps.Clone(b.mu.days)
@@ -78,23 +79,24 @@ func (b *Build) ReadBack() (faults []string, err error) {
 	return slices.DeleteFunc(lines, func(line string) bool { return line == "" }), err
 }
 
-// checkFile holds a file against its entry, but for the rows of row groups that were taken over, and the events
-// of a day against its totals (nil: not). A fault is in the rows; an error in the bytes or the disk.
-func (s *Series) checkFile(name string, f File, kept []bool, totals []accountTotal) (fault string, err error) {
-	c := &checker{tenant: []byte(s.tenant)}
+// checkFile compares a file with its entry. reused are the row groups that were copied, whose rows are not decoded.
+// totals are the account-days of an event file's day, ascending, to which the events are compared; nil: to none. A
+// fault concerns the rows, an error the bytes or the disk.
+func (s *Series) checkFile(name string, f File, reused []bool, totals []accountTotal) (fault string, err error) {
+	c := &fileChecker{tenant: []byte(s.tenant)}
 	switch f.Dataset {
 	case Events:
 		c.totals = totals
-		err = c.events(s.fs, name, f, kept)
+		err = c.checkEvents(s.fs, name, f, reused)
 	case ServiceDays:
-		err = c.table(s.fs, name, f, serviceDaySchema, 0, 3, 1, 2)
+		err = c.checkTable(s.fs, name, f, tableLayout{schema: serviceDaySchema, money: 3, key: []int{1, 2}})
 	case AccountDays:
-		err = c.table(s.fs, name, f, accountDaySchema, 0, 2, 1)
+		err = c.checkTable(s.fs, name, f, tableLayout{schema: accountDaySchema, money: 2, key: []int{1}})
 	case Changes:
-		err = c.table(s.fs, name, f, changeSchema, 0, 7, 2, 1)
+		err = c.checkTable(s.fs, name, f, tableLayout{schema: changeSchema, money: 7, key: []int{2, 1}})
 	default:
 		_, err = readDimension(s.fs, name, f, dimensionKeys[f.Dataset], func(r DimRow) {
-			c.row([]byte(r.Tenant), []byte(r.Key))
+			c.checkKey([]byte(r.Tenant), []byte(r.Key))
 		})
 	}
 	if err != nil || c.fault != "" {
@@ -106,162 +108,185 @@ func (s *Series) checkFile(name string, f File, kept []bool, totals []accountTot
 	return "", nil
 }
 
-// checker folds a file's rows, in order.
-type checker struct {
-	tenant []byte
-	first  []byte   // the first part of a row group's first key
-	last   [][]byte // the key before
-	kept   bool     // it is that of a row group that was taken over
-	parts  [][]byte // of the key in hand
-	rows   int64
-	sum    billing.Money
-	fault  string // the first
-
-	totals []accountTotal // of the day, ascending; nil: events are not held against them
-	of     accountTotal   // the account in hand, as its events add up; nothing without events
+// tableLayout names the columns of a dataset that are checked, by their positions. The tenant is column 0.
+type tableLayout struct {
+	schema *parquet.Schema
+	money  int
+	key    []int
 }
 
-// accountTotal is what an account's events of a day come to.
+// columns returns all columns that are checked.
+func (l *tableLayout) columns() []int { return append([]int{0, l.money}, l.key...) }
+
+var eventTable = tableLayout{schema: eventSchema, money: 8, key: []int{2, 1}}
+
+// accountTotal is the total of an account's events on a day.
 type accountTotal struct {
 	account billing.AccountID
 	total   billing.Money
 	events  int64
 }
 
-// table checks a file, given the positions of its tenant, its money and its key.
-func (c *checker) table(fsys FS, name string, f File, schema *parquet.Schema, tenant, money int, key ...int) error {
-	for batch, err := range readCells(fsys, name, f, schema, append([]int{tenant, money}, key...)...) {
+// fileChecker checks a file's rows in their order. It keeps the first fault.
+type fileChecker struct {
+	tenant       []byte
+	groupFirst   []byte   // the first part of the first key of a row group
+	last         [][]byte // the key of the last row
+	lastIsReused bool     // last is the last account of a row group that was copied
+	key          [][]byte // of the current row
+	rows         int64
+	sum          billing.Money
+	fault        string
+
+	totals  []accountTotal // of the day, ascending; nil: events are not compared with them
+	account accountTotal   // the total so far of the current account; without events there is none
+}
+
+// checkTable checks a file that is no file of events.
+func (c *fileChecker) checkTable(fsys FS, name string, f File, l tableLayout) error {
+	for batch, err := range readColumns(fsys, name, f, l.schema, l.columns()...) {
 		if err != nil {
 			return err
 		}
-		c.batch(batch, tenant, money, key)
+		c.checkBatch(batch, &l)
 	}
 	return nil
 }
 
-// events checks a file of events and the notes of its row groups.
-func (c *checker) events(fsys FS, name string, f File, kept []bool) error {
-	file, err := openHashed(fsys, name, f)
+// checkEvents checks a file of events and the notes on its row groups.
+func (c *fileChecker) checkEvents(fsys FS, name string, f File, reused []bool) error {
+	data, err := openHashed(fsys, name, f)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = file.Close() }()
-	opened, err := openTable(file, f, eventSchema)
+	defer func() { _ = data.Close() }()
+	file, err := parquet.Open(data, f.Bytes)
+	if err != nil {
+		return damaged(err)
+	}
+	if err := checkTable(file, f, eventSchema); err != nil {
+		return err
+	}
+	notes, err := readGroupNotes(file)
 	if err != nil {
 		return err
 	}
-	notes, err := notesOf(opened)
-	if err != nil {
-		return err
-	}
-	tenant, money, key := 0, 8, []int{2, 1}
-	d := newDecoder(eventSchema, append([]int{tenant, money}, key...))
-	facts := newEventFacts()
-	for i, group := range opened.RowGroups() {
-		if i < len(kept) && kept[i] {
-			c.keep(&notes[i])
+	decoder := file.NewDecoder(eventTable.columns()...)
+	summary := newEventSummary()
+	for i := range file.RowGroups() {
+		if i < len(reused) && reused[i] {
+			c.addReused(&notes[i])
 		} else {
 			rows, sum := c.rows, c.sum
-			c.first = nil
-			for batch, err := range d.decode(group) {
+			c.groupFirst = nil
+			for batch, err := range decoder.RowGroup(i) {
 				if err != nil {
-					return err
+					return damaged(err)
 				}
-				c.batch(batch, tenant, money, key)
+				c.checkBatch(batch, &eventTable)
 			}
 			if notes == nil {
 				continue
 			}
-			of, _ := c.sum.Sub(sum)
-			c.compare(i, &notes[i], c.rows-rows, of)
+			groupSum, _ := c.sum.Sub(sum)
+			c.checkNote(i, &notes[i], c.rows-rows, groupSum)
 		}
-		if err := facts.addNote(&notes[i]); err != nil {
+		if err := summary.addNote(&notes[i]); err != nil {
 			return err
 		}
 	}
 	c.endAccount()
-	if got := hex.EncodeToString(facts.digest[:]); len(notes) > 0 && got != f.Digest && c.fault == "" {
+	if got := hex.EncodeToString(summary.digest[:]); len(notes) > 0 && got != f.Digest && c.fault == "" {
 		c.fault = fmt.Sprintf("the digest of its row groups is %s instead of %s", got, f.Digest)
 	}
 	return nil
 }
 
-// compare holds the rows of a row group that were decoded against its note.
-func (c *checker) compare(group int, n *groupNote, rows int64, sum billing.Money) {
+// checkNote compares the rows of a row group, which were decoded, with its note.
+func (c *fileChecker) checkNote(group int, n *groupNote, rows int64, sum billing.Money) {
 	if c.fault != "" || c.last == nil {
 		return
 	}
-	if first, last := string(c.first), string(c.last[0]); first != string(n.First) || last != string(n.Last) || rows != n.Rows || sum != n.Sum {
-		c.fault = fmt.Sprintf("row group %d has %d rows, accounts %q to %q, sum %s; its note says %d, %q to %q, %s",
+	first, last := string(c.groupFirst), string(c.last[0])
+	if first != string(n.First) || last != string(n.Last) || rows != n.Rows || sum != n.Sum {
+		c.fault = fmt.Sprintf("row group %d has %d rows, accounts %q to %q, sum %s; its note states %d, %q to %q, %s",
 			group, rows, first, last, sum, n.Rows, n.First, n.Last, n.Sum)
 	}
 }
 
-// keep takes a row group that was taken over for what its note says.
-func (c *checker) keep(n *groupNote) {
-	goesOn := c.kept && c.last != nil && string(c.last[0]) == string(n.First)+"\x00"
-	if c.fault == "" && c.last != nil && !goesOn && string(c.last[0]) >= string(n.First) {
-		c.fault = fmt.Sprintf("accounts %q to %q of row %d do not ascend", n.First, n.Last, c.rows+1)
+// addReused adds a row group that was copied by its note.
+func (c *fileChecker) addReused(n *groupNote) {
+	// A large account may be in several copied row groups.
+	continues := c.lastIsReused && c.last != nil && string(c.last[0]) == string(n.First)+"\x00"
+	if c.fault == "" && c.last != nil && !continues && string(c.last[0]) >= string(n.First) {
+		c.fault = fmt.Sprintf("accounts %q to %q at row %d are not in ascending order", n.First, n.Last, c.rows+1)
 	}
 	c.endAccount()
 	c.rows += n.Rows
-	c.add(n.Sum)
-	c.last, c.kept = [][]byte{[]byte(n.Last + "\x00"), nil}, true
+	c.addMoney(n.Sum)
+	c.last, c.lastIsReused = [][]byte{[]byte(n.Last + "\x00"), nil}, true
 }
 
-// batch checks rows, given the positions of their tenant, their money and their key.
-func (c *checker) batch(batch *cells, tenant, money int, key []int) {
-	if c.parts == nil {
-		c.parts = make([][]byte, len(key))
+// checkBatch checks the rows of a batch.
+func (c *fileChecker) checkBatch(batch *parquet.ColumnBatch, l *tableLayout) {
+	if c.key == nil {
+		c.key = make([][]byte, len(l.key))
 	}
-	for i := range batch.rows {
-		for k, column := range key {
-			if batch.isDay(column) {
-				c.parts[k] = []byte(billing.Day(batch.int32(column, i)).String())
+	for i := range batch.Rows {
+		for k, column := range l.key {
+			if l.schema.Columns()[column].Type == parquet.Date {
+				c.key[k] = []byte(billing.Day(batch.Int32(column, i)).String())
 			} else {
-				c.parts[k] = batch.bytes(column, i)
+				c.key[k] = batch.Bytes(column, i)
 			}
 		}
-		c.row(batch.bytes(tenant, i), c.parts...)
-		m := batch.money(money, i)
-		if c.add(m); c.totals != nil {
-			c.ofAccount(c.parts[0], m)
+		c.checkKey(batch.Bytes(0, i), c.key...)
+		m := moneyOf(batch.Decimal(l.money, i))
+		if c.addMoney(m); c.totals != nil {
+			c.addToAccount(c.key[0], m)
 		}
 	}
 }
 
-// ofAccount adds an event to its account's. A sum that overflows is a fault of the file's, too.
-func (c *checker) ofAccount(account []byte, m billing.Money) {
-	if string(account) != string(c.of.account) {
+// addToAccount adds an event to the total of its account. An overflow is a fault of the file's sum, too.
+func (c *fileChecker) addToAccount(account []byte, m billing.Money) {
+	if string(account) != string(c.account.account) {
 		c.endAccount()
-		c.of.account = billing.AccountID(account)
+		c.account.account = billing.AccountID(account)
 	}
-	c.of.total, _ = c.of.total.Add(m)
-	c.of.events++
+	c.account.total, _ = c.account.total.Add(m)
+	c.account.events++
 }
 
-// endAccount holds an account's events against its account-day.
-func (c *checker) endAccount() {
-	of := c.of
-	if c.of = (accountTotal{}); of.events == 0 || c.fault != "" {
+// endAccount compares the events of the current account with its account-day.
+func (c *fileChecker) endAccount() {
+	got := c.account
+	c.account = accountTotal{}
+	if got.events == 0 || c.fault != "" {
 		return
 	}
-	at, found := slices.BinarySearchFunc(c.totals, of.account, func(t accountTotal, a billing.AccountID) int { return cmp.Compare(t.account, a) })
-	if !found || c.totals[at] != of {
-		c.fault = fmt.Sprintf("the events of account %q come to %s in %d, its account-day does not", of.account, of.total, of.events)
+	i, found := slices.BinarySearchFunc(c.totals, got.account, func(t accountTotal, a billing.AccountID) int {
+		return cmp.Compare(t.account, a)
+	})
+	switch {
+	case !found:
+		c.fault = fmt.Sprintf("account %q: events sum to %s (%d events), there is no account-day", got.account, got.total, got.events)
+	case c.totals[i] != got:
+		c.fault = fmt.Sprintf("account %q: events sum to %s (%d events), the account-day states %s (%d)",
+			got.account, got.total, got.events, c.totals[i].total, c.totals[i].events)
 	}
 }
 
-// row checks a row's key.
-func (c *checker) row(tenant []byte, key ...[]byte) {
+// checkKey counts a row and checks its tenant and its key.
+func (c *fileChecker) checkKey(tenant []byte, key ...[]byte) {
 	if c.rows++; c.fault != "" {
 		return
 	}
-	if c.kept = false; c.first == nil {
-		c.first = bytes.Clone(key[0])
+	if c.lastIsReused = false; c.groupFirst == nil {
+		c.groupFirst = bytes.Clone(key[0])
 	}
 	if !bytes.Equal(tenant, c.tenant) {
-		c.fault = fmt.Sprintf("row %d (%q) is of tenant %q", c.rows, key, tenant)
+		c.fault = fmt.Sprintf("row %d (%q) belongs to tenant %q", c.rows, key, tenant)
 	}
 	for _, part := range key {
 		if len(part) == 0 {
@@ -278,16 +303,17 @@ func (c *checker) row(tenant []byte, key ...[]byte) {
 		}
 	}
 	if order == 0 {
-		c.fault = fmt.Sprintf("rows %d and %d have one key: %q", c.rows-1, c.rows, key)
+		c.fault = fmt.Sprintf("rows %d and %d have the same key: %q", c.rows-1, c.rows, key)
 	} else if order > 0 {
-		c.fault = fmt.Sprintf("row %d (%q) does not ascend", c.rows, key)
+		c.fault = fmt.Sprintf("row %d (%q) is not in ascending order", c.rows, key)
 	}
 	for ; k < len(key); k++ {
 		c.last[k] = append(c.last[k][:0], key[k]...)
 	}
 }
 
-func (c *checker) add(m billing.Money) {
+// addMoney adds a row's amount to the sum of the file.
+func (c *fileChecker) addMoney(m billing.Money) {
 	sum, ok := c.sum.Add(m)
 	if !ok && c.fault == "" {
 		c.fault = fmt.Sprintf("the sum overflows at row %d", c.rows)

@@ -107,13 +107,13 @@ func TestRowGroupsAreCuts(t *testing.T) {
 			}
 		}
 		var got []string
-		g := rowGroups{limit: limit, write: func(first, last billing.AccountID, rows int) error {
+		g := rowGroupSplitter{limit: limit, write: func(first, last billing.AccountID, rows int) error {
 			got = append(got, fmt.Sprintf("%s…%s %d", first, last, rows))
 			return nil
 		}}
 		for i, a := range accounts {
 			for range rows[i] {
-				if err := cmp.Or(g.before(a), g.add()); err != nil {
+				if err := cmp.Or(g.beginRow(a), g.endRow()); err != nil {
 					rt.Fatal(err)
 				}
 			}

@@ -134,7 +134,7 @@ func TestDuckDBReadsExactly(t *testing.T) {
 }
 
 // TestDuckDBSkipsByStatistics: parquet-go v0.32.0 alone takes a negative decimal for the greatest,
-// and DuckDB then finds none of these rows. See decimal.go.
+// and DuckDB then finds none of these rows. See internal/parquet.
 func TestDuckDBSkipsByStatistics(t *testing.T) {
 	s := diskLake(t)
 	b, err := s.Begin(1, nil)

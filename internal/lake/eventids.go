@@ -10,6 +10,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"daybook/internal/billing"
+	"daybook/internal/parquet"
 )
 
 const (
@@ -135,12 +136,16 @@ func (s *Series) eventIDsOf(m *Manifest, f File, yield func(releasedID, error) b
 		return false, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	for batch, err := range decodeCells(file, f, eventSchema, 1, 2) {
+	opened, err := parquet.Open(file, f.Bytes)
+	if err != nil {
+		return false, damaged(err)
+	}
+	for batch, err := range decodeColumns(opened, f, eventSchema, 1, 2) {
 		if err != nil {
 			return false, err
 		}
-		for i := range batch.rows {
-			if !yield(releasedID{batch.bytes(1, i), batch.bytes(2, i), *f.Day}, nil) {
+		for i := range batch.Rows {
+			if !yield(releasedID{batch.Bytes(1, i), batch.Bytes(2, i), *f.Day}, nil) {
 				return false, nil
 			}
 		}

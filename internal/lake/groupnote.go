@@ -8,17 +8,16 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/parquet-go/parquet-go"
-
 	"daybook/internal/billing"
+	"daybook/internal/parquet"
 )
 
-// groupsKey is the member of a footer's metadata that holds the notes of a file's row groups. Groups
-// are taken over only from files that have it: whoever changes how events are encoded changes its number.
-const groupsKey = "daybook.row_groups.2"
+// groupNotesKey is the key in a footer's metadata under which the notes on the file's row groups are stored. Row groups
+// are reused only from files that have it: a change of how events are encoded changes the number in it.
+const groupNotesKey = "daybook.row_groups.2"
 
-// groupNote is what a file of events says of one of its row groups, so that a later release can take the
-// group over as it is and still knows what is in it.
+// groupNote states what is in a row group of a file of events. With it a later release can copy the row group byte for
+// byte and still know its totals.
 type groupNote struct {
 	First   billing.AccountID `json:"first_account"`
 	Last    billing.AccountID `json:"last_account"`
@@ -29,85 +28,78 @@ type groupNote struct {
 	Digest  string            `json:"digest"` // of its events, as File.Digest
 }
 
-// notesOf reads the notes of a file's row groups, one of each; nil where a file has none.
-func notesOf(file *parquet.File) ([]groupNote, error) {
-	text, ok := file.Lookup(groupsKey)
+// readGroupNotes reads the notes on a file's row groups, one for each; nil for a file without notes. ErrDamaged.
+func readGroupNotes(file *parquet.File) ([]groupNote, error) {
+	text, ok := file.Metadata(groupNotesKey)
 	if !ok {
 		return nil, nil
 	}
 	var notes []groupNote
 	if err := json.Unmarshal([]byte(text), &notes); err != nil {
-		return nil, fmt.Errorf("%w: notes of its row groups: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: notes on its row groups: %w", ErrDamaged, err)
 	}
-	groups := file.RowGroups()
-	if len(notes) != len(groups) {
-		return nil, fmt.Errorf("%w: %d row groups, notes of %d", ErrDamaged, len(groups), len(notes))
+	if len(notes) != file.RowGroups() {
+		return nil, fmt.Errorf("%w: it has %d row groups and notes on %d", ErrDamaged, file.RowGroups(), len(notes))
 	}
 	for i := range notes {
-		if n := groups[i].NumRows(); n != notes[i].Rows {
-			return nil, fmt.Errorf("%w: row group %d has %d rows, its note says %d", ErrDamaged, i, n, notes[i].Rows)
+		if n := file.RowGroupRows(i); n != notes[i].Rows {
+			return nil, fmt.Errorf("%w: row group %d has %d rows, its note states %d", ErrDamaged, i, n, notes[i].Rows)
 		}
 	}
 	return notes, nil
 }
 
-// eventFacts are what a file, or a row group of it, says of its events.
-type eventFacts struct {
+// eventSummary adds up the events of a file or of a row group.
+type eventSummary struct {
 	sum     billing.Money
 	digest  billing.Digest
 	regions map[string]struct{}
 	pricing map[string]struct{}
 }
 
-func newEventFacts() eventFacts {
-	return eventFacts{regions: map[string]struct{}{}, pricing: map[string]struct{}{}}
+func newEventSummary() eventSummary {
+	return eventSummary{regions: map[string]struct{}{}, pricing: map[string]struct{}{}}
 }
 
-// add takes one event. A sum outside DECIMAL(38,18) is an error.
-func (f *eventFacts) add(cost billing.Money, digest billing.Digest) error {
-	f.digest = f.digest.Plus(digest)
-	return f.addSum(cost)
+// addEvent adds one event. A sum outside DECIMAL(38,18) is an error.
+func (s *eventSummary) addEvent(cost billing.Money, digest billing.Digest) (err error) {
+	s.digest = s.digest.Plus(digest)
+	s.sum, err = addMoney(s.sum, cost)
+	return err
 }
 
-// words takes the regions and the pricing models of events.
-func (f *eventFacts) words(regions, pricing []string) {
+// addDimensions adds the regions and the pricing models of events. Empty ones do not count.
+func (s *eventSummary) addDimensions(regions, pricing []string) {
 	for _, r := range regions {
-		note(f.regions, r)
+		addValue(s.regions, r)
 	}
 	for _, p := range pricing {
-		note(f.pricing, p)
+		addValue(s.pricing, p)
 	}
 }
 
-// addNote takes the events of a row group.
-func (f *eventFacts) addNote(n *groupNote) error {
+// addNote adds the events of a row group.
+func (s *eventSummary) addNote(n *groupNote) error {
 	digest, err := ParseDigest(n.Digest)
 	if err != nil {
 		return err
 	}
-	f.digest = f.digest.Plus(digest)
-	f.words(n.Regions, n.Pricing)
-	return f.addSum(n.Sum)
+	s.digest = s.digest.Plus(digest)
+	s.addDimensions(n.Regions, n.Pricing)
+	s.sum, err = addMoney(s.sum, n.Sum)
+	return err
 }
 
-func (f *eventFacts) addSum(m billing.Money) error {
-	sum, ok := f.sum.Add(m)
-	if !ok || !m.InRange() {
-		return fmt.Errorf("the sum of the file leaves DECIMAL(38,18) at %s + %s", f.sum, m)
+// note returns the note on a row group with these events.
+func (s *eventSummary) note(first, last billing.AccountID, rows int64) groupNote {
+	return groupNote{
+		First: first, Last: last, Rows: rows, Sum: s.sum, Digest: hex.EncodeToString(s.digest[:]),
+		Regions: slices.Sorted(maps.Keys(s.regions)), Pricing: slices.Sorted(maps.Keys(s.pricing)),
 	}
-	f.sum = sum
-	return nil
 }
 
-// note completes a row group's note.
-func (f *eventFacts) note(n groupNote) groupNote {
-	n.Sum, n.Digest = f.sum, hex.EncodeToString(f.digest[:])
-	n.Regions, n.Pricing = slices.Sorted(maps.Keys(f.regions)), slices.Sorted(maps.Keys(f.pricing))
-	return n
-}
-
-// note adds a value that is not empty to a set.
-func note(set map[string]struct{}, value string) {
+// addValue adds a value that is not empty to a set.
+func addValue(set map[string]struct{}, value string) {
 	if value == "" {
 		return
 	}
@@ -116,7 +108,7 @@ func note(set map[string]struct{}, value string) {
 	}
 }
 
-// ParseDigest reads a digest as manifests have it; ErrDamaged.
+// ParseDigest reads a digest in the form that manifests have. ErrDamaged.
 func ParseDigest(text string) (d billing.Digest, err error) {
 	b, err := hex.DecodeString(text)
 	if err != nil || len(b) != len(d) {

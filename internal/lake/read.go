@@ -13,20 +13,20 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/parquet-go/parquet-go"
 
 	"daybook/internal/billing"
+	"daybook/internal/parquet"
 )
 
 // ReadAccountDays reads a day's daily_account_cost from a release, its hash checked first.
 func (s *Series) ReadAccountDays(m *Manifest, d billing.Day) ([]AccountDayRow, error) {
 	var rows []AccountDayRow
 	for _, f := range m.dayFiles(AccountDays, d) {
-		err := s.readSmall(m, f, accountDaySchema, func(c *cells, i int) {
+		err := s.readRows(m, f, accountDaySchema, func(c *parquet.ColumnBatch, i int) {
 			row := AccountDayRow{
-				Tenant: billing.TenantID(c.text(0, i)), Account: billing.AccountID(c.text(1, i)), Total: c.money(2, i),
-				Complete: c.bool(3, i), PublishedAt: time.UnixMicro(c.int64(4, i)).UTC(), Revision: c.int64(5, i),
-				Previous: c.money(6, i), HasPrevious: !c.null(6, i), Events: c.int64(7, i),
+				Tenant: billing.TenantID(c.String(0, i)), Account: billing.AccountID(c.String(1, i)), Total: moneyOf(c.Decimal(2, i)),
+				Complete: c.Bool(3, i), PublishedAt: time.UnixMicro(c.Int64(4, i)).UTC(), Revision: c.Int64(5, i),
+				Previous: moneyOf(c.Decimal(6, i)), HasPrevious: !c.IsNull(6, i), Events: c.Int64(7, i),
 			}
 			rows = append(rows, row)
 		})
@@ -41,10 +41,10 @@ func (s *Series) ReadAccountDays(m *Manifest, d billing.Day) ([]AccountDayRow, e
 func (s *Series) ReadServiceDays(m *Manifest, d billing.Day) ([]ServiceDayRow, error) {
 	var rows []ServiceDayRow
 	for _, f := range m.dayFiles(ServiceDays, d) {
-		err := s.readSmall(m, f, serviceDaySchema, func(c *cells, i int) {
+		err := s.readRows(m, f, serviceDaySchema, func(c *parquet.ColumnBatch, i int) {
 			rows = append(rows, ServiceDayRow{
-				Tenant: billing.TenantID(c.text(0, i)), Account: billing.AccountID(c.text(1, i)),
-				Service: billing.ServiceName(c.text(2, i)), Total: c.money(3, i), Events: c.int64(4, i),
+				Tenant: billing.TenantID(c.String(0, i)), Account: billing.AccountID(c.String(1, i)),
+				Service: billing.ServiceName(c.String(2, i)), Total: moneyOf(c.Decimal(3, i)), Events: c.Int64(4, i),
 			})
 		})
 		if err != nil {
@@ -61,14 +61,14 @@ func (s *Series) ReadChanges(m *Manifest, n int) ([]ChangeRow, error) {
 		if f.WrittenBy != n {
 			continue
 		}
-		err := s.readSmall(m, f, changeSchema, func(c *cells, i int) {
+		err := s.readRows(m, f, changeSchema, func(c *parquet.ColumnBatch, i int) {
 			row := ChangeRow{
-				Tenant: billing.TenantID(c.text(0, i)), Account: billing.AccountID(c.text(1, i)), Day: billing.Day(c.int32(2, i)),
-				Kind: ChangeKind(c.text(3, i)), Old: c.money(5, i), HasOld: !c.null(5, i), New: c.money(6, i), HasNew: !c.null(6, i),
-				Delta: c.money(7, i),
+				Tenant: billing.TenantID(c.String(0, i)), Account: billing.AccountID(c.String(1, i)), Day: billing.Day(c.Int32(2, i)),
+				Kind: ChangeKind(c.String(3, i)), Old: moneyOf(c.Decimal(5, i)), HasOld: !c.IsNull(5, i), New: moneyOf(c.Decimal(6, i)), HasNew: !c.IsNull(6, i),
+				Delta: moneyOf(c.Decimal(7, i)),
 			}
-			if !c.null(4, i) {
-				row.Reasons = strings.Split(c.text(4, i), ",")
+			if !c.IsNull(4, i) {
+				row.Reasons = strings.Split(c.String(4, i), ",")
 			}
 			rows = append(rows, row)
 		})
@@ -98,46 +98,41 @@ func (s *Series) ReadDimension(m *Manifest, ds Dataset) (columns []string, rows 
 	return columns, rows, nil
 }
 
-// readDimension reads a dimension's file, whose columns after the key are the tenant's.
-func readDimension(fsys FS, name string, f File, key string, take func(DimRow)) (columns []string, err error) {
+// readDimension reads a dimension's file, whose columns after the key are the tenant's. ErrDamaged.
+func readDimension(fsys FS, name string, f File, key string, take func(DimRow)) (extra []string, err error) {
 	data, err := readHashed(fsys, name, f)
 	if err != nil {
 		return nil, err
 	}
-	err = guarded(func() error {
-		file, err := parquet.OpenFile(bytes.NewReader(data), f.Bytes)
+	file, err := parquet.Open(bytes.NewReader(data), f.Bytes)
+	if err != nil {
+		return nil, damaged(err)
+	}
+	columns := file.ColumnNames()
+	if len(columns) < 2 || columns[0] != "tenant_id" || columns[1] != key {
+		return nil, fmt.Errorf("%w: its columns are %v", ErrDamaged, columns)
+	}
+	extra = columns[2:]
+	schema, err := dimensionSchema(f.Dataset, extra)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	for batch, err := range decodeColumns(file, f, schema, allColumns(schema)...) {
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrDamaged, err)
+			return nil, err
 		}
-		for _, path := range file.Schema().Columns() {
-			columns = append(columns, strings.Join(path, "."))
-		}
-		if len(columns) < 2 || columns[0] != "tenant_id" || columns[1] != key {
-			return fmt.Errorf("%w: its columns are %v", ErrDamaged, columns)
-		}
-		columns = columns[2:]
-		n := int64(0)
-		for _, group := range file.RowGroups() {
-			if err := eachRow(group, func(row parquet.Row) {
-				r := DimRow{Tenant: billing.TenantID(row[0].String()), Key: row[1].String(), Extra: make([]*string, len(columns))}
-				for i, v := range row[2:] {
-					if !v.IsNull() {
-						text := v.String()
-						r.Extra[i] = &text
-					}
+		for i := range batch.Rows {
+			r := DimRow{Tenant: billing.TenantID(batch.String(0, i)), Key: batch.String(1, i), Extra: make([]*string, len(extra))}
+			for j := range extra {
+				if !batch.IsNull(2+j, i) {
+					text := batch.String(2+j, i)
+					r.Extra[j] = &text
 				}
-				take(r)
-				n++
-			}); err != nil {
-				return err
 			}
+			take(r)
 		}
-		if n != f.Rows {
-			return fmt.Errorf("%w: %d rows instead of %d", ErrDamaged, n, f.Rows)
-		}
-		return nil
-	})
-	return columns, err
+	}
+	return extra, nil
 }
 
 // ReadEvents reads a file of normalized_billing_events, its hash checked first, in memory bounded
@@ -155,13 +150,13 @@ func (s *Series) ReadEvents(m *Manifest, f File) iter.Seq2[*EventRow, error] {
 			fail(err)
 			return
 		}
-		for c, err := range readCells(s.fs, name, f, eventSchema, eventColumns...) {
+		for c, err := range readColumns(s.fs, name, f, eventSchema, allColumns(eventSchema)...) {
 			if err != nil {
 				fail(err)
 				return
 			}
-			for i := range c.rows {
-				if row := c.event(*f.Day, i); !yield(&row, nil) {
+			for i := range c.Rows {
+				if row := eventRow(c, i, *f.Day); !yield(&row, nil) {
 					return
 				}
 			}
@@ -169,46 +164,48 @@ func (s *Series) ReadEvents(m *Manifest, f File) iter.Seq2[*EventRow, error] {
 	}
 }
 
-// eventColumns are all columns of eventSchema.
-var eventColumns = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}
-
-// event is a row of normalized_billing_events.
-func (c *cells) event(d billing.Day, i int) EventRow {
-	row := EventRow{Topic: c.text(10, i), Event: billing.Event{
-		Tenant: billing.TenantID(c.text(0, i)), ID: billing.EventID(c.text(1, i)), Account: billing.AccountID(c.text(2, i)),
-		Service: billing.ServiceName(c.text(3, i)), Day: d, Region: billing.Region(c.text(4, i)),
-		PricingModel: billing.PricingModel(c.text(5, i)), Category: billing.Category(c.text(6, i)),
-		Period: billing.Period(c.text(7, i)), Cost: c.money(8, i), Attributes: c.text(14, i),
+// eventRow returns row i of a batch of normalized_billing_events.
+func eventRow(c *parquet.ColumnBatch, i int, d billing.Day) EventRow {
+	row := EventRow{Topic: c.String(10, i), Event: billing.Event{
+		Tenant: billing.TenantID(c.String(0, i)), ID: billing.EventID(c.String(1, i)), Account: billing.AccountID(c.String(2, i)),
+		Service: billing.ServiceName(c.String(3, i)), Day: d, Region: billing.Region(c.String(4, i)),
+		PricingModel: billing.PricingModel(c.String(5, i)), Category: billing.Category(c.String(6, i)),
+		Period: billing.Period(c.String(7, i)), Cost: moneyOf(c.Decimal(8, i)), Attributes: c.String(14, i),
 		Version: billing.Version{
-			IngestedAt: billing.Instant(c.int64(9, i) * 1000),
-			Source:     billing.Source{Partition: c.int32(11, i), Offset: c.int64(12, i), RecordTime: -1},
+			IngestedAt: billing.Instant(c.Int64(9, i) * 1000),
+			Source:     billing.Source{Partition: c.Int32(11, i), Offset: c.Int64(12, i), RecordTime: -1},
 		},
 	}}
-	if !c.null(13, i) {
-		row.Event.Version.Source.RecordTime = c.int64(13, i) / 1000
+	if !c.IsNull(13, i) {
+		row.Event.Version.Source.RecordTime = c.Int64(13, i) / 1000
 	}
 	return row
 }
 
-// readSmall reads all rows of a file.
-func (s *Series) readSmall(m *Manifest, f File, schema *parquet.Schema, take func(c *cells, i int)) error {
+// readRows reads all columns of a file and calls take for each row.
+func (s *Series) readRows(m *Manifest, f File, schema *parquet.Schema, take func(c *parquet.ColumnBatch, i int)) error {
 	name, err := s.filePath(m.Release, f)
 	if err != nil {
 		return err
 	}
-	columns := make([]int, len(schema.Columns()))
-	for i := range columns {
-		columns[i] = i
-	}
-	for c, err := range readCells(s.fs, name, f, schema, columns...) {
+	for c, err := range readColumns(s.fs, name, f, schema, allColumns(schema)...) {
 		if err != nil {
 			return fmt.Errorf("read %s of release %d: %w", f.Path, m.Release, err)
 		}
-		for i := range c.rows {
+		for i := range c.Rows {
 			take(c, i)
 		}
 	}
 	return nil
+}
+
+// allColumns returns the positions of a schema's columns.
+func allColumns(schema *parquet.Schema) []int {
+	columns := make([]int, len(schema.Columns()))
+	for i := range columns {
+		columns[i] = i
+	}
+	return columns
 }
 
 // readHashed is a file's bytes, when they are those that the manifest names; else ErrDamaged.
@@ -224,21 +221,65 @@ func readHashed(fsys FS, name string, f File) ([]byte, error) {
 	return data, sameBytes(int64(len(data)), sum[:], f)
 }
 
-// readCells checks a file's hash, then decodes columns of it, in memory bounded by a few pages.
-func readCells(fsys FS, name string, f File, schema *parquet.Schema, columns ...int) iter.Seq2[*cells, error] {
-	return func(yield func(*cells, error) bool) {
+// readColumns checks a file's hash, then decodes columns of it, in memory bounded by a few pages.
+func readColumns(fsys FS, name string, f File, schema *parquet.Schema, columns ...int) iter.Seq2[*parquet.ColumnBatch, error] {
+	return func(yield func(*parquet.ColumnBatch, error) bool) {
 		file, err := openHashed(fsys, name, f)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer func() { _ = file.Close() }()
-		for c, err := range decodeCells(file, f, schema, columns...) {
-			if !yield(c, err) {
+		opened, err := parquet.Open(file, f.Bytes)
+		if err != nil {
+			yield(nil, damaged(err))
+			return
+		}
+		for batch, err := range decodeColumns(opened, f, schema, columns...) {
+			if !yield(batch, err) {
 				return
 			}
 		}
 	}
+}
+
+// decodeColumns decodes columns of a file that is open, after it has compared the file with the schema and with its
+// entry. After an error there is no further batch. ErrDamaged.
+func decodeColumns(file *parquet.File, f File, schema *parquet.Schema, columns ...int) iter.Seq2[*parquet.ColumnBatch, error] {
+	return func(yield func(*parquet.ColumnBatch, error) bool) {
+		if err := checkTable(file, f, schema); err != nil {
+			yield(nil, err)
+			return
+		}
+		for batch, err := range file.Batches(columns...) {
+			if !yield(batch, damaged(err)) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// checkTable checks that a file has the schema's columns and the entry's rows. ErrDamaged.
+func checkTable(file *parquet.File, f File, schema *parquet.Schema) error {
+	if err := file.CheckSchema(schema); err != nil {
+		return damaged(err)
+	}
+	rows := int64(0)
+	for i := range file.RowGroups() {
+		rows += file.RowGroupRows(i)
+	}
+	if rows != f.Rows || file.Rows() != f.Rows {
+		return fmt.Errorf("%w: %d rows instead of %d", ErrDamaged, rows, f.Rows)
+	}
+	return nil
+}
+
+// damaged makes ErrDamaged of parquet.ErrCorrupt. Other errors, and nil, stay as they are.
+func damaged(err error) error {
+	if errors.Is(err, parquet.ErrCorrupt) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
 }
 
 // openHashed opens a file whose bytes are those that the manifest names; else ErrDamaged.
@@ -269,26 +310,4 @@ func sameBytes(size int64, sum []byte, f File) error {
 		return fmt.Errorf("%w: SHA-256 %s instead of %s", ErrDamaged, got, f.SHA256)
 	}
 	return nil
-}
-
-// readBatch is how many rows of any schema are decoded at once.
-const readBatch = 1024
-
-// eachRow decodes a row group of any schema.
-func eachRow(group parquet.RowGroup, take func(parquet.Row)) error {
-	rows := group.Rows()
-	defer func() { _ = rows.Close() }()
-	batch := make([]parquet.Row, readBatch)
-	for {
-		n, err := rows.ReadRows(batch)
-		for _, row := range batch[:n] {
-			take(row)
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
 }

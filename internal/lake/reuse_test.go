@@ -123,11 +123,11 @@ func TestReusedRowGroupsEqualRewritten(t *testing.T) {
 			}
 			for _, c := range Cuts(accounts, counts, rowGroupRows) {
 				in := slices.DeleteFunc(slices.Clone(accounts), func(a billing.AccountID) bool { return a < c.First || a > c.Last })
-				k, ok := released.Groups(c)
+				k, ok := released.RowGroups(c)
 				if ok && !slices.ContainsFunc(in, func(a billing.AccountID) bool { return changed[a] }) {
 					flush()
 					segments = append(segments, Segment{Reused: k})
-					taken += k.upTo - k.at
+					taken += k.end - k.first
 				} else {
 					open = append(open, in...)
 				}
@@ -167,11 +167,11 @@ func TestRowGroupsOutOfPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := released.notes[0]
-	k, ok := released.Groups(Cut{n.First, n.Last, n.Rows})
+	k, ok := released.RowGroups(Cut{n.First, n.Last, n.Rows})
 	if !ok {
 		t.Fatal("the only row group is not found")
 	}
-	if _, ok := released.Groups(Cut{n.First, n.Last, n.Rows + 1}); ok {
+	if _, ok := released.RowGroups(Cut{n.First, n.Last, n.Rows + 1}); ok {
 		t.Error("a row group of another number of rows is found")
 	}
 	b, err := s.Begin(2, m)

@@ -2,26 +2,30 @@ package lake
 
 import "daybook/internal/billing"
 
-// rowGroups counts rows of events that are held, and cuts row groups where Cuts would with the same limit,
-// and within an account larger than that by rows. At most one row group and a row are held.
-type rowGroups struct {
-	held     int                 // rows
-	accounts []billing.AccountID // of them
-	rows     []int64             // of each of these
-	cutOff   bool                // the first of them has rows in an earlier group
-	previous billing.AccountID   // the last account of the group before; empty: none
+// rowGroupRows is the greatest number of rows of a row group of events. It is small, so that a release reuses most row
+// groups of a file in which a few accounts changed.
+const rowGroupRows = 8 << 10
 
-	limit int // rows of a group
+// rowGroupSplitter decides, while rows of events come in, where row groups end: where Cuts with the same limit ends a
+// file, and within an account that is larger than the limit after each limit rows. At most limit+1 rows are pending.
+type rowGroupSplitter struct {
+	limit int // rows of a row group
 	write func(first, last billing.AccountID, rows int) error
+
+	pending   int                 // rows in no row group yet
+	accounts  []billing.AccountID // of the pending rows
+	rows      []int64             // pending rows of each account
+	continued bool                // the first account has rows in the row group before
+	previous  billing.AccountID   // the last account of the row group before; empty: there is none
 }
 
-// before takes note that the next row is of an account.
-func (g *rowGroups) before(a billing.AccountID) error {
+// beginRow notes that the next row belongs to account a.
+func (g *rowGroupSplitter) beginRow(a billing.AccountID) error {
 	if n := len(g.accounts); n > 0 && g.accounts[n-1] == a {
 		return nil
 	}
-	if g.cutOff { // what is left of a large account is a group of its own
-		if err := g.emit(1); err != nil {
+	if g.continued { // the rest of a large account is a row group of its own
+		if err := g.writeAccounts(1); err != nil {
 			return err
 		}
 	}
@@ -29,40 +33,40 @@ func (g *rowGroups) before(a billing.AccountID) error {
 	return nil
 }
 
-// add counts a row of the account that before was told of.
-func (g *rowGroups) add() error {
-	g.held++
+// endRow counts a row of the account of the last beginRow.
+func (g *rowGroupSplitter) endRow() error {
+	g.pending++
 	g.rows[len(g.rows)-1]++
-	for g.held > g.limit {
-		if err := g.cut(); err != nil {
+	for g.pending > g.limit {
+		if err := g.writeFirst(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// finish writes what is left.
-func (g *rowGroups) finish() error {
+// finish writes all pending rows.
+func (g *rowGroupSplitter) finish() error {
 	for len(g.accounts) > 0 {
-		if err := g.cut(); err != nil {
+		if err := g.writeFirst(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// finishBefore writes what is left, where the next group is known to begin with account next.
-func (g *rowGroups) finishBefore(next billing.AccountID) error {
+// finishBefore writes all pending rows where the next row group is known to begin with account next.
+func (g *rowGroupSplitter) finishBefore(next billing.AccountID) error {
 	if len(g.accounts) == 0 {
 		return nil
 	}
-	if g.cutOff {
-		return g.emit(1)
+	if g.continued {
+		return g.writeAccounts(1)
 	}
-	// No group goes beyond next. That is so, too, where next alone is more than a group.
+	// No row group ends after next. The same boundaries come out where next alone is more than a row group.
 	g.accounts, g.rows = append(g.accounts, next), append(g.rows, int64(g.limit)+1)
 	for len(g.accounts) > 1 {
-		if err := g.cut(); err != nil {
+		if err := g.writeFirst(); err != nil {
 			return err
 		}
 	}
@@ -70,36 +74,36 @@ func (g *rowGroups) finishBefore(next billing.AccountID) error {
 	return nil
 }
 
-// cut writes the first group of what is held: more than a group, or the end.
-func (g *rowGroups) cut() error {
+// writeFirst writes the first row group of the pending rows. They are more than a row group, or the last.
+func (g *rowGroupSplitter) writeFirst() error {
 	if len(g.accounts) == 1 && g.rows[0] > int64(g.limit) {
 		g.rows[0] -= int64(g.limit)
-		g.cutOff = true
-		return g.pass(g.accounts[0], g.accounts[0], g.limit)
+		g.continued = true
+		return g.writeRows(g.accounts[0], g.accounts[0], g.limit)
 	}
-	before := -1
+	shared := -1
 	if g.previous != "" {
-		before = sharedBits(g.previous, g.accounts[0])
+		shared = sharedBits(g.previous, g.accounts[0])
 	}
-	n, _ := subtree(g.accounts, g.rows, int64(g.limit), before)
-	return g.emit(n)
+	n, _ := subtree(g.accounts, g.rows, int64(g.limit), shared)
+	return g.writeAccounts(n)
 }
 
-// emit writes the first n accounts as a group.
-func (g *rowGroups) emit(n int) error {
+// writeAccounts writes the rows of the first n accounts as a row group.
+func (g *rowGroupSplitter) writeAccounts(n int) error {
 	rows := int64(0)
 	for _, r := range g.rows[:n] {
 		rows += r
 	}
 	first, last := g.accounts[0], g.accounts[n-1]
-	g.previous, g.cutOff = last, false
+	g.previous, g.continued = last, false
 	g.accounts = append(g.accounts[:0], g.accounts[n:]...)
 	g.rows = append(g.rows[:0], g.rows[n:]...)
-	return g.pass(first, last, int(rows))
+	return g.writeRows(first, last, int(rows))
 }
 
-// pass writes the first rows that are held.
-func (g *rowGroups) pass(first, last billing.AccountID, rows int) error {
-	g.held -= rows
+// writeRows writes the first pending rows as a row group.
+func (g *rowGroupSplitter) writeRows(first, last billing.AccountID, rows int) error {
+	g.pending -= rows
 	return g.write(first, last, rows)
 }

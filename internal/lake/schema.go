@@ -2,72 +2,60 @@ package lake
 
 import (
 	"fmt"
-	"reflect"
-	"slices"
 
-	"github.com/parquet-go/parquet-go"
+	"daybook/internal/parquet"
 )
 
-// createdBy is in every file's footer. Readers in the Java world trust the statistics of a file
-// only when this has the form "NAME version VERSION (build BUILD)".
-const createdBy = "daybook version 1 (build daybook-format-1)"
+// moneyScale is the scale of DECIMAL(38,18).
+const moneyScale = 18
 
-// The columns in their published order, as Parquet has them. A dictionary goes where values repeat, zstd where it
-// saves something: numbers in a narrow range take fewer bytes as differences.
-
-type eventRecord struct {
-	Tenant     string  `parquet:"tenant_id,dict"`
-	Event      string  `parquet:"event_id"`
-	Account    string  `parquet:"account_id,dict"`
-	Service    string  `parquet:"service_name,dict"`
-	Region     string  `parquet:"region,optional,dict"`
-	Pricing    string  `parquet:"pricing_model,optional,dict"`
-	Category   string  `parquet:"charge_category,optional,dict"`
-	Period     string  `parquet:"billing_period,optional,dict"`
-	Cost       decimal `parquet:"cost_usd,decimal(18:38)"`
-	IngestedAt int64   `parquet:"ingested_at,timestamp(microsecond),delta,uncompressed"`
-	Topic      string  `parquet:"source_topic,dict"`
-	Partition  int32   `parquet:"source_partition,delta,uncompressed"`
-	Offset     int64   `parquet:"source_offset,delta,uncompressed"`
-	RecordTime int64   `parquet:"record_timestamp,optional,timestamp(microsecond),delta,uncompressed"`
-	Attributes string  `parquet:"attributes,optional"`
-}
-
-type serviceDayRecord struct {
-	Tenant  string  `parquet:"tenant_id,dict"`
-	Account string  `parquet:"account_id,dict"`
-	Service string  `parquet:"service_name,dict"`
-	Total   decimal `parquet:"total_cost_usd,decimal(18:38)"`
-	Events  int64   `parquet:"event_count"`
-}
-
-type accountDayRecord struct {
-	Tenant      string  `parquet:"tenant_id,dict"`
-	Account     string  `parquet:"account_id"`
-	Total       decimal `parquet:"total_cost_usd,decimal(18:38)"`
-	Complete    bool    `parquet:"data_complete"`
-	PublishedAt int64   `parquet:"published_at,timestamp(microsecond)"`
-	Revision    int64   `parquet:"revision"`
-	Previous    decimal `parquet:"previous_total_cost_usd,optional,decimal(18:38)"`
-	Events      int64   `parquet:"event_count"`
-}
-
-type changeRecord struct {
-	Tenant  string  `parquet:"tenant_id,dict"`
-	Account string  `parquet:"account_id,dict"`
-	Day     int32   `parquet:"usage_date,date"`
-	Kind    string  `parquet:"kind,dict"`
-	Reasons string  `parquet:"reasons,optional,dict"`
-	Old     decimal `parquet:"old_total_usd,optional,decimal(18:38)"`
-	New     decimal `parquet:"new_total_usd,optional,decimal(18:38)"`
-	Delta   decimal `parquet:"delta_usd,decimal(18:38)"`
-}
-
+// The columns of the datasets in their published order. Strings that repeat have a dictionary. Integers in a narrow
+// range are stored as differences, where zstd saves nothing more.
 var (
-	eventSchema      = parquet.NewSchema("event", parquet.SchemaOf(eventRecord{}))
-	serviceDaySchema = parquet.NewSchema("account_service_day", parquet.SchemaOf(serviceDayRecord{}))
-	accountDaySchema = parquet.NewSchema("account_day", parquet.SchemaOf(accountDayRecord{}))
-	changeSchema     = parquet.NewSchema("change", parquet.SchemaOf(changeRecord{}))
+	eventSchema = parquet.MustSchema("event",
+		parquet.Column{Name: "tenant_id", Dictionary: true},
+		parquet.Column{Name: "event_id"},
+		parquet.Column{Name: "account_id", Dictionary: true},
+		parquet.Column{Name: "service_name", Dictionary: true},
+		parquet.Column{Name: "region", Optional: true, Dictionary: true},
+		parquet.Column{Name: "pricing_model", Optional: true, Dictionary: true},
+		parquet.Column{Name: "charge_category", Optional: true, Dictionary: true},
+		parquet.Column{Name: "billing_period", Optional: true, Dictionary: true},
+		parquet.Column{Name: "cost_usd", Type: parquet.Decimal128, Scale: moneyScale},
+		parquet.Column{Name: "ingested_at", Type: parquet.Timestamp, Delta: true, Uncompressed: true},
+		parquet.Column{Name: "source_topic", Dictionary: true},
+		parquet.Column{Name: "source_partition", Type: parquet.Int32, Delta: true, Uncompressed: true},
+		parquet.Column{Name: "source_offset", Type: parquet.Int64, Delta: true, Uncompressed: true},
+		parquet.Column{Name: "record_timestamp", Type: parquet.Timestamp, Optional: true, Delta: true, Uncompressed: true},
+		parquet.Column{Name: "attributes", Optional: true},
+	)
+	serviceDaySchema = parquet.MustSchema("account_service_day",
+		parquet.Column{Name: "tenant_id", Dictionary: true},
+		parquet.Column{Name: "account_id", Dictionary: true},
+		parquet.Column{Name: "service_name", Dictionary: true},
+		parquet.Column{Name: "total_cost_usd", Type: parquet.Decimal128, Scale: moneyScale},
+		parquet.Column{Name: "event_count", Type: parquet.Int64},
+	)
+	accountDaySchema = parquet.MustSchema("account_day",
+		parquet.Column{Name: "tenant_id", Dictionary: true},
+		parquet.Column{Name: "account_id"},
+		parquet.Column{Name: "total_cost_usd", Type: parquet.Decimal128, Scale: moneyScale},
+		parquet.Column{Name: "data_complete", Type: parquet.Boolean},
+		parquet.Column{Name: "published_at", Type: parquet.Timestamp},
+		parquet.Column{Name: "revision", Type: parquet.Int64},
+		parquet.Column{Name: "previous_total_cost_usd", Type: parquet.Decimal128, Scale: moneyScale, Optional: true},
+		parquet.Column{Name: "event_count", Type: parquet.Int64},
+	)
+	changeSchema = parquet.MustSchema("change",
+		parquet.Column{Name: "tenant_id", Dictionary: true},
+		parquet.Column{Name: "account_id", Dictionary: true},
+		parquet.Column{Name: "usage_date", Type: parquet.Date},
+		parquet.Column{Name: "kind", Dictionary: true},
+		parquet.Column{Name: "reasons", Optional: true, Dictionary: true},
+		parquet.Column{Name: "old_total_usd", Type: parquet.Decimal128, Scale: moneyScale, Optional: true},
+		parquet.Column{Name: "new_total_usd", Type: parquet.Decimal128, Scale: moneyScale, Optional: true},
+		parquet.Column{Name: "delta_usd", Type: parquet.Decimal128, Scale: moneyScale},
+	)
 )
 
 // dimensionKeys are the key columns of the dimensions.
@@ -78,61 +66,22 @@ var dimensionKeys = map[Dataset]string{
 	DimPricing: "pricing_model",
 }
 
-// DimensionKey is the key column of a dimension; ok is false for other datasets.
+// DimensionKey returns the key column of a dimension; ok is false for other datasets.
 func DimensionKey(ds Dataset) (key string, ok bool) {
 	key, ok = dimensionKeys[ds]
 	return key, ok
 }
 
-// dimensionSchema has tenant_id, the key, and the tenant's own columns as nullable strings.
-func dimensionSchema(ds Dataset, columns []string) (*parquet.Schema, error) {
+// dimensionSchema returns the columns of a dimension: tenant_id, the key, and the tenant's own columns, which are
+// nullable strings. A column name that is empty or repeated is an error.
+func dimensionSchema(ds Dataset, extra []string) (*parquet.Schema, error) {
 	key, ok := dimensionKeys[ds]
 	if !ok {
 		return nil, fmt.Errorf("%s is not a dimension", ds)
 	}
-	root := orderedGroup{Group: parquet.Group{}}
-	add := func(name string, n parquet.Node) error {
-		if name == "" {
-			return fmt.Errorf("%s: a column has no name", ds)
-		}
-		if slices.ContainsFunc(root.fields, func(f parquet.Field) bool { return f.Name() == name }) {
-			return fmt.Errorf("%s: column %q is there twice", ds, name)
-		}
-		root.fields = append(root.fields, orderedField{n, name})
-		return nil
+	columns := []parquet.Column{{Name: "tenant_id", Dictionary: true}, {Name: key}}
+	for _, name := range extra {
+		columns = append(columns, parquet.Column{Name: name, Optional: true, Dictionary: true})
 	}
-	err := add("tenant_id", parquet.Encoded(parquet.String(), &parquet.RLEDictionary))
-	if err == nil {
-		err = add(key, parquet.String())
-	}
-	for _, column := range columns {
-		if err == nil {
-			err = add(column, parquet.Optional(parquet.Encoded(parquet.String(), &parquet.RLEDictionary)))
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return parquet.NewSchema(string(ds), root), nil
-}
-
-// orderedGroup is a parquet.Group that keeps its columns' order.
-type orderedGroup struct {
-	parquet.Group
-	fields []parquet.Field
-}
-
-func (g orderedGroup) Fields() []parquet.Field { return g.fields }
-
-func (g orderedGroup) GoType() reflect.Type { return reflect.TypeFor[map[string]string]() }
-
-type orderedField struct {
-	parquet.Node
-	name string
-}
-
-func (f orderedField) Name() string { return f.name }
-
-func (f orderedField) Value(base reflect.Value) reflect.Value {
-	return base.MapIndex(reflect.ValueOf(f.name))
+	return parquet.NewSchema(string(ds), columns...)
 }

@@ -81,7 +81,7 @@ func (c *eventFileWriter) keep(cut lake.Cut, accounts []billing.AccountID) (*lak
 			}
 			c.released[f.Path] = released
 		}
-		kept, ok := c.released[f.Path].Groups(cut)
+		kept, ok := c.released[f.Path].RowGroups(cut)
 		if !ok {
 			return nil, nil
 		}
