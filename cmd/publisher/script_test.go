@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"daybook/internal/billing"
+	"daybook/internal/clock"
 	"daybook/internal/decode"
 	"daybook/internal/lake"
 	"daybook/internal/sandbox"
@@ -134,7 +135,7 @@ func caughtUp(ts *testscript.TestScript, _ bool, args []string) {
 	at, err := time.Parse(time.RFC3339, args[0])
 	ts.Check(err)
 	store := open(ts)
-	_, err = store.Apply(&state.Batch{CaughtUp: []state.CaughtUp{{At: at}}})
+	_, err = store.Apply(&state.Batch{CaughtUp: []state.CaughtUp{state.NewCaughtUp(state.PartitionID{}, clock.At(func() time.Time { return at }))}})
 	ts.Check(errors.Join(err, store.Close()))
 }
 

@@ -76,7 +76,7 @@ func (s *stream) write(b *batch, e *evidence) error {
 	}
 	s.board.durable(w)
 	if b != nil && b.count > 0 {
-		s.progressed.Store(s.deps.Now().UnixNano())
+		s.progress()
 	}
 	return s.done()
 }
@@ -94,7 +94,7 @@ func (s *stream) done() error {
 	switch {
 	case s.until != nil && s.board.reached(s.until, nil):
 		return errDone
-	case s.until == nil && s.opts.UntilCaughtUp && s.board.caughtUpSince(s.started):
+	case s.until == nil && s.opts.UntilCaughtUp && s.board.caughtUp():
 		return errDone
 	}
 	return nil

@@ -42,8 +42,10 @@ type partition struct {
 	next       int64
 	epoch      int32
 	caughtUpAt time.Time
-	bounds     bounds // as listed last
-	listed     bool
+	// caughtUp: everything that was in the partition at some moment of this run is durable.
+	caughtUp bool
+	bounds   bounds // as listed last
+	listed   bool
 	// holesExplained: transactions, or compaction, were seen in it.
 	holesExplained bool
 }
@@ -75,7 +77,8 @@ func (b *board) durable(w *state.Batch) {
 		}
 	}
 	for _, c := range w.CaughtUp {
-		b.partitionLocked(c.Partition).caughtUpAt = c.At
+		p := b.partitionLocked(c.Partition)
+		p.caughtUpAt, p.caughtUp = c.At, !c.At.IsZero()
 	}
 }
 
@@ -198,12 +201,13 @@ func (b *board) setWarnings(w []string) {
 	b.mu.warnings = w
 }
 
-// caughtUpSince reports whether every partition has evidence from t or later.
-func (b *board) caughtUpSince(t time.Time) bool {
+// caughtUp reports whether every partition was read to an end that this run listed. What the state had before the
+// run does not count: its clock may have been another.
+func (b *board) caughtUp() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.mu.partitions {
-		if !p.listed || p.caughtUpAt.Before(t) {
+		if !p.listed || !p.caughtUp {
 			return false
 		}
 	}

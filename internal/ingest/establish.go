@@ -48,7 +48,7 @@ func (g *Ingester) establish(ctx context.Context, admin *kgo.Client) (*listing, 
 func (g *Ingester) list(ctx context.Context, admin *kgo.Client) (*listing, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	l, err := list(ctx, admin, g.identity.Topics, g.deps.Now)
+	l, err := list(ctx, admin, g.identity.Topics, g.deps.Clock)
 	if te, ok := errors.AsType[*topicError](err); ok {
 		return nil, g.cfg.Kafka.Explain("topic "+te.topic, err)
 	}

@@ -1,15 +1,14 @@
 package ingest
 
 import (
-	"time"
-
+	"daybook/internal/clock"
 	"daybook/internal/state"
 )
 
 // promise is a partition's end as listed at a moment: once everything before it
 // is durable, the partition was caught up at At.
 type promise struct {
-	At  time.Time
+	At  clock.Reading
 	End int64
 }
 
@@ -43,7 +42,7 @@ func (e *evidence) kept(id state.PartitionID, next int64) (state.CaughtUp, bool)
 	ok := false
 	ps := e.pending[id]
 	for len(ps) > 0 && next >= ps[0].End {
-		c, ok = state.CaughtUp{Partition: id, At: ps[0].At}, true
+		c, ok = state.NewCaughtUp(id, ps[0].At), true
 		ps = ps[1:]
 	}
 	if ok {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
+	"daybook/internal/clock"
 	"daybook/internal/control"
 	"daybook/internal/state"
 )
@@ -24,6 +25,7 @@ import (
 type Deps struct {
 	Log     *slog.Logger          // default: none
 	Now     func() time.Time      // default: time.Now
+	Clock   func() clock.Reading  // default: the machine's, with Now for its wall clock
 	Metrics prometheus.Registerer // default: none
 	State   state.Options         // Logger, Now and Metrics are filled in from above
 	Kafka   []kgo.Opt             // added to the clients' options
@@ -44,6 +46,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Now == nil {
 		d.Now = time.Now
+	}
+	if d.Clock == nil {
+		d.Clock = func() clock.Reading { return clock.At(d.Now) }
 	}
 	if d.Progress == nil {
 		d.Progress = func(int64, int64) {}
@@ -81,9 +86,8 @@ type Ingester struct {
 	until    map[state.PartitionID]int64 // nil: no end; read these far and no farther
 	bulk     *state.Load                 // nil: batches are written one by one
 
-	started    time.Time                   // set by Run
-	outcomes   [billing.OutcomeCount]int64 // of this run; apply's until it has ended
-	progressed atomic.Int64                // when records were last written, in nanoseconds
+	outcomes   [billing.OutcomeCount]int64   // of this run; apply's until it has ended
+	progressed atomic.Pointer[clock.Reading] // when records were last written
 }
 
 // New opens the state and checks that it is of the topics and rules asked for.
@@ -115,9 +119,29 @@ func (g *Ingester) load(rules RulesConfig) error {
 	if err := rules.check(g.identity.Rules); err != nil {
 		return err
 	}
+	if err := g.withdrawDoubtful(); err != nil {
+		return err
+	}
 	var err error
 	g.copies, err = newCopies(g.cfg.State, g.store, g.cfg.CheckpointMaxAge, g.deps)
 	return err
+}
+
+// withdrawDoubtful removes the evidence of being caught up that this run's clock does not confirm, such as that of a
+// clock that was ahead and was set right: once real time reaches it, it would look like any other.
+func (g *Ingester) withdrawDoubtful() error {
+	doubts, err := g.store.WithdrawDoubtful(g.deps.Clock())
+	if err != nil {
+		return fmt.Errorf("withdraw doubtful evidence of being caught up: %w", err)
+	}
+	withdrawn := &state.Batch{}
+	for id, doubt := range doubts {
+		withdrawn.CaughtUp = append(withdrawn.CaughtUp, state.CaughtUp{Partition: id})
+		g.deps.Log.Warn("withdrew evidence of being caught up; it is made again once the partition is read to its end",
+			"topic", topicName(g.identity, id.Topic), "partition", id.Partition, "reason", string(doubt))
+	}
+	g.board.durable(withdrawn)
+	return nil
 }
 
 // remember reads identity and positions from the state.
@@ -226,10 +250,13 @@ func (g *Ingester) tell(ctx context.Context) error {
 	return nil
 }
 
-// begin notes when the run began.
-func (g *Ingester) begin() {
-	g.started = g.deps.Now()
-	g.progressed.Store(g.started.UnixNano())
+// begin starts the measure of how long nothing was written.
+func (g *Ingester) begin() { g.progress() }
+
+// progress notes that something was written.
+func (g *Ingester) progress() {
+	now := g.deps.Clock()
+	g.progressed.Store(&now)
 }
 
 // watch removes old checkpoints, sets the gauges and speaks up while the storage stalls.
@@ -251,7 +278,7 @@ func (g *Ingester) watch(ctx context.Context) error {
 		} else if err := g.copies.reap(); err != nil {
 			g.rare.warn("an old checkpoint cannot be removed", "cause", err)
 		}
-		if idle := g.deps.Now().Sub(time.Unix(0, g.progressed.Load())); g.opts.UntilCaughtUp && idle > g.opts.Patience {
+		if idle := g.deps.Clock().Since(*g.progressed.Load()); g.opts.UntilCaughtUp && idle > g.opts.Patience {
 			return g.behind(idle)
 		}
 	}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"daybook/internal/clock"
 	"daybook/internal/state"
 )
 
@@ -31,7 +31,7 @@ type bounds struct {
 
 // listing is one round of metadata and ListOffsets over every partition.
 type listing struct {
-	At         time.Time // before the round began
+	At         clock.Reading // before the round began
 	Cluster    string
 	TopicIDs   map[string]string // by name; hex, empty where the broker has none
 	Partitions map[state.PartitionID]bounds
@@ -40,7 +40,7 @@ type listing struct {
 // list makes a listing of the topics. It asks the brokers, not the client's
 // cache: what is older than At is no evidence. An error of one topic or
 // partition fails the round.
-func list(ctx context.Context, cl *kgo.Client, topics []state.Topic, now func() time.Time) (*listing, error) {
+func list(ctx context.Context, cl *kgo.Client, topics []state.Topic, now func() clock.Reading) (*listing, error) {
 	l := &listing{At: now(), TopicIDs: map[string]string{}, Partitions: map[state.PartitionID]bounds{}}
 	names := make([]string, len(topics))
 	for i, t := range topics {

@@ -56,7 +56,7 @@ func (s *stream) relist(ctx context.Context) (mirrored map[state.PartitionID]int
 		}
 		if err := still.see(l, s.board.nexts()); err != nil {
 			s.trouble(err)
-		} else if s.fetchTrouble.Load() < l.At.UnixNano() {
+		} else if s.fetchTrouble.Load() < l.At.Wall.UnixNano() {
 			s.reading()
 		}
 		select {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"daybook/internal/clock"
 	"daybook/internal/state"
 )
 
@@ -70,7 +71,7 @@ func TestEvidence(t *testing.T) {
 	id := state.PartitionID{}
 	at := func(s int64) time.Time { return time.Unix(s, 0) }
 	round := func(e *evidence, s, end int64) {
-		e.add(&listing{At: at(s), Partitions: map[state.PartitionID]bounds{id: {End: end}}})
+		e.add(&listing{At: clock.Reading{Wall: at(s)}, Partitions: map[state.PartitionID]bounds{id: {End: end}}})
 	}
 	e := newEvidence()
 	if _, ok := e.kept(id, 100); ok {

@@ -42,7 +42,7 @@ func (w *world) mustRebuild() {
 	for i, q := range w.positions() {
 		p := positions[i]
 		// Outcomes depend on the order of arrival.
-		q.Outcomes, q.CaughtUpAt = p.Outcomes, p.CaughtUpAt
+		q.Outcomes, q.CaughtUpAt, q.CaughtUpBoot, q.CaughtUpUptime = p.Outcomes, p.CaughtUpAt, p.CaughtUpBoot, p.CaughtUpUptime
 		if p != q {
 			w.t.Errorf("position %+v, was %+v", q, p)
 		}

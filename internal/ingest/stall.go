@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/clock"
 	"daybook/internal/state"
 )
 
@@ -23,7 +24,7 @@ type stall struct {
 // standing is where a partition is, and since when.
 type standing struct {
 	next  int64
-	since time.Time
+	since clock.Reading
 }
 
 // newStall makes one that has seen nothing.
@@ -41,7 +42,7 @@ func (s *stall) see(l *listing, next map[state.PartitionID]int64) error {
 			s.standing[id] = standing{next[id], l.At}
 			continue
 		}
-		if d := l.At.Sub(at.since); d >= stallAfter {
+		if d := l.At.Since(at.since); d >= stallAfter {
 			err = fmt.Errorf("topic %s partition %d stands at offset %d of %d for %s although its broker answers: look into that broker's log",
 				s.topics[id.Topic].Name, id.Partition, at.next, b.Stable, d.Round(time.Second))
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"daybook/internal/billing"
+	"daybook/internal/clock"
 	"daybook/internal/kafka"
 	"daybook/internal/state"
 	"daybook/internal/testkafka"
@@ -38,7 +39,8 @@ type world struct {
 	client  *kgo.Client
 	waits   time.Duration // how long something may take
 	soon    bool          // ingest's clients try again at once
-	later   *atomic.Int64 // how far ingest's clock is ahead, in nanoseconds
+	later   *atomic.Int64 // how much time seems to have passed besides, in nanoseconds
+	ahead   *atomic.Int64 // how far ingest's wall clock is ahead of time, in nanoseconds
 	log     *logged
 }
 
@@ -56,7 +58,7 @@ func fakeWorld(t *testing.T, secrets []kgo.Opt, partitions int32, opts ...kfake.
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	w := &world{t: t, log: &logged{}, later: new(atomic.Int64), broker: broker, addrs: broker.ListenAddrs(), secrets: secrets, topic: "billing", waits: 20 * time.Second}
+	w := &world{t: t, log: &logged{}, later: new(atomic.Int64), ahead: new(atomic.Int64), broker: broker, addrs: broker.ListenAddrs(), secrets: secrets, topic: "billing", waits: 20 * time.Second}
 	return w.settle(partitions)
 }
 
@@ -71,7 +73,7 @@ func newKafkaWorld(t *testing.T, partitions int32) *world {
 // kafkaWorld is on an Apache Kafka, with a topic of its own.
 func kafkaWorld(t *testing.T, addrs []string, partitions int32) *world {
 	t.Helper()
-	w := &world{t: t, log: &logged{}, later: new(atomic.Int64), addrs: addrs, topic: fmt.Sprintf("billing-%016x", rand.Uint64()), waits: time.Minute}
+	w := &world{t: t, log: &logged{}, later: new(atomic.Int64), ahead: new(atomic.Int64), addrs: addrs, topic: fmt.Sprintf("billing-%016x", rand.Uint64()), waits: time.Minute}
 	return w.settle(partitions)
 }
 
@@ -187,7 +189,12 @@ func (l *logged) has(words ...string) bool {
 func (w *world) deps() Deps {
 	d := Deps{
 		Log: slog.New(slog.NewTextHandler(io.MultiWriter(w.t.Output(), w.log), nil)),
-		Now: func() time.Time { return time.Now().Add(time.Duration(w.later.Load())) },
+		Now: func() time.Time { return time.Now().Add(time.Duration(w.later.Load() + w.ahead.Load())) },
+	}
+	d.Clock = func() clock.Reading {
+		r := clock.At(d.Now)
+		r.Uptime += time.Duration(w.later.Load())
+		return r
 	}
 	if w.soon {
 		d.Kafka = append(d.Kafka, kgo.RetryBackoffFn(func(int) time.Duration { return 5 * time.Millisecond }), kgo.MetadataMinAge(10*time.Millisecond))

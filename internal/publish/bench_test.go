@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/clock"
 	"daybook/internal/lake"
 	"daybook/internal/state"
 )
@@ -30,6 +31,11 @@ type benchWorld struct {
 	next  int64
 	now   time.Time
 	lake  *lake.Lake
+}
+
+// reading is a clock that stands still.
+func (w *benchWorld) reading() clock.Reading {
+	return clock.Reading{Wall: w.now, Boot: clock.BootID{1}, Uptime: time.Hour}
 }
 
 func newBenchWorld(b *testing.B) *benchWorld {
@@ -70,7 +76,7 @@ func (w *benchWorld) add(n int, event func(i int, e *billing.Event)) {
 		count := int64(end - start)
 		batch.Advances = []state.Advance{{From: w.next, Next: w.next + count, Delivered: count, LastOffset: w.next + count - 1}}
 		if end == n {
-			batch.CaughtUp = []state.CaughtUp{{At: w.now}}
+			batch.CaughtUp = []state.CaughtUp{state.NewCaughtUp(state.PartitionID{}, w.reading())}
 		}
 		_, err := w.store.Apply(batch)
 		w.check(err)
@@ -95,7 +101,7 @@ func BenchmarkCorrections(b *testing.B) {
 	cfg := DefaultConfig()
 	cfg.AsOf = AsOf{w.now}
 	source := &heldSource{Source: Store{Store: w.store, Dir: filepath.Join(w.dir, "checkpoints")}}
-	p := New(cfg, Deps{Source: source, Lake: w.lake})
+	p := New(cfg, Deps{Source: source, Lake: w.lake, Clock: w.reading})
 	_, err := p.Run(b.Context())
 	w.check(err)
 	corrected := 0

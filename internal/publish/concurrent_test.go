@@ -35,7 +35,7 @@ func TestEventBetweenCheckpointAndRelease(t *testing.T) {
 			Store:   Store{Store: w.store, Dir: w.stateDir + "/checkpoints", Options: w.options()},
 			happens: func() { w.push(event("e1", "a", "compute", "2025-01-06", "2", 2)); w.caughtUp() },
 		},
-		Lake: w.lake, Now: w.clock,
+		Lake: w.lake, Now: w.clock, Clock: w.reading,
 	})
 	if _, err := p.Run(context.Background()); err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestReleaseBetweenCheckpointAndLock(t *testing.T) {
 				w.publish()
 			},
 		},
-		Lake: w.lake, Now: w.clock,
+		Lake: w.lake, Now: w.clock, Clock: w.reading,
 	})
 	before := w.current().Release
 	if _, err := slow.Run(context.Background()); !errors.Is(err, lake.ErrTaken) || errors.Is(err, ErrBehind) {

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/clock"
 	"daybook/internal/lake"
 	"daybook/internal/state"
 )
@@ -18,7 +20,7 @@ import (
 type input struct {
 	reader    *state.Reader
 	asOf      time.Time
-	now       time.Time
+	now       clock.Reading // when the checkpoint had been taken
 	lastDue   billing.Day
 	identity  state.Identity
 	topics    map[billing.TopicOrdinal]state.Topic
@@ -137,12 +139,12 @@ func (in *input) incomplete(behind []Behind) error {
 func (p *Publisher) readInput(c *Checkpoint) (*input, error) {
 	in := &input{
 		reader:   c.Reader,
-		now:      p.deps.Now().UTC(),
+		now:      p.deps.Clock(),
 		identity: c.Identity(),
 		head:     c.Head(),
 		topics:   map[billing.TopicOrdinal]state.Topic{},
 	}
-	in.asOf = in.now
+	in.asOf = in.now.Wall.UTC()
 	if !p.cfg.AsOf.IsZero() {
 		in.asOf = p.cfg.AsOf.UTC()
 	}
@@ -169,12 +171,12 @@ func (p *Publisher) readInput(c *Checkpoint) (*input, error) {
 	return in, nil
 }
 
-// caughtUp is when a partition was last known to be read to its end; zero: never. A time after now is not trusted.
+// caughtUp is up to when a partition is known to be read; zero: not known. Evidence counts only where this process's
+// clock agrees with the one that made it. Evidence that does not count now does not count later either: until ingest
+// makes it again, the partition is behind.
 func (in *input) caughtUp(p *state.Position) time.Time {
-	if p.CaughtUpAt.After(in.now) {
-		return time.Time{}
-	}
-	return p.CaughtUpAt
+	at, _ := p.CaughtUpBy(in.now)
+	return at
 }
 
 // readUpTo reports whether all partitions that can hold records of a tenant are read up to a cutoff.
@@ -190,7 +192,7 @@ func (in *input) behindAt(c *Checkpoint, cutoff time.Time) []Behind {
 	for i := range in.positions {
 		pos := &in.positions[i]
 		seen[pos.Partition.Topic] = true
-		at := in.caughtUp(pos)
+		at, doubt := pos.CaughtUpBy(in.now)
 		if !at.IsZero() && !at.Before(cutoff) {
 			continue
 		}
@@ -205,9 +207,7 @@ func (in *input) behindAt(c *Checkpoint, cutoff time.Time) []Behind {
 			}
 			b.Reason = c.Waiting[pos.Partition]
 		}
-		if b.Reason == "" && pos.CaughtUpAt.After(in.now) {
-			b.Reason = "caught-up-at is in the future"
-		}
+		b.Reason = cmp.Or(b.Reason, string(doubt))
 		behind = append(behind, b)
 	}
 	for _, t := range in.identity.Topics {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"daybook/internal/clock"
 )
 
 // measured runs a publisher and returns its metrics: "name" or "name label value" to value, without their prefix.
@@ -16,7 +18,7 @@ func (w *world) measured() (map[string]float64, error) {
 	w.t.Helper()
 	reg := prometheus.NewRegistry()
 	p := w.publisher()
-	p = New(w.cfg, Deps{Source: p.deps.Source, Lake: w.lake, Now: w.clock, Metrics: reg})
+	p = New(w.cfg, Deps{Source: p.deps.Source, Lake: w.lake, Now: w.clock, Clock: w.reading, Metrics: reg})
 	_, err := p.Run(context.Background())
 	families, gatherErr := reg.Gather()
 	w.check(gatherErr)
@@ -152,8 +154,9 @@ func TestFollowPublishesAtEachCutoff(t *testing.T) {
 	defer cancel()
 	w.cfg.Poll = time.Microsecond
 	// Each reading of the clock advances it by a second; input is read up to then.
-	clock := func() time.Time { w.now = w.now.Add(time.Second); return w.now }
-	p := New(w.cfg, Deps{Source: Store{Store: w.store, Dir: filepath.Join(w.stateDir, "copies"), Options: w.options()}, Lake: w.lake, Now: clock})
+	look := func() time.Time { w.now = w.now.Add(time.Second); return w.now }
+	both := func() clock.Reading { look(); return w.reading() }
+	p := New(w.cfg, Deps{Source: Store{Store: w.store, Dir: filepath.Join(w.stateDir, "copies"), Options: w.options()}, Lake: w.lake, Now: look, Clock: both})
 	type run struct {
 		asOf time.Time
 		err  error

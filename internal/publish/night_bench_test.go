@@ -30,7 +30,7 @@ func BenchmarkNightly(b *testing.B) {
 	night := func() TenantReport {
 		cfg := DefaultConfig()
 		cfg.AsOf = AsOf{w.now}
-		report, err := New(cfg, Deps{Source: source, Lake: w.lake, Now: func() time.Time { return w.now }}).Run(b.Context())
+		report, err := New(cfg, Deps{Source: source, Lake: w.lake, Now: func() time.Time { return w.now }, Clock: w.reading}).Run(b.Context())
 		w.check(err)
 		return report.Tenants[0]
 	}

@@ -30,7 +30,7 @@ func TestLightestTenantFirst(t *testing.T) {
 	w.caughtUp()
 	var order []billing.TenantID
 	p := New(w.cfg, Deps{
-		Source: Store{Store: w.store, Dir: filepath.Join(w.stateDir, "checkpoints"), Options: w.options()}, Lake: w.lake, Now: w.clock,
+		Source: Store{Store: w.store, Dir: filepath.Join(w.stateDir, "checkpoints"), Options: w.options()}, Lake: w.lake, Now: w.clock, Clock: w.reading,
 		Progress: func(t billing.TenantID, _, _ int64) { order = append(order, t) },
 	})
 	report, err := p.Run(t.Context())

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"daybook/internal/billing"
+	"daybook/internal/clock"
 	"daybook/internal/lake"
 	"daybook/internal/state"
 )
@@ -22,6 +23,7 @@ type Deps struct {
 	Source  Source // needed by Run, Backfill and Verify
 	Lake    *lake.Lake
 	Now     func() time.Time      // default time.Now
+	Clock   func() clock.Reading  // default: the machine's, with Now for its wall clock
 	Log     *slog.Logger          // default: none
 	Metrics prometheus.Registerer // default: none
 	// Progress is called when a day of a tenant is done; may be nil. Calls do not overlap.
@@ -40,6 +42,9 @@ type Publisher struct {
 func New(cfg Config, deps Deps) *Publisher {
 	if deps.Now == nil {
 		deps.Now = time.Now
+	}
+	if deps.Clock == nil {
+		deps.Clock = func() clock.Reading { return clock.At(deps.Now) }
 	}
 	if deps.Log == nil {
 		deps.Log = slog.New(slog.DiscardHandler)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/clock"
 	"daybook/internal/lake"
 	"daybook/internal/state"
 )
@@ -173,9 +174,56 @@ func TestRefusals(t *testing.T) {
 	t.Run("a caught-up-at in the future is no evidence", func(t *testing.T) {
 		w := newWorld(t)
 		w.week()
-		w.now = w.now.Add(-time.Minute)
+		w.setClockBack(time.Minute)
 		if _, err := w.run(); !errors.Is(err, ErrIncomplete) {
 			t.Fatalf("error %v, want ErrIncomplete", err)
+		}
+	})
+	for name, ahead := range map[string]time.Duration{"150 seconds": 150 * time.Second, "years": 5*365*24*time.Hour + 150*time.Second} {
+		t.Run("evidence of a clock that was ahead by "+name+" does not become valid by waiting", func(t *testing.T) {
+			w := newWorld(t)
+			w.push(event("e1", "a", "compute", "2025-01-07", "1", 1))
+			// A minute before the cutoff of 2025-01-08, by a clock that is ahead: it shows a moment after a cutoff.
+			w.now = at("2025-01-09T01:59:00Z").Add(ahead)
+			w.caughtUp()
+			evidence := w.now
+			w.setClockBack(ahead)
+			for _, now := range []time.Time{w.now, evidence, evidence.Add(time.Minute), evidence.Add(20 * time.Hour)} {
+				w.now = now // real time goes on
+				if r, err := w.run(); !errors.Is(err, ErrIncomplete) {
+					t.Fatalf("at %s: outcome %s, error %v, want ErrIncomplete", w.now, r.Outcome, err)
+				}
+			}
+			w.cfg.AllowIncomplete = true
+			if r := w.publish(); r.Release != 1 {
+				t.Fatalf("release %d", r.Release)
+			}
+			if row := w.row("2025-01-07", "a"); row.Complete {
+				t.Error("complete by evidence of a clock that was wrong")
+			}
+			for _, p := range w.current().Input {
+				if !p.CaughtUpAt.IsZero() {
+					t.Errorf("the manifest says that %s/%d is caught up at %s", p.Topic, p.Partition, p.CaughtUpAt)
+				}
+			}
+			// Evidence that is made again counts.
+			w.cfg.AllowIncomplete = false
+			w.caughtUp()
+			w.publish()
+			if row := w.row("2025-01-07", "a"); !row.Complete {
+				t.Error("still incomplete after it was caught up again")
+			}
+		})
+	}
+	t.Run("evidence from before the machine's start is none", func(t *testing.T) {
+		w := newWorld(t)
+		w.week()
+		made := w.reading()
+		made.Boot = clock.BootID{2}
+		_, err := w.store.Apply(&state.Batch{CaughtUp: []state.CaughtUp{state.NewCaughtUp(state.PartitionID{}, made)}})
+		w.check(err)
+		if _, err := w.run(); !errors.Is(err, ErrIncomplete) || !strings.Contains(err.Error(), string(state.DoubtOtherBoot)) {
+			t.Fatalf("error %v, want ErrIncomplete and why", err)
 		}
 	})
 	t.Run("an idle topic reaches the next cutoff", func(t *testing.T) {

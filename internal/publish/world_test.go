@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
+	"daybook/internal/clock"
 	"daybook/internal/decode"
 	"daybook/internal/lake"
 	"daybook/internal/oracle"
@@ -25,6 +26,7 @@ type world struct {
 	lake     *lake.Lake
 	lakeRoot string
 	now      time.Time
+	setBack  time.Duration // by how much the clock was set back so far
 	cfg      Config
 	decoder  *decode.Decoder
 	rules    billing.Rules
@@ -56,6 +58,20 @@ func newWorldOn(t testing.TB, fs lake.FS, root string) *world {
 }
 
 func (w *world) clock() time.Time { return w.now }
+
+// booted is when the world's machine was started.
+var booted = time.Date(2024, 12, 1, 0, 0, 0, 0, time.UTC)
+
+// reading is both clocks of the world's machine.
+func (w *world) reading() clock.Reading {
+	return clock.Reading{Wall: w.now, Boot: clock.BootID{1}, Uptime: w.now.Add(w.setBack).Sub(booted)}
+}
+
+// setClockBack sets the wall clock back; the uptime is not changed.
+func (w *world) setClockBack(d time.Duration) {
+	w.now = w.now.Add(-d)
+	w.setBack += d
+}
 
 // newState replaces the state by an empty state of the same log.
 func (w *world) newState(partitions int) {
@@ -131,7 +147,7 @@ func (w *world) caughtUp() {
 	w.t.Helper()
 	b := &state.Batch{}
 	for p := range w.next {
-		b.CaughtUp = append(b.CaughtUp, state.CaughtUp{Partition: state.PartitionID{Partition: int32(p)}, At: w.now})
+		b.CaughtUp = append(b.CaughtUp, state.NewCaughtUp(state.PartitionID{Partition: int32(p)}, w.reading()))
 	}
 	_, err := w.store.Apply(b)
 	w.check(err)
@@ -140,7 +156,7 @@ func (w *world) caughtUp() {
 func (w *world) publisher() *Publisher {
 	return New(w.cfg, Deps{
 		Source: Store{Store: w.store, Dir: filepath.Join(w.stateDir, "checkpoints"), Options: w.options()},
-		Lake:   w.lake, Now: w.clock,
+		Lake:   w.lake, Now: w.clock, Clock: w.reading,
 	})
 }
 

@@ -165,7 +165,7 @@ func (m *machine) judgeRelease(s *lake.Series, tenant string, n int) {
 	for i := range manifest.Days {
 		entry := &manifest.Days[i]
 		reasons[entry.Day.String()] = entry.Reasons
-		m.judgeComplete(entry, next)
+		m.judgeComplete(entry, next, manifest.AsOf)
 		if err := releasedDay(s, manifest, entry, have); err != nil {
 			m.fail("read release %d of %s: %v", n, tenant, err)
 			return
@@ -226,19 +226,23 @@ func releasedDay(s *lake.Series, manifest *lake.Manifest, entry *lake.DayEntry, 
 	return nil
 }
 
-// judgeComplete: a day that does not say that its input is behind has read all
-// that was in the topics at its cutoff. A clock that was set back can make
-// evidence look newer than it is, so this is judged only where none was.
-func (m *machine) judgeComplete(entry *lake.DayEntry, next map[state.PartitionID]int64) {
+// judgeComplete: a day that does not say that its input is behind has read all that was in the topics at its cutoff,
+// by the clock as the publisher saw it. What came after it looked may be missing.
+func (m *machine) judgeComplete(entry *lake.DayEntry, next map[state.PartitionID]int64, asOf time.Time) {
 	cutoff := publish.DefaultConfig().Cutoff.Of(entry.Day)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.mu.steppedBack || slices.Contains(entry.Reasons, "input_behind") {
+	if slices.Contains(entry.Reasons, "input_behind") {
+		return
+	}
+	look, ok := m.mu.looks[asOf.UTC()]
+	if !ok {
+		m.fail("day %s: no publisher looked at its clock at %s", entry.Day, asOf)
 		return
 	}
 	for _, r := range m.mu.log {
-		if id := (state.PartitionID{Topic: r.Topic, Partition: r.Partition}); r.at.Before(cutoff) && r.Offset >= next[id] {
-			m.fail("day %s says that its input is read; the record at %v/%d came at %s and is not in it", entry.Day, id, r.Offset, r.at)
+		if id := (state.PartitionID{Topic: r.Topic, Partition: r.Partition}); r.at.Before(look.at) && r.at.Add(look.skew).Before(cutoff) && r.Offset >= next[id] {
+			m.fail("day %s says that its input is read; the record at %v/%d came at %s and is not in it", entry.Day, id, r.Offset, r.at.Add(look.skew))
 			return
 		}
 	}
@@ -248,6 +252,9 @@ func (m *machine) judgeComplete(entry *lake.DayEntry, next map[state.PartitionID
 // release is the books, nothing is left to do, and verification agrees.
 func (w *world) converge(mem *rot.Crashable) {
 	m := &machine{world: w, disk: newDisk(mem), crashed: make(chan struct{}), ctx: context.Background()}
+	w.mu.Lock()
+	w.mu.boots++
+	w.mu.Unlock()
 	m.judgeState()
 	m.judgeAcknowledged()
 	w.calm()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -50,10 +51,14 @@ type machine struct {
 // boot starts a machine on what a crash left of a disk, and has the model judge that first.
 func (w *world) boot(mem *rot.Crashable) *machine {
 	m := &machine{world: w, disk: newDisk(mem), crashed: make(chan struct{})}
+	w.mu.Lock()
+	w.mu.boots++
+	w.mu.Unlock()
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.judgeState()
 	m.judgeAcknowledged()
-	m.work.Go(m.ingest)
+	ingestChance := rand.New(rand.NewPCG(w.seed, w.chance.Uint64()))
+	m.work.Go(func() { m.ingest(ingestChance) })
 	for range 1 + w.chance.IntN(2) {
 		chance := rand.New(rand.NewPCG(w.seed, w.chance.Uint64()))
 		m.work.Go(func() { m.publish(chance) })
@@ -189,7 +194,7 @@ func (m *machine) stateOptions() state.Options {
 
 func (m *machine) ingestDeps() ingest.Deps {
 	return ingest.Deps{
-		Now: m.now, State: m.stateOptions(), Kafka: []kgo.Opt{kgo.Dialer(m.dial), kgo.DisableClientMetrics()},
+		Now: m.now, Clock: m.reading, State: m.stateOptions(), Kafka: []kgo.Opt{kgo.Dialer(m.dial), kgo.DisableClientMetrics()},
 		Listen: func(ctx context.Context, _ string, h control.Handler) error {
 			l, err := m.net.Listen("", fmt.Sprintf("localhost:%d", controlPort))
 			if err != nil {
@@ -201,19 +206,39 @@ func (m *machine) ingestDeps() ingest.Deps {
 	}
 }
 
-// ingest runs ingest again and again, each for a while.
-func (m *machine) ingest() {
+// ingest runs ingest again and again, each for a while, or until it has caught up.
+func (m *machine) ingest(chance *rand.Rand) {
 	for m.ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(m.ctx, time.Duration(1+m.seed%20)*time.Second)
-		g, err := ingest.New(m.config(), ingest.RulesConfig{}, ingest.RunOptions{}, m.ingestDeps())
+		opts := ingest.RunOptions{UntilCaughtUp: chance.IntN(3) == 0, Patience: 10 * time.Hour}
+		m.mu.Lock()
+		there := maps.Clone(m.mu.next)
+		m.mu.Unlock()
+		g, err := ingest.New(m.config(), ingest.RulesConfig{}, opts, m.ingestDeps())
 		if err == nil {
-			err = errors.Join(g.Run(ctx), g.Close())
+			if err = g.Run(ctx); err == nil && opts.UntilCaughtUp && ctx.Err() == nil {
+				m.alive(func() { m.judgeCaughtUp(there) })
+			}
+			err = errors.Join(err, g.Close())
 		}
 		cancel()
 		if err != nil {
 			m.mind("ingest", err)
 		}
-		m.sleep(100 * time.Millisecond)
+		// Now and then no ingest runs for a while, and publishers have what the last one left.
+		m.sleep([]time.Duration{100 * time.Millisecond, 2 * time.Second}[chance.IntN(2)])
+	}
+}
+
+// judgeCaughtUp: a run that ended caught up has read everything that was there when it began. It holds m.life.
+func (m *machine) judgeCaughtUp(there map[state.PartitionID]int64) {
+	m.noteDurable(m.life.handler)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, next := range there {
+		if m.mu.durable[id] < next {
+			m.fail("ingest ended caught up with partition %v at offset %d; it began at %d", id, m.mu.durable[id], next)
+		}
 	}
 }
 
@@ -234,7 +259,7 @@ func (m *machine) lake() *lake.Lake { return lake.Open(lakeDir, m.disk, m.now) }
 func (m *machine) publisher(allowIncomplete bool) *publish.Publisher {
 	cfg := publish.DefaultConfig()
 	cfg.AllowEmptyDays, cfg.AllowIncomplete = true, allowIncomplete
-	return publish.New(cfg, publish.Deps{Source: m.source(), Lake: m.lake(), Now: m.now})
+	return publish.New(cfg, publish.Deps{Source: m.source(), Lake: m.lake(), Now: m.now, Clock: m.publisherReading})
 }
 
 // publish publishes now and then, by a run or by a backfill of some days, and prunes.

@@ -18,8 +18,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"daybook/internal/billing"
+	"daybook/internal/clock"
 	"daybook/internal/ingest"
 	"daybook/internal/oracle"
+	"daybook/internal/publish"
 	"daybook/internal/rot"
 	"daybook/internal/state"
 )
@@ -46,13 +48,14 @@ type world struct {
 
 	mu struct {
 		sync.Mutex
-		skew        time.Duration // of the machine's clock
-		steppedBack bool
-		log         []entry
-		next        map[state.PartitionID]int64
-		durable     map[state.PartitionID]int64 // next offsets that ingest called durable
-		released    map[billing.TenantID]int    // releases that publisher called published
-		judged      map[string]bool             // releases that the model has judged
+		skew     time.Duration      // of the machine's clock
+		boots    uint64             // machines started so far
+		looks    map[time.Time]look // by what the machine's clock showed a publisher, in microseconds
+		log      []entry
+		next     map[state.PartitionID]int64
+		durable  map[state.PartitionID]int64 // next offsets that ingest called durable
+		released map[billing.TenantID]int    // releases that publisher called published
+		judged   map[string]bool             // releases that the model has judged
 	}
 	count counts
 
@@ -67,7 +70,13 @@ type world struct {
 // entry is one record of the log.
 type entry struct {
 	oracle.Record
-	at time.Time // by the machine's clock, when it was surely there
+	at time.Time // real time, when it was surely there
+}
+
+// look is one look of a publisher at its clock: when it was, and by how much the clock was ahead.
+type look struct {
+	at   time.Time
+	skew time.Duration
 }
 
 // counts is what a world went through.
@@ -80,6 +89,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.mu.durable = map[state.PartitionID]int64{}
 	w.mu.released = map[billing.TenantID]int{}
 	w.mu.judged = map[string]bool{}
+	w.mu.looks = map[time.Time]look{}
 	opts := []kfake.Opt{kfake.NumBrokers(2), kfake.Ports(brokerPort, brokerPort+1), kfake.ListenFn(w.net.Listen), kfake.ClusterID("simulated")}
 	for i, name := range topics {
 		opts = append(opts, kfake.SeedTopics(parts[i], name))
@@ -137,13 +147,42 @@ func (w *world) now() time.Time {
 	return time.Now().Add(w.mu.skew)
 }
 
-// stepClock sets the machine's clock wrong, or right again.
+// reading is both of the machine's clocks. Its uptime is real time; each machine is another start.
+func (w *world) reading() clock.Reading {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := clock.Reading{Wall: time.Now().Add(w.mu.skew), Uptime: time.Since(started)}
+	binary.BigEndian.PutUint64(r.Boot[:], w.mu.boots)
+	return r
+}
+
+// started is before every machine's start: fake time begins in 2000.
+var started = time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC)
+
+// publisherReading is reading by a publisher; what it decides by it is judged by this look at the clock.
+func (w *world) publisherReading() clock.Reading {
+	r := w.reading()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mu.looks[r.Wall.UTC().Truncate(time.Microsecond)] = look{at: time.Now(), skew: w.mu.skew}
+	return r
+}
+
+// stepClock sets the machine's clock wrong, or right again: by up to an hour and a half, or ahead to a few minutes
+// after the next cutoff, so that evidence of that clock would make a day complete that is not over.
 func (w *world) stepClock() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	to := time.Duration(w.chance.IntN(7)-3) * time.Hour / 2
-	w.mu.steppedBack = w.mu.steppedBack || to < w.mu.skew
-	w.mu.skew = to
+	switch w.chance.IntN(3) {
+	case 0:
+		w.mu.skew = time.Duration(w.chance.IntN(7)-3) * time.Hour / 2
+	case 1:
+		cutoff := publish.DefaultConfig().Cutoff
+		next := cutoff.Of(cutoff.LastDue(time.Now()) + 1)
+		w.mu.skew = time.Until(next) + time.Duration(1+w.chance.IntN(300))*time.Second
+	default:
+		w.mu.skew = 0
+	}
 }
 
 // fail ends the simulation.
@@ -160,7 +199,7 @@ func (w *world) produce(n int) {
 			w.fail("produce: %v", err)
 			return
 		}
-		now := w.now()
+		now := time.Now()
 		id := state.PartitionID{Topic: billing.TopicOrdinal(m.topic), Partition: m.partition}
 		w.mu.Lock()
 		w.mu.log = append(w.mu.log, entry{at: now, Record: oracle.Record{

@@ -43,7 +43,7 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 		if p == nil {
 			return Applied{}, fmt.Errorf("%w: partition %d of topic %d is caught up but has no position", ErrPosition, c.Partition.Partition, c.Partition.Topic)
 		}
-		p.CaughtUpAt = c.At.UTC()
+		p.CaughtUpAt, p.CaughtUpBoot, p.CaughtUpUptime = c.At.UTC(), c.Boot, c.Uptime
 	}
 	applied := Applied{Reasons: map[billing.Reason]int64{}}
 	if err := w.lookUp(b.Parts); err != nil {

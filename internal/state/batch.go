@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/clock"
 	"daybook/internal/state/format"
 )
 
@@ -34,10 +35,18 @@ type Advance struct {
 	HolesExplained bool
 }
 
-// CaughtUp is evidence that a partition was read to an end listed at At.
+// CaughtUp is evidence that a partition was read to the end that it had at At. The zero At withdraws the evidence
+// that the state has.
 type CaughtUp struct {
 	Partition PartitionID
 	At        time.Time
+	Boot      clock.BootID  // of the clock that showed At
+	Uptime    time.Duration // of the clock that showed At
+}
+
+// NewCaughtUp is evidence made at a moment.
+func NewCaughtUp(id PartitionID, at clock.Reading) CaughtUp {
+	return CaughtUp{Partition: id, At: at.Wall, Boot: at.Boot, Uptime: at.Uptime}
 }
 
 // Batch is one atomic write.

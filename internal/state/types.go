@@ -18,6 +18,7 @@ type (
 	QuarantineStatus = format.QuarantineStatus
 	Decision         = format.Decision
 	DecisionKind     = format.DecisionKind
+	Doubt            = format.Doubt
 )
 
 // FormatVersion is the version of all keys and values that this program reads and writes.
@@ -28,6 +29,13 @@ const (
 	QuarantineOpen       = format.QuarantineOpen
 	QuarantineSuperseded = format.QuarantineSuperseded // a greater version of its event was accepted
 	QuarantineResolved   = format.QuarantineResolved   // an operator decided
+)
+
+// The doubts about evidence of being caught up.
+const (
+	DoubtFuture    = format.DoubtFuture
+	DoubtSetBack   = format.DoubtSetBack
+	DoubtOtherBoot = format.DoubtOtherBoot
 )
 
 // The kinds of decision.

@@ -44,7 +44,7 @@ type Identity struct {
 
 // FormatVersion is the version of all keys and values that this program reads
 // and writes; docs/format-state.md draws them.
-const FormatVersion = 3
+const FormatVersion = 4
 
 // AppendIdentityValue appends the identity's value.
 func AppendIdentityValue(b []byte, id *Identity) ([]byte, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/clock"
 )
 
 // PartitionID is a Kafka partition of the state.
@@ -23,11 +24,16 @@ type Position struct {
 	FirstOffset int64
 	NextOffset  int64
 	LeaderEpoch int32
-	CaughtUpAt  time.Time // zero: never
-	Delivered   int64
-	Control     int64
-	Holes       int64
-	Gaps        int64 // offsets passed over by decisions to accept a gap
+	// CaughtUpAt is up to when everything in the partition is known to be read, by the clock of the ingest that
+	// found out; zero: never. CaughtUpBy says whether that still counts.
+	CaughtUpAt     time.Time
+	CaughtUpBoot   clock.BootID  // of that clock at that moment
+	CaughtUpUptime time.Duration // of that clock at that moment
+
+	Delivered int64
+	Control   int64
+	Holes     int64
+	Gaps      int64 // offsets passed over by decisions to accept a gap
 	// HolesExplained is set once the topic was seen to be transactional or compacted.
 	HolesExplained bool
 	Outcomes       [billing.OutcomeCount]int64
@@ -81,6 +87,8 @@ func AppendPositionValue(b []byte, p *Position) []byte {
 	b = append(b, p.LastDigest[:]...)
 	if flags&2 != 0 {
 		b = AppendInstant(b, billing.Instant(p.CaughtUpAt.UnixNano()))
+		b = append(b, p.CaughtUpBoot[:]...)
+		b = binary.AppendVarint(b, int64(p.CaughtUpUptime))
 	}
 	return b
 }
@@ -105,6 +113,8 @@ func ParsePosition(key, value []byte) (p Position, err error) {
 	p.LastDigest = f.Digest()
 	if flags&2 != 0 {
 		p.CaughtUpAt = time.Unix(0, int64(f.Instant())).UTC()
+		copy(p.CaughtUpBoot[:], f.Take(len(p.CaughtUpBoot)))
+		p.CaughtUpUptime = time.Duration(f.Varint())
 	}
 	return p, f.Done("position")
 }
