@@ -131,7 +131,10 @@ func (r *Report) Err() error {
 // Audit rebuilds the release from the log and compares. What differs is in the report and no error.
 func (a *Auditor) Audit(ctx context.Context) (*Report, error) {
 	s := a.deps.Lake.Tenant(a.tenant)
-	m, err := manifestOf(s, a.tenant, a.cfg.Release)
+	m, err := s.Find(a.cfg.Release)
+	if err == nil && a.cfg.Release != 0 {
+		err = s.Unpruned(m.Release)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -162,23 +165,4 @@ func (a *Auditor) audit(ctx context.Context, b *basis, c *comparison) (err error
 	c.report.Records += books.records
 	c.report.Missing += books.missing
 	return c.compare(ctx, b, books, a.deps.Progress)
-}
-
-// manifestOf is the manifest of release n, of the newest for 0, whose files are there.
-func manifestOf(s *lake.Series, tenant billing.TenantID, n int) (*lake.Manifest, error) {
-	m, err := s.Current()
-	if err == nil && m == nil {
-		err = fmt.Errorf("tenant %s: %w", tenant, lake.ErrNoRelease)
-	}
-	if err != nil || n == 0 || n == m.Release {
-		return m, err
-	}
-	list, err := s.List()
-	if err != nil {
-		return nil, err
-	}
-	if slices.ContainsFunc(list, func(e lake.Entry) bool { return e.Release == n && e.Pruned }) {
-		return nil, fmt.Errorf("release %d of tenant %s: %w: it is pruned", n, tenant, lake.ErrNoRelease)
-	}
-	return s.Manifest(n)
 }

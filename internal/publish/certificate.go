@@ -53,7 +53,7 @@ type CertifiedAccount struct {
 // it has the account-days too, computed from the released events; the release must not be pruned then.
 func (p *Publisher) Certificate(tenant billing.TenantID, n int, w *Window, accounts bool) (*Certificate, error) {
 	s := p.deps.Lake.Tenant(tenant)
-	m, err := manifestOf(s, tenant, n)
+	m, err := s.Find(n)
 	if err != nil {
 		return nil, err
 	}

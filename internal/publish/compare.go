@@ -60,7 +60,7 @@ func (p *Publisher) Compare(tenant billing.TenantID, n int, file io.Reader, colu
 		return nil, err
 	}
 	s := p.deps.Lake.Tenant(tenant)
-	m, err := manifestOf(s, tenant, n)
+	m, err := s.Find(n)
 	if err != nil {
 		return nil, err
 	}
@@ -82,18 +82,6 @@ func (p *Publisher) Compare(tenant billing.TenantID, n int, file io.Reader, colu
 	}
 	c.leftOver(e)
 	return c, nil
-}
-
-// manifestOf is the manifest of release n, of the newest for 0.
-func manifestOf(s *lake.Series, tenant billing.TenantID, n int) (*lake.Manifest, error) {
-	if n != 0 {
-		return s.Manifest(n)
-	}
-	m, err := s.Current()
-	if err == nil && m == nil {
-		err = fmt.Errorf("tenant %s: %w", tenant, lake.ErrNoRelease)
-	}
-	return m, err
 }
 
 // day compares one released day.

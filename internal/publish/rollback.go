@@ -45,7 +45,7 @@ func (p *Publisher) Rollback(_ context.Context, tenant billing.TenantID, n int, 
 	if err != nil {
 		return nil, err
 	}
-	if err := present(s, tenant, n); err != nil {
+	if err := s.Unpruned(n); err != nil {
 		return nil, err
 	}
 	if err := s.Verify(target, nil); err != nil {
@@ -86,18 +86,6 @@ func (p *Publisher) Resume(tenant billing.TenantID) (held bool, err error) {
 		return false, err
 	}
 	return true, s.SetHold(nil)
-}
-
-// present reports a release that was pruned: its manifest is there, its files are not.
-func present(s *lake.Series, tenant billing.TenantID, n int) error {
-	entries, err := s.List()
-	if err != nil {
-		return fmt.Errorf("list releases: %w", err)
-	}
-	if slices.ContainsFunc(entries, func(e lake.Entry) bool { return e.Release == n && e.Pruned }) {
-		return fmt.Errorf("release %d of tenant %s: %w: it is pruned", n, tenant, lake.ErrNoRelease)
-	}
-	return nil
 }
 
 // sameAttributes refuses to publish again what was taken out since target.
