@@ -68,7 +68,7 @@ func (b *dayBuilder) compute(ctx context.Context, w *dayPlan) (*dayResult, error
 		return nil, err
 	}
 	r.computed = len(folds)
-	now, err := b.merge(w, old, folds, r)
+	now, err := b.replaceRows(w, old, folds, r)
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +128,8 @@ func (b *dayBuilder) released(w *dayPlan) (dayRows, error) {
 	return dayRows{rows, services}, nil
 }
 
-// merge replaces the released account-days by the recomputed ones and appends the differences to the ledger in r.
-func (b *dayBuilder) merge(w *dayPlan, old dayRows, folds []accountTotals, r *dayResult) (now dayRows, err error) {
+// replaceRows replaces the released account-days by the recomputed ones and appends the differences to the ledger in r.
+func (b *dayBuilder) replaceRows(w *dayPlan, old dayRows, folds []accountTotals, r *dayResult) (now dayRows, err error) {
 	fresh := make(map[billing.AccountID]*rollup.Totals, len(folds))
 	released := make(map[billing.AccountID]*lake.AccountDayRow, len(old.rows))
 	accounts := make([]billing.AccountID, 0, max(len(folds), len(old.rows))+len(w.withheld))

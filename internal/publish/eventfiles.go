@@ -40,7 +40,7 @@ func (c *eventFileWriter) write(ctx context.Context, part int, accounts []billin
 		}
 		own := accounts[:n]
 		accounts = accounts[n:]
-		kept, err := c.keep(cut, own)
+		kept, err := c.reusable(cut, own)
 		if err != nil {
 			return lake.File{}, err
 		}
@@ -65,8 +65,8 @@ func (c *eventFileWriter) write(ctx context.Context, part int, accounts []billin
 	return f, nil
 }
 
-// keep finds the released row groups of a cut in which nothing changed; nil if there are none.
-func (c *eventFileWriter) keep(cut lake.Cut, accounts []billing.AccountID) (*lake.ReusedRowGroups, error) {
+// reusable finds the released row groups of a cut in which nothing changed; nil if there are none.
+func (c *eventFileWriter) reusable(cut lake.Cut, accounts []billing.AccountID) (*lake.ReusedRowGroups, error) {
 	if c.changed(cut.First, cut.Last) {
 		return nil, nil
 	}

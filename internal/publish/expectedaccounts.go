@@ -138,8 +138,8 @@ func parseExpected(header, record []string) (t billing.TenantID, e lake.Expected
 	return t, e, nil
 }
 
-// expect returns the expected accounts of this release: those of the newest release in a backfill or without a file.
-func (p *planner) expect(days map[billing.Day]*dayPlan) (expectations, error) {
+// expectations returns the expected accounts of this release: those of the newest release in a backfill or without a file.
+func (p *planner) expectations(days map[billing.Day]*dayPlan) (expectations, error) {
 	var released expectations
 	if p.prev != nil {
 		released = p.prev.Expected
@@ -197,8 +197,8 @@ func sent(day *lake.DayEntry) int64 {
 	return n
 }
 
-// shift plans the account-days that are expected now and were not, or were and are not.
-func (p *planner) shift(days map[billing.Day]*dayPlan, at func(billing.Day) *dayPlan, now expectations) {
+// planExpected plans the account-days that are expected now and were not, or were and are not.
+func (p *planner) planExpected(days map[billing.Day]*dayPlan, at func(billing.Day) *dayPlan, now expectations) {
 	var before expectations
 	if p.prev != nil {
 		before = p.prev.Expected

@@ -17,7 +17,7 @@ import (
 // cancelEvery is the number of events between two checks of a scan for cancellation.
 const cancelEvery = 1 << 14
 
-// accountTotals are the totals of one account-day, accountTotals from its events.
+// accountTotals are the totals of one account-day, folded from its events.
 type accountTotals struct {
 	account billing.AccountID
 	totals  rollup.Totals

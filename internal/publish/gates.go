@@ -261,22 +261,22 @@ func checkLimits(limits *Limits, prev, m *lake.Manifest, changes []lake.ChangeRo
 		}
 		if n := m.Changes.Retracted; n > limits.MaxRetracted && n*100 > released*limits.MaxRetractedPercent {
 			f.add(gateRetractions, fmt.Sprintf("%d of %d released account-days would be retracted: raise --max-retracted or --max-retracted-percent if that is right", n, released))
-			name(changes, f, gateRetractions, lake.ChangeRetracted)
+			f.addChanges(changes, gateRetractions, lake.ChangeRetracted)
 		}
 	}
 	if n := m.Changes.Restated + m.Changes.Retracted; limits.MaxRestatedDays >= 0 && n > limits.MaxRestatedDays {
 		f.add(gateRestatements, fmt.Sprintf("%d account-days would be restated or retracted, the limit is %d", n, limits.MaxRestatedDays))
-		name(changes, f, gateRestatements, lake.ChangeRestated, lake.ChangeRetracted)
+		f.addChanges(changes, gateRestatements, lake.ChangeRestated, lake.ChangeRetracted)
 	}
 	// The error is impossible here: Validate has parsed the limit.
 	if limit, set, _ := limits.restatedUSD(); set && m.Changes.RestatedAbs.Cmp(limit) > 0 {
 		f.add(gateRestatements, fmt.Sprintf("restatements would move %s dollars, the limit is %s", m.Changes.RestatedAbs, limit))
-		name(changes, f, gateRestatements, lake.ChangeRestated, lake.ChangeRetracted)
+		f.addChanges(changes, gateRestatements, lake.ChangeRestated, lake.ChangeRetracted)
 	}
 }
 
-// name adds the ledger rows of the given kinds to a gate's lines.
-func name(changes []lake.ChangeRow, f *faults, gate string, kinds ...lake.ChangeKind) {
+// addChanges adds the ledger rows of the given kinds to the lines of a gate.
+func (f *faults) addChanges(changes []lake.ChangeRow, gate string, kinds ...lake.ChangeKind) {
 	for i := range changes {
 		c := &changes[i]
 		if slices.Contains(kinds, c.Kind) {

@@ -97,12 +97,12 @@ func (p *planner) plan() (*plan, error) {
 		at(d).dirty = accounts
 	}
 	w := &plan{changed: p.changes.days}
-	if w.expected, err = p.expect(days); err != nil {
+	if w.expected, err = p.expectations(days); err != nil {
 		return nil, fmt.Errorf("find the first day: %w", err)
 	}
-	p.shift(days, at, w.expected)
+	p.planExpected(days, at, w.expected)
 	for _, day := range days {
-		p.judge(day)
+		p.decide(day)
 		w.days = append(w.days, day)
 		if day.prev == nil {
 			w.newlyDue++
@@ -113,8 +113,8 @@ func (p *planner) plan() (*plan, error) {
 	return w, nil
 }
 
-// judge decides which account-days of a day are computed.
-func (p *planner) judge(day *dayPlan) {
+// decide sets which account-days of a day are computed.
+func (p *planner) decide(day *dayPlan) {
 	day.reasons = p.in.dayReasons(p.tenant, day.day, p.cutoff)
 	day.forced = p.window.contains(day.day)
 	if day.prev == nil || !day.known || day.forced || !slices.Equal(day.reasons, day.prev.Reasons) {

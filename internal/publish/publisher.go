@@ -122,7 +122,8 @@ func (p *Publisher) Run(ctx context.Context) (Report, error) {
 // whether or not it changed, and publishes it with everything else that changed,
 // in one release: a release is one state of the log, or an event that moved into
 // the window or out of it would count twice, or not at all. An account-day that
-// did not change and comes out differently is damage: ErrDifference, unless repair.
+// did not change and is recomputed to other totals is damage: it fails the gate
+// unexpected_change, unless repair.
 func (p *Publisher) Backfill(ctx context.Context, w Window, repair bool) (Report, error) {
 	if w.From > w.To {
 		return Report{}, fmt.Errorf("%w: window ends (%s) before it begins (%s)", ErrUsage, w.To, w.From)
@@ -217,7 +218,7 @@ func (p *Publisher) tenants(c *Checkpoint) ([]billing.TenantID, error) {
 			continue
 		}
 		// A tenant whose events were deleted and whose releases were removed is not published again.
-		if has, err := holds(c.Reader, all[i]); err != nil {
+		if has, err := hasContent(c.Reader, all[i]); err != nil {
 			return nil, err
 		} else if !has {
 			all = slices.Delete(all, i, i+1)
@@ -234,8 +235,8 @@ func (p *Publisher) tenants(c *Checkpoint) ([]billing.TenantID, error) {
 	return p.cfg.Tenants, nil
 }
 
-// holds reports whether the state has an event or an open quarantined record of a tenant. It stops at the first.
-func holds(r *state.Reader, t billing.TenantID) (bool, error) {
+// hasContent reports whether the state has an event or an open quarantined record of a tenant. It stops at the first.
+func hasContent(r *state.Reader, t billing.TenantID) (bool, error) {
 	for _, err := range r.Withheld(t) {
 		return err == nil, err
 	}
