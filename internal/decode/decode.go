@@ -1,10 +1,12 @@
-// Package decode judges the bytes of one Kafka record: an event, or a named
-// rejection. It is the only package that knows how an event is written.
+// Package decode turns the bytes of one Kafka record into an event, or into a rejection with a named reason. It
+// is the only package that knows how an event is written.
 //
-// It owns the JSON of an event and the order of the checks (billing.Reasons).
-// It does not own what comes of the event: dedup does. It is pure: no I/O, no
-// clock, no state between records. The verdict depends on the record and the
-// rules alone.
+// It owns the JSON of an event and the order of the checks (billing.Reasons). It does not own which version of
+// an event wins: dedup does. It is pure: no I/O, no clock. The verdict depends on the record and the rules
+// alone. A Decoder is for one goroutine.
+//
+// Plain records, which are nearly all, are read by scanPlain; all others by go-json-experiment's jsontext,
+// which is strict about duplicate keys, UTF-8 and numbers. Both give the same verdict.
 package decode
 
 import (
@@ -17,53 +19,51 @@ import (
 	"daybook/internal/billing"
 )
 
-// MaxDepth is how deep objects and arrays may nest; the event itself is 1.
+// MaxDepth is how deep objects and arrays may nest. The event itself has depth 1.
 const MaxDepth = 64
 
-// Record is one Kafka record, as far as a verdict depends on it.
+// Record is what the verdict on a Kafka record depends on.
 type Record struct {
-	// Topic is the topic's name, for bindings.
+	// Topic is the topic's name; rules may bind it to a tenant.
 	Topic  string
 	Source billing.Source
-	// Null is set for a record without a value (a tombstone).
+	// Null means that the record has no value (a tombstone).
 	Null  bool
 	Value []byte
 }
 
-// Decoder judges records by fixed rules. It keeps memory between records, no
-// more than the largest record needs. It is not safe for concurrent use; make
-// one per goroutine.
+// Decoder judges records by fixed rules. It reuses its memory from record to record, at most what the largest
+// of them needs. It is not safe for concurrent use.
 type Decoder struct {
 	rules billing.Rules
 	lends bool
-	// noFastPath leaves all records to the library. Tests set it.
+	// noFastPath makes the library read all records. Tests set it.
 	noFastPath bool
 
 	json   jsontext.Decoder
 	input  bytes.Buffer
-	plain  bool // scanPlain has read the record
+	plain  bool // scanPlain read the record
 	raw    members
 	extra  []extra
-	names  [][]byte // of the objects that scanPlain is inside of
+	names  [][]byte // names of the nested objects that scanPlain is in
 	buffer []byte   // unescaped text, valid until the next record
-	text   []byte   // all text of the accepted event
+	text   []byte   // the accepted event's strings, one after the other
 }
 
-// New makes a decoder. The rules must be valid.
+// New makes a decoder whose events own their text. The rules must be valid.
 func New(rules billing.Rules) *Decoder { return &Decoder{rules: rules} }
 
-// Lending makes a decoder that only lends an event's text: it is overwritten by the next record. So
-// nothing is allocated for an event that is encoded at once.
+// Lending makes a decoder whose events share its memory: the next call of Decode overwrites their text. It
+// allocates nothing for an event, which the caller must encode or copy before that call. The rules must be
+// valid.
 func Lending(rules billing.Rules) *Decoder { return &Decoder{rules: rules, lends: true} }
 
-// Decode fills e and returns nil, or returns why the record cannot be an
-// event and leaves e alone. rounded reports that cost_usd had digits beyond
-// the 18th place that were not zero. The event does not refer to rec.Value
-// afterwards; its strings share one allocation, or the decoder's memory if it lends it.
+// Decode fills e and returns nil, or returns why the record is no event and leaves e unchanged. rounded reports
+// that cost_usd had digits other than zero after the 18th decimal place. The event does not refer to rec.Value;
+// its strings share one allocation, or the decoder's memory if that is lent.
 //
-// A record with several faults is rejected for the first in the order of
-// billing.Reasons; among the faults of JSON, for the first in reading order.
-// Whatever is readable beside the fault is in the rejection.
+// A record with several faults is rejected for the first in the order of billing.Reasons; of several faults of
+// JSON, for the first in the text. The rejection contains every field that could be read.
 func (d *Decoder) Decode(rec Record, e *billing.Event) (rounded bool, rej *billing.Rejection) {
 	j := judge{d: d, rec: rec, tenant: d.rules.Bindings[rec.Topic]}
 	j.bound = j.tenant != ""
@@ -77,7 +77,7 @@ func (d *Decoder) Decode(rec Record, e *billing.Event) (rounded bool, rej *billi
 		}
 		j.whole = d.read(rec.Value, &j)
 	}
-	j.fields()
+	j.judgeFields()
 	if j.rejection != nil {
 		return false, j.reject()
 	}
@@ -85,17 +85,16 @@ func (d *Decoder) Decode(rec Record, e *billing.Event) (rounded bool, rej *billi
 	return j.rounded, nil
 }
 
-// judge is the verdict on one record as it is made. Its values are those that
-// were readable; text points into the record or the decoder's buffer.
+// judge makes the verdict on one record. Its fields are set if they could be read. Text points into the record
+// or the decoder's buffer.
 type judge struct {
 	d   *Decoder
 	rec Record
 	// rejection is the first fault; nil while there is none.
 	rejection *billing.Rejection
-	// whole says that the object was read to its end, so that a member that
-	// was not seen is absent and not merely unread.
+	// whole means that the object was read to its end: a member that was not read is absent.
 	whole bool
-	// salvaging says that the JSON has a fault: text may be invalid UTF-8.
+	// salvaging means that the JSON has a fault: text may be invalid UTF-8.
 	salvaging bool
 
 	bound      bool // the topic belongs to one tenant
@@ -121,14 +120,14 @@ type judge struct {
 	pricing    []byte
 }
 
-// fail notes a fault, unless an earlier check found one.
+// fail sets the rejection, unless an earlier check has set it.
 func (j *judge) fail(reason billing.Reason, detail string) {
 	if j.rejection == nil {
 		j.rejection = &billing.Rejection{Reason: reason, Detail: detail}
 	}
 }
 
-// reject completes the rejection with what was readable.
+// reject returns the rejection with the fields that could be read.
 func (j *judge) reject() *billing.Rejection {
 	r := j.rejection
 	r.Tenant = j.tenant
@@ -143,7 +142,7 @@ func (j *judge) reject() *billing.Rejection {
 	return r
 }
 
-// accept fills e. All text goes into one string, which its fields share.
+// accept fills e. Its fields are parts of one string.
 func (j *judge) accept(e *billing.Event) {
 	*e = billing.Event{Tenant: j.tenant, Op: j.op, Version: j.version()}
 	d := j.d
@@ -175,7 +174,7 @@ func (j *judge) accept(e *billing.Event) {
 	e.Attributes = all
 }
 
-// all is the text of the accepted event.
+// all returns the accepted event's strings as one.
 func (d *Decoder) all() string {
 	if d.lends {
 		return unsafe.String(unsafe.SliceData(d.text), len(d.text))
@@ -191,15 +190,15 @@ func (j *judge) version() billing.Version {
 	return billing.Version{IngestedAt: at, SourceRevision: j.revision, Source: j.rec.Source}
 }
 
-// take cuts the first n bytes off s.
+// take removes the first n bytes of s and returns them.
 func take(s *string, n int) string {
 	head := (*s)[:n]
 	*s = (*s)[n:]
 	return head
 }
 
-// instantOfMillis is a record's timestamp. ok is false where the record has
-// none (-1), or one that an Instant does not hold.
+// instantOfMillis converts a record's timestamp. ok is false if the record has none (-1) or if it is outside
+// the range of Instant.
 func instantOfMillis(ms int64) (billing.Instant, bool) {
 	return billing.InstantOf(time.UnixMilli(ms))
 }

@@ -12,21 +12,20 @@ import (
 	"daybook/internal/billing"
 )
 
-// maxQuoted is how many bytes of a record a detail may quote.
+// maxQuoted is how many bytes of a record a rejection's detail may quote.
 const maxQuoted = 64
 
-// failf is fail with a formatted detail.
+// failf is like fail with a formatted detail.
 func (j *judge) failf(reason billing.Reason, format string, args ...any) {
 	if j.rejection == nil {
 		j.fail(reason, fmt.Sprintf(format, args...))
 	}
 }
 
-// fields judges the members one by one, in the order of billing.Reasons. It
-// goes on after a fault, so that a rejection names what it can. A delete needs
-// its identity and its version alone: its other members are read, for the sake
-// of a rejection, and not judged.
-func (j *judge) fields() {
+// judgeFields judges the members in the order of billing.Reasons. It continues after a fault, so that the rejection
+// contains all fields that can be read. The verdict on a delete depends on its identity and version only; its other
+// members are read only if it is rejected.
+func (j *judge) judgeFields() {
 	j.judgeRecordTime()
 	j.judgeTenant()
 	j.judgeEventID()
@@ -57,9 +56,8 @@ func (j *judge) judgeRecordTime() {
 	j.recordTime, j.timed = at, true
 }
 
-// judgeTenant finds the tenant. A record that names a tenant it must not, or
-// whose tenant was not read, belongs to none that is known: then the tenant of
-// the rejection is empty, so that it touches no one's books.
+// judgeTenant finds the tenant. If the record names an invalid tenant or one that its topic is not bound to, or
+// if its tenant was not read, the tenant of the rejection is empty: the record must not affect any tenant.
 func (j *judge) judgeTenant() {
 	text, kind := j.text(tenantID)
 	switch {
@@ -101,8 +99,8 @@ func (j *judge) judgeOp() {
 	}
 }
 
-// judgeIngestedAt finds the version's moment: ingested_at, else
-// ingestion_date, else the record's timestamp.
+// judgeIngestedAt finds when the version was ingested: ingested_at, else ingestion_date, else the record's
+// timestamp.
 func (j *judge) judgeIngestedAt() {
 	a, aGiven, aOK := j.moment(ingestedAt, billing.IngestedAtInvalid)
 	b, bGiven, bOK := j.moment(ingestionDate, billing.IngestedAtInvalid)
@@ -115,7 +113,7 @@ func (j *judge) judgeIngestedAt() {
 		at = b
 	case !bGiven:
 	case a.dateOnly && !b.dateOnly && a.day() == b.day():
-		at = b // the same moment, said more exactly
+		at = b // the more exact of two that agree
 	case b.dateOnly && a.day() == b.day():
 	case a.instant != b.instant:
 		j.failf(billing.IngestedAtConflict, "ingested_at is %s, ingestion_date is %s", quote(j.d.raw[ingestedAt]), quote(j.d.raw[ingestionDate]))
@@ -191,7 +189,7 @@ func (j *judge) judgeDay() {
 	}
 }
 
-// judgeCurrency reports whether the cost is in USD, said or unsaid.
+// judgeCurrency reports whether the cost is in USD, which it is if no currency is given.
 func (j *judge) judgeCurrency() (inUSD bool) {
 	text, kind := j.text(currency)
 	if kind == absent || string(text) == "USD" {
@@ -211,13 +209,13 @@ func (j *judge) judgeCost(inUSD bool) {
 	if !isNumber(raw) {
 		var kind kind
 		if text, kind = j.text(costUSD); kind == other {
-			text = nil // no number is written so
+			text = nil // not a number
 		}
 	}
 	cost, rounded, err := billing.ParseMoney(string(text))
 	switch {
 	case err == nil:
-		if inUSD { // else it is no amount in USD
+		if inUSD {
 			j.cost, j.priced, j.rounded = cost, true, rounded
 		}
 	case errors.Is(err, billing.ErrMoneyRange):
@@ -248,7 +246,7 @@ func (j *judge) judgeCategory() {
 	}
 }
 
-// judgeSign applies the tenant's policy to a negative cost.
+// judgeSign applies the tenant's policy on negative costs.
 func (j *judge) judgeSign() {
 	if !j.priced || j.cost.Sign() >= 0 {
 		return
@@ -282,7 +280,7 @@ func (j *judge) judgePeriod() {
 	j.failf(billing.BillingPeriodInvalid, "billing_period is %s", quote(j.d.raw[billingPeriod]))
 }
 
-// optional is the text of a member that may be null; empty is null.
+// optional returns the text of a member that may be null. An empty text means null.
 func (j *judge) optional(m member, invalid billing.Reason) []byte {
 	text, kind := j.text(m)
 	if kind == absent || kind == plain && len(text) <= billing.MaxIDBytes {
@@ -292,8 +290,8 @@ func (j *judge) optional(m member, invalid billing.Reason) []byte {
 	return nil
 }
 
-// moment reads a member that is a date or a time. given says that the member
-// is there, ok that it could be read.
+// moment reads a member that is a date or a time. given reports whether the member is there, ok whether it
+// could be read.
 func (j *judge) moment(m member, invalid billing.Reason) (at moment, given, ok bool) {
 	text, kind := j.text(m)
 	if kind == absent {
@@ -308,16 +306,16 @@ func (j *judge) moment(m member, invalid billing.Reason) (at moment, given, ok b
 	return moment{}, true, false
 }
 
-// kind is what a member's value is.
+// kind is the kind of a member's value.
 type kind uint8
 
 const (
-	absent kind = iota // not there, or null
+	absent kind = iota // none, or null
 	plain              // a string
-	other              // anything else, or a string that is no text
+	other              // any other value, or a string that is not valid UTF-8
 )
 
-// text is the unescaped text of a string member, valid until the next record.
+// text returns the unescaped text of a string member. It is valid until the next record.
 func (j *judge) text(m member) ([]byte, kind) {
 	raw := j.d.raw[m]
 	switch {
@@ -334,10 +332,11 @@ func isAbsent(raw []byte) bool { return raw == nil || raw[0] == 'n' }
 
 func isNumber(raw []byte) bool { return raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9' }
 
-// identifier reports whether text has an identifier's length.
+// identifier reports whether text has the length of an identifier.
 func identifier(text []byte) bool { return 1 <= len(text) && len(text) <= billing.MaxIDBytes }
 
-// hasControl reports whether text holds a character of Unicode's category Cc: U+0000 to U+001F and U+007F to U+009F.
+// hasControl reports whether text holds a character of Unicode's category Cc: U+0000 to U+001F and U+007F to
+// U+009F.
 func hasControl(text []byte) bool {
 	const (
 		ones  = 0x0101010101010101
@@ -359,8 +358,7 @@ func hasControl(text []byte) bool {
 	return false
 }
 
-// integer reads a JSON number that is an integer from 0 to 2^63 - 1, however
-// it is written (2, 2.0, 20e-1).
+// integer reads a JSON number that is an integer from 0 to 2^63 - 1 in any notation (2, 2.0, 20e-1).
 func integer(raw []byte) (int64, bool) {
 	if !isNumber(raw) {
 		return 0, false
@@ -378,7 +376,7 @@ func integer(raw []byte) (int64, bool) {
 	return int64(n), rest == 0
 }
 
-// quote shows the beginning of a JSON text in a detail, in ASCII.
+// quote quotes the first bytes of a JSON text in ASCII.
 func quote(raw []byte) string {
 	if raw == nil {
 		return "absent"

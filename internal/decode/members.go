@@ -35,7 +35,7 @@ const (
 	unmodelled = memberCount
 )
 
-// memberOf finds the member with a name. Names are matched to the letter.
+// memberOf returns the member with a name. Case matters.
 func memberOf(name []byte) member {
 	switch string(name) {
 	case "event_id":
@@ -75,18 +75,16 @@ func memberOf(name []byte) member {
 	}
 }
 
-// members are the JSON texts of the modelled members, nil where absent. They
-// point into the record.
+// members are the JSON texts of the modelled members, nil if absent. They point into the record.
 type members [memberCount][]byte
 
-// extra is a member that Daybook does not model: its unescaped name and its
-// JSON text.
+// extra is a member that Daybook does not model: its unescaped name and the JSON text of its value.
 type extra struct{ name, value []byte }
 
-// byteOrderMarks are those of UTF-8 and UTF-16.
+// byteOrderMarks are the byte order marks of UTF-8 and UTF-16.
 var byteOrderMarks = [...]string{"\xEF\xBB\xBF", "\xFE\xFF", "\xFF\xFE"}
 
-// fault is why a reading of the JSON stopped.
+// fault is why a scan of the JSON stopped.
 type fault uint8
 
 const (
@@ -98,9 +96,8 @@ const (
 	trailing
 )
 
-// read finds the members of the object in value, notes the first fault of its
-// JSON in j, and reports whether it came to the end of the object. Where the
-// JSON has a fault, the members are those that a lenient reading finds.
+// read finds the members of the object in value, reports the first fault of its JSON to j, and returns whether
+// it read the object to its end. If the JSON has a fault, the members are those that a lenient scan finds.
 func (d *Decoder) read(value []byte, j *judge) (whole bool) {
 	for _, mark := range byteOrderMarks {
 		if bytes.HasPrefix(value, []byte(mark)) {
@@ -124,25 +121,24 @@ func (d *Decoder) read(value []byte, j *judge) (whole bool) {
 	lenientAt, lenient := d.scan(value, true)
 	reason := billing.JSONSyntax
 	switch {
-	case fault == tooDeep || depth(value[:at]) > MaxDepth: // that came first
+	case fault == tooDeep || depth(value[:at]) > MaxDepth: // before the other fault
 		reason = billing.JSONTooDeep
 	case fault == trailing:
 		reason = billing.JSONTrailingData
 	case fault == duplicateKey:
 		reason = billing.JSONDuplicateKey
-	case lenient != broken || lenientAt > at: // invalid UTF-8 is all else that a lenient reading lets pass
+	case lenient != broken || lenientAt > at: // the only other fault that a lenient scan accepts
 		reason = billing.JSONInvalidUTF8
 	}
 	j.failf(reason, "at byte %d of %d", at, len(value))
 	return lenient != broken && lenient != notObject
 }
 
-// scan reads the object's members into d.raw and d.extra. On a fault it
-// reports how many bytes were read before it, and keeps what it found.
+// scan reads the object's members into d.raw and d.extra with the JSON library. If there is a fault, at is the
+// number of bytes before it, and the members before it are kept.
 //
-// A lenient scan takes duplicate keys, invalid UTF-8 and any depth; of a
-// modelled member that is there twice it keeps neither, because no one knows
-// which is meant.
+// A lenient scan accepts duplicate keys, invalid UTF-8 and any depth. It keeps neither of two values of a
+// modelled member, because either may be the one that is meant.
 func (d *Decoder) scan(value []byte, lenient bool) (at int, f fault) {
 	d.clear()
 	d.input = *bytes.NewBuffer(value)
@@ -166,8 +162,7 @@ func (d *Decoder) scan(value []byte, lenient bool) (at int, f fault) {
 		if err != nil {
 			return faultOf(err, len(value))
 		}
-		// The decoder's slices are good until its next call; the record's
-		// stay. Offsets lead from one to the other.
+		// The decoder's slices are valid until its next call only, so they are replaced by the same parts of value.
 		end := int(d.json.InputOffset())
 		name = d.unquote(value[end-len(name) : end])
 		text, err := d.json.ReadValue()
@@ -201,30 +196,29 @@ func (d *Decoder) scan(value []byte, lenient bool) (at int, f fault) {
 	return at, sound
 }
 
-// clear forgets the members of the record before.
+// clear removes the members of the previous record.
 func (d *Decoder) clear() {
 	d.raw, d.plain = members{}, false
-	clear(d.extra) // they point into a record that may be large
+	clear(d.extra) // it points into a record that may be large
 	d.extra = d.extra[:0]
 	clear(d.names)
 	d.names = d.names[:0]
 	d.buffer = d.buffer[:0]
 }
 
-// unquote is the text of a JSON string, valid until the next record; where the
-// string holds invalid UTF-8, with U+FFFD in its place.
+// unquote returns the text of a JSON string, valid until the next record. Invalid UTF-8 is replaced by U+FFFD.
 func (d *Decoder) unquote(quoted []byte) []byte {
 	if text := quoted[1 : len(quoted)-1]; d.plain || bytes.IndexByte(text, '\\') < 0 {
 		return text
 	}
 	start := len(d.buffer)
-	// The only error is of invalid UTF-8, which strict reading has refused.
+	// The only possible error is invalid UTF-8, which a strict scan rejects.
 	d.buffer, _ = jsontext.AppendUnquote(d.buffer, quoted)
 	return d.buffer[start:len(d.buffer):len(d.buffer)]
 }
 
-// wellFormed reports whether a JSON string that a lenient reading let pass
-// holds valid UTF-8 and no half of a surrogate pair.
+// wellFormed reports whether a JSON string that a lenient scan accepted is valid UTF-8 without half surrogate
+// pairs.
 func wellFormed(quoted []byte) bool {
 	if !utf8.Valid(quoted) {
 		return false
@@ -235,9 +229,8 @@ func wellFormed(quoted []byte) bool {
 
 func compareExtra(x, y extra) int { return bytes.Compare(x.name, y.name) }
 
-// appendAttributes appends the object of the members that are not modelled:
-// names ascending and escaped as little as possible, values as they came.
-// Nothing is appended where there are none.
+// appendAttributes appends the object of the members that are not modelled, if there are any: names in
+// ascending order, escaped as little as possible, and values verbatim.
 func (d *Decoder) appendAttributes(b []byte) []byte {
 	if len(d.extra) == 0 {
 		return b
@@ -253,14 +246,14 @@ func (d *Decoder) appendAttributes(b []byte) []byte {
 		if d.plain {
 			b = append(append(append(b, '"'), x.name...), '"')
 		} else {
-			b, _ = jsontext.AppendQuote(b, x.name) // names are valid UTF-8 here
+			b, _ = jsontext.AppendQuote(b, x.name) // no error: names are valid UTF-8
 		}
 		b = append(append(b, ':'), x.value...)
 	}
 	return append(b, '}')
 }
 
-// faultOf is what the decoder's error says, and where it stopped, at most size.
+// faultOf returns the fault that the library's error reports and the number of bytes before it, at most size.
 func faultOf(err error, size int) (at int, f fault) {
 	at, f = size, broken
 	if syntactic := (*jsontext.SyntacticError)(nil); errors.As(err, &syntactic) {
@@ -272,8 +265,7 @@ func faultOf(err error, size int) (at int, f fault) {
 	return at, f
 }
 
-// depth is how deep objects and arrays nest in a JSON text, or in the
-// beginning of one.
+// depth returns how deep objects and arrays nest in a JSON text or a prefix of one.
 func depth(text []byte) (deepest int) {
 	for i, now := 0, 0; i < len(text); i++ {
 		switch text[i] {

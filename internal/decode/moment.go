@@ -6,7 +6,7 @@ import (
 	"daybook/internal/billing"
 )
 
-// moment is a date or a time as an event gives it.
+// moment is a date or a time in an event.
 type moment struct {
 	instant  billing.Instant
 	dateOnly bool
@@ -18,10 +18,9 @@ func (m moment) day() billing.Day {
 	return billing.Day(int64(m.instant) / perDay) // instants are not negative
 }
 
-// parseMoment reads a date YYYY-MM-DD, which is its 00:00 UTC, or an RFC 3339
-// date-time (§5.6) with its offset. The separator is T; a leap second is
-// refused, because the day it belongs to would be lost; digits beyond
-// nanoseconds are cut. Moments that an Instant does not hold are refused.
+// parseMoment reads a date YYYY-MM-DD, which means 00:00 UTC of that day, or a date-time with offset (RFC 3339,
+// section 5.6), whose separator is T. It truncates digits after nanoseconds. It refuses moments outside the
+// range of Instant, and leap seconds, which would count in the next day.
 func parseMoment(text []byte) (m moment, ok bool) {
 	const date = len("2006-01-02")
 	if len(text) < date {
@@ -66,7 +65,7 @@ func parseMoment(text []byte) (m moment, ok bool) {
 	return moment{instant: at}, ok
 }
 
-// parseOffset reads Z or ±hh:mm, in seconds east of UTC.
+// parseOffset reads Z or ±hh:mm, and returns seconds east of UTC.
 func parseOffset(text []byte) (seconds int64, ok bool) {
 	if len(text) == 1 && (text[0] == 'Z' || text[0] == 'z') {
 		return 0, true

@@ -8,33 +8,33 @@ import (
 	"unicode/utf8"
 )
 
-// This file is the fast path of scan. Decoding is the largest part of what a rebuild and live ingest
-// compute, and most of it was the JSON tokenizer, which is general: it resumes over buffers, unescapes,
-// reports positions. Producers write records that need none of that, and scanPlain reads only those: a
-// single pass over memory, strings eight bytes at a time (SIMD within a register, as in Langdale and Lemire,
-// "Parsing Gigabytes of JSON per Second", 2019), names compared in place.
+// This file is the fast path for the JSON of plain records. Decoding is the largest part of the CPU time of a
+// rebuild and of live ingest, and most of that was the library's tokenizer, which can resume at the end of a
+// buffer, unescapes, and knows the place of each token. The records of producers need none of that. scanPlain
+// reads them in one pass without allocation; it scans strings eight bytes at a time within a register (SWAR;
+// Langdale and Lemire, "Parsing Gigabytes of JSON per Second", 2019, use wider registers for the same).
 //
-// It never rejects. Of a record that is not plain it says so, and the library reads it from the start; so the
-// library alone defines what is accepted, and the order and place of faults. FuzzPlain holds the two to
-// the same members and the same verdict.
+// It never rejects a record. The library reads every record that is not plain from its start, so it alone
+// defines what is accepted, and the order and place of faults. FuzzPlain holds both paths to the same members
+// and the same verdict.
 
 const (
 	// plainDepth is how deep the attributes of a plain record may nest.
 	plainDepth = 8
-	// plainNames is how many members an object among the attributes of a plain record may have: names are
-	// compared in pairs.
+	// plainNames is how many members an object in the attributes of a plain record may have. Each name is
+	// compared with all others.
 	plainNames = 32
 )
 
-// notPlain is the end of what is not plain.
+// notPlain is returned in place of an end by functions that find no plain text.
 const notPlain = -1
 
-// scanPlain does what a strict scan does, if the record is plain. If not, or if it has a fault, it reports
-// false, and d.raw and d.extra are undefined.
+// scanPlain has the result of a strict scan if the record is plain. Otherwise it returns false, and d.raw and
+// d.extra are undefined.
 //
-// A plain record is a valid record of these only: no white space, except that one space may follow a colon
-// or a comma; at least one member; strings and names without escapes; numbers without exponent; attributes nested at
-// most plainDepth deep.
+// A plain record is valid JSON with at least one member, no escapes in names and strings, no exponents in
+// numbers, no white space except one space after a colon or a comma, and attributes nested at most plainDepth
+// deep.
 func (d *Decoder) scanPlain(value []byte) bool {
 	d.clear()
 	if len(value) == 0 || value[0] != '{' {
@@ -70,7 +70,7 @@ func (d *Decoder) scanPlain(value []byte) bool {
 	}
 }
 
-// distinctExtra sorts d.extra by name and reports whether no name is there twice.
+// distinctExtra sorts d.extra by name and reports whether all names differ.
 func (d *Decoder) distinctExtra() bool {
 	slices.SortFunc(d.extra, compareExtra)
 	for i := 1; i < len(d.extra); i++ {
@@ -81,7 +81,7 @@ func (d *Decoder) distinctExtra() bool {
 	return true
 }
 
-// plainValue returns the end of the value that starts at b[at], inside of depth objects and arrays.
+// plainValue returns the end of the value that starts at b[at] in depth nested objects and arrays.
 func (d *Decoder) plainValue(b []byte, at, depth int) (end int) {
 	if at >= len(b) {
 		return notPlain
@@ -111,8 +111,8 @@ func (d *Decoder) plainValue(b []byte, at, depth int) (end int) {
 	}
 }
 
-// plainObject returns the end of the object whose first name starts at b[at]. Its names are on top of d.names
-// until then.
+// plainObject returns the end of the object whose first name starts at b[at]. Meanwhile its names are the last
+// of d.names.
 func (d *Decoder) plainObject(b []byte, at, depth int) (end int) {
 	if at < len(b) && b[at] == '}' {
 		return at + 1
@@ -169,7 +169,7 @@ func (d *Decoder) plainArray(b []byte, at, depth int) (end int) {
 	}
 }
 
-// plainName returns where the text of the name whose quotation mark is b[at] starts and ends.
+// plainName returns the start and the end of the text of the name whose quotation mark is b[at].
 func plainName(b []byte, at int) (start, end int) {
 	if at >= len(b) || b[at] != '"' {
 		return at, notPlain
@@ -177,8 +177,7 @@ func plainName(b []byte, at int) (start, end int) {
 	return at + 1, plainString(b, at+1)
 }
 
-// afterColon returns where the value starts that follows the colon at b[at]; len(b) if there is no colon, where
-// no value is.
+// afterColon returns the start of the value that follows the colon at b[at], or len(b) if there is no colon.
 func afterColon(b []byte, at int) int {
 	if at >= len(b) || b[at] != ':' {
 		return len(b)
@@ -194,10 +193,11 @@ func afterSpace(b []byte, at int) int {
 	return at
 }
 
-// plainString returns where the quotation mark is that ends the string whose text starts at b[at].
+// plainString returns the place of the quotation mark that ends the string whose text starts at b[at].
 //
-// It takes eight bytes at a time, up to the first that is a quotation mark, a backslash, a control character or
-// not ASCII: then the high bit of that byte of found is set. A borrow may set bits above it, never below.
+// It looks at eight bytes at a time for the first that is a quotation mark, a backslash, a control character or
+// not ASCII. The high bit of that byte is set in found. A borrow may set bits of later bytes, never of earlier
+// ones.
 func plainString(b []byte, at int) (end int) {
 	const (
 		ones  = 0x0101010101010101
@@ -234,7 +234,7 @@ func plainString(b []byte, at int) (end int) {
 	return notPlain
 }
 
-// afterRune returns where the character at b[at] ends if it is valid and not ASCII.
+// afterRune returns the end of the character at b[at], which must not be ASCII.
 func afterRune(b []byte, at int) int {
 	if _, n := utf8.DecodeRune(b[at:]); n > 1 {
 		return at + n
@@ -242,8 +242,8 @@ func afterRune(b []byte, at int) int {
 	return notPlain
 }
 
-// plainNumber returns the end of the number that starts at b[at]. Where it ends is the end of the value only if
-// what follows is a comma or a bracket, which the caller checks.
+// plainNumber returns the end of the number that starts at b[at]. The caller checks that a comma or a bracket
+// follows.
 func plainNumber(b []byte, at int) (end int) {
 	if b[at] == '-' {
 		at++

@@ -1,12 +1,12 @@
 // Package dedup decides which version of an event wins: the one that was ingested last.
 //
-// It is pure: the caller looks up the winner that the state holds, and stores what Resolve returns. It does not own the
-// order of versions (billing.Version does) or where anything is stored. All types are values, and all functions are
-// safe for concurrent use.
+// It is pure: the caller looks up the winner that the state holds, and stores what Resolve returns. It does not
+// own the order of versions (billing.Version does) or where anything is stored. All types are values, and all
+// functions are safe for concurrent use.
 //
-// Over the set of an event's versions Resolve is a join of a semilattice, as in a state-based CRDT (Shapiro et al. 2011):
-// commutative, associative and idempotent. So order, repetition, batches and restarts do not change the winner. Only the
-// outcomes, and which account-days were dirty meanwhile, depend on the order of arrival.
+// Over the set of an event's versions Resolve is a join of a semilattice, as in a state-based CRDT (Shapiro et
+// al. 2011): commutative, associative and idempotent. So order, repetition, batches and restarts do not change
+// the winner. Only the outcomes, and which account-days were dirty meanwhile, depend on the order of arrival.
 package dedup
 
 import "daybook/internal/billing"

@@ -11,8 +11,8 @@ type Resolution struct {
 	// Dirty[:N] are the account-days that the version changes.
 	Dirty [2]Touch
 	N     int
-	// Put means that the event must be stored in its account-day, in place of what is stored of it there or elsewhere.
-	// If Winner is deleted, nothing must be stored of it.
+	// Put means that the event must be stored in its account-day, in place of what is stored of it there or
+	// elsewhere. If Winner is deleted, nothing must be stored of it.
 	Put bool
 	// Raise means that only the version of the stored event changes.
 	Raise bool
@@ -24,9 +24,9 @@ type Touch struct {
 	Change     Change
 }
 
-// Resolve applies the version next, whose content digest is digest, to the winner prev; ok means that there is one.
-// It calls cost, which returns the money of the winner's event, only if two upserts tie and their contents differ. Its
-// only error is that of cost.
+// Resolve applies the version next, whose content digest is digest, to the winner prev; ok means that there is
+// one. It calls cost, which returns the money of the winner's event, only if two upserts tie and their contents
+// differ. Its only error is that of cost.
 //
 //	next is                         outcome     dirty
 //	the first version               new         its account-day: Added
@@ -37,8 +37,8 @@ type Touch struct {
 //	greater, another account-day    replaced    the old one: MovedOut, the new one: MovedIn
 //	greater than a delete           replaced    its account-day: Added
 //
-// A delete that comes first leaves a deleted winner, which supersedes the older versions that follow. Its outcome is
-// deleted, and nothing is dirty.
+// A delete that comes first leaves a deleted winner, which supersedes the older versions that follow. Its
+// outcome is deleted, and nothing is dirty.
 func Resolve(prev Winner, ok bool, next *billing.Event, digest billing.Digest, cost func() (billing.Money, error)) (Resolution, error) {
 	if !ok {
 		return first(next, digest), nil
@@ -102,8 +102,8 @@ func replace(prev *Winner, next *billing.Event, digest billing.Digest, tied bool
 // ties reports whether the winner of prev and next is tied: whether another version with its ingested_at and
 // source_revision has other money. A delete has no money, which is other money than zero dollars.
 //
-// The result does not depend on the order of arrival. Either all versions that tie with the winner have the same money,
-// or two of them differ; then one of the two differs from whichever version wins.
+// The result does not depend on the order of arrival. Either all versions that tie with the winner have the
+// same money, or two of them differ; then one of the two differs from whichever version wins.
 func ties(prev *Winner, next *billing.Event, same bool, cost func() (billing.Money, error)) (bool, error) {
 	if !next.Version.Ties(prev.Version) {
 		// The lesser does not tie with the winner, nor does any version that ties with the lesser.

@@ -187,8 +187,8 @@ func TestResolveReturnsTheErrorOfCost(t *testing.T) {
 	}
 }
 
-// versions draws a log of one event. It has few moments, accounts and amounts, so that ties, duplicates, moves, deletes
-// and revivals are frequent. Offsets are places in the log, so all versions differ.
+// versions draws a log of one event. It has few moments, accounts and amounts, so that ties, duplicates, moves,
+// deletes and revivals are frequent. Offsets are places in the log, so all versions differ.
 func versions() *rapid.Generator[[]billing.Event] {
 	one := rapid.Custom(func(t *rapid.T) billing.Event {
 		v := version(rapid.Int64Range(1, 4).Draw(t, "ingested_at"), rapid.Int64Range(0, 1).Draw(t, "revision"), 0)
@@ -205,8 +205,8 @@ func versions() *rapid.Generator[[]billing.Event] {
 	})
 }
 
-// The winner does not depend on the order of arrival or on repetition: it is the greatest version, and tied if another
-// version with its ingested_at and source_revision has other money.
+// The winner does not depend on the order of arrival or on repetition: it is the greatest version, and tied if
+// another version with its ingested_at and source_revision has other money.
 func TestWinnerDoesNotDependOnTheOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -76,6 +76,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for o := range billing.OutcomeCount {
 		m.outcomes.WithLabelValues(o.String())
 	}
+	for _, r := range billing.Reasons() {
+		m.reasons.WithLabelValues(string(r))
+	}
 	return m
 }
 

@@ -26,7 +26,8 @@ type Totals struct {
 	Total    billing.Money
 	Events   int64
 	Services []ServiceTotal // ascending by service
-	// Digest is the sum, modulo 2^128, of the events' content digests, which cover their ids. It does not depend
-	// on the order of the events: two states that hold the same events agree on it. It is zero if Fold.NoDigest is set.
+	// Digest is the sum, modulo 2^128, of the events' content digests, which cover their ids. It does not
+	// depend on the order of the events: two states that hold the same events agree on it. It is zero if
+	// Fold.NoDigest is set.
 	Digest billing.Digest
 }
