@@ -1,13 +1,12 @@
 package produce
 
-// arenaBytes is the size of a block. A block is kept as long as any record in
-// it is in flight.
+// arenaBytes is the size of a block. A block stays in memory as long as any record in it is in flight.
 const arenaBytes = 256 << 10
 
-// arena makes lasting copies of short-lived bytes, many to one allocation.
+// arena copies short-lived bytes into large blocks, so that many copies share one allocation.
 type arena struct{ free []byte }
 
-// copy is a lasting copy of b; of nothing it is nil.
+// copy returns a copy of b; nil for an empty b.
 func (a *arena) copy(b []byte) []byte {
 	if len(b) == 0 {
 		return nil

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// errBadRow marks an error of one row; the load goes on behind it.
+// errBadRow marks an error of one row. The load continues with the next row.
 var errBadRow = errors.New("bad row")
 
 // BadRow is a row that could not be mapped to an event.
 type BadRow struct {
 	File     string `json:"file"`
-	Line     int    `json:"line"`      // where it begins, from 1
-	LastLine int    `json:"last_line"` // where it ends
+	Line     int    `json:"line"`      // first line, from 1
+	LastLine int    `json:"last_line"` // last line
 	Reason   string `json:"reason"`
 	Raw      []byte `json:"-"` // its bytes; valid until the next row
 }
@@ -24,7 +24,7 @@ func newBadRow(file string, r row, cause error) BadRow {
 	return BadRow{File: file, Line: r.line, LastLine: r.lastLine, Reason: reasonOf(cause), Raw: r.raw}
 }
 
-// String is file, line and reason.
+// String returns file, line and reason.
 func (b BadRow) String() string {
 	if b.LastLine > b.Line {
 		return fmt.Sprintf("%s:%d-%d: %s", b.File, b.Line, b.LastLine, b.Reason)
@@ -40,7 +40,7 @@ func (b BadRow) WriteJSON(w io.Writer) error {
 	}{b, string(b.Raw)})
 }
 
-// reasonOf is a bad row's error without the mark.
+// reasonOf returns the error of a bad row without errBadRow.
 func reasonOf(err error) string {
 	return strings.TrimPrefix(err.Error(), errBadRow.Error()+": ")
 }

@@ -12,18 +12,17 @@ import (
 	"daybook/internal/billing"
 )
 
-// What to do with bad rows.
+// Policies for bad rows.
 const (
 	ReportBadRows BadRowPolicy = "report"
 	PushBadRows   BadRowPolicy = "push"
 )
 
-// BadRowPolicy says what becomes of a row that cannot be mapped.
+// BadRowPolicy decides what happens to a row that cannot be mapped.
 type BadRowPolicy string
 
-// Config says what a load reads and how rows become events. It is one struct
-// for flags, environment and YAML. The zero Config is good for events, and for
-// tables that say themselves when they were exported.
+// Config is the configuration of a load: what it reads and how rows become events. One struct serves flags, environment
+// and YAML. The zero Config is valid for events, and for tables with a column that has the time of the export.
 type Config struct {
 	Format     Format            `help:"How the files are written: auto (by their beginning), jsonl, csv, cur (AWS Cost and Usage Report) or focus." default:"auto" placeholder:"FORMAT" group:"What is read:"`
 	Map        map[string]string `help:"A field's column, as FIELD=COLUMN; before what the format says. attributes.NAME=COLUMN renames an attribute." mapsep:"none" placeholder:"FIELD=COLUMN" group:"What is read:"`
@@ -34,11 +33,11 @@ type Config struct {
 	Delimiter  string            `help:"Character between columns; \\t for a tab." default:"," placeholder:"CHARACTER" group:"What is read:"`
 	BadRows    BadRowPolicy      `name:"bad-rows" help:"A row that cannot be mapped: report (and exit 1 at the end) or push (its bytes as they are; ingest quarantines them)." default:"report" placeholder:"POLICY" group:"What is read:"`
 
-	// snapshot makes every row as new as ExportedAt, whatever it says itself.
+	// snapshot sets ingested_at of every row to ExportedAt, whatever the row contains.
 	snapshot bool
 }
 
-// Validate reports every fault in one error. now bounds --exported-at.
+// Validate returns all faults in one error. now bounds --exported-at.
 func (c *Config) Validate(now time.Time) error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -84,7 +83,7 @@ func (c *Config) Validate(now time.Time) error {
 	return errors.Join(faults...)
 }
 
-// fits reports the faults that only a format makes faults.
+// fits returns the faults that depend on the format.
 func (c *Config) fits(format Format) error {
 	var faults []error
 	if format == JSONLines {
@@ -109,7 +108,7 @@ func (c *Config) maps(column string) bool {
 	return slices.Contains(slices.Collect(maps.Values(c.Map)), column)
 }
 
-// delimiter is the character between columns, 0 if there is not exactly one.
+// delimiter returns the character between columns, or 0 if there is not exactly one.
 func (c *Config) delimiter() rune {
 	switch c.Delimiter {
 	case "":
@@ -124,7 +123,7 @@ func (c *Config) delimiter() rune {
 	return r
 }
 
-// exportTime reads --exported-at.
+// exportTime parses --exported-at.
 func exportTime(text string) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return t, nil
@@ -135,7 +134,7 @@ func exportTime(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is neither RFC 3339 (2025-02-03T04:05:06Z) nor a date", text)
 }
 
-// joinFaults makes one line of several faults.
+// joinFaults joins faults into one line.
 func joinFaults(faults []error) error {
 	texts := make([]string, len(faults))
 	for i, f := range faults {

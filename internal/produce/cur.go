@@ -8,8 +8,7 @@ import (
 )
 
 // curCategories are the FOCUS charge categories of AWS's line item types. A
-// type that is not listed leaves the category null and stays readable in the
-// attributes.
+// type that is not listed has a null category; the attributes have the type.
 var curCategories = map[string]string{
 	"Usage":                   "Usage",
 	"DiscountedUsage":         "Usage",
@@ -92,8 +91,7 @@ func mapCUR(h *header, c *Config) (*mapping, error) {
 	return m.finish()
 }
 
-// curID is the line item id and the time interval. A row that lacks either has
-// no id that is its own.
+// curID is the line item id and the time interval. A row without either has no unique id.
 func (m *mapper) curID() value {
 	item := m.take("identity/LineItemId", "identity_line_item_id")
 	interval := m.take("identity/TimeInterval", "identity_time_interval")
@@ -143,8 +141,7 @@ func productName(products value) value {
 	}
 }
 
-// stringMember is the string member of a JSON object, empty if it has none or
-// is no JSON.
+// stringMember returns the string member of a JSON object; empty if there is none or the text is not JSON.
 func stringMember(object, name string) string {
 	d := jsontext.NewDecoder(strings.NewReader(object))
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {

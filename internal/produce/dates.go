@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// utcTime reads a moment as providers write it: RFC 3339, or with a space for
-// the T, and without an offset where the format's specification says UTC.
+// utcTime parses a time as providers write it: RFC 3339, with a space instead of the T, or without an offset if the
+// specification of the format says UTC.
 func utcTime(text string) (time.Time, error) {
 	canonical := text
 	if len(text) > len("2006-01-02") && text[10] == ' ' {
@@ -25,7 +25,7 @@ func utcTime(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is not a time", shorten(text))
 }
 
-// startOf reads the moment an interval START/END begins with.
+// startOf parses the start of an interval START/END.
 func startOf(interval value) value {
 	if interval == nil {
 		return nil
@@ -37,7 +37,7 @@ func startOf(interval value) value {
 	}
 }
 
-// dayOf is the UTC day of a moment. A row without one cannot be mapped.
+// dayOf is the UTC day of a time. A row without one cannot be mapped.
 func dayOf(moment value, column string) value {
 	return func(cells []string) (string, error) {
 		text, err := moment(cells)
@@ -52,8 +52,7 @@ func dayOf(moment value, column string) value {
 	}
 }
 
-// otherMonth is the month of a moment where it is not the month of the usage
-// day, empty where it is.
+// otherMonth is the month of a time if it differs from the month of the usage day, else empty.
 func otherMonth(moment, day value, column string) value {
 	if moment == nil || day == nil {
 		return nil
@@ -75,7 +74,7 @@ func otherMonth(moment, day value, column string) value {
 	}
 }
 
-// shorten bounds what a message quotes of a row.
+// shorten bounds the part of a row that a message quotes.
 func shorten(text string) string {
 	const most = 64
 	if len(text) <= most {

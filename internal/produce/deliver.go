@@ -15,7 +15,7 @@ import (
 	"daybook/internal/delivery"
 )
 
-// DeliveryConfig says how a load stands to earlier ones of its source.
+// DeliveryConfig is the relation of a load to earlier loads of its source.
 type DeliveryConfig struct {
 	Dir       string           `name:"deliveries" help:"Directory that remembers which event ids each source has delivered: tables are then refused where they would count days twice." env:"DAYBOOK_DELIVERIES" placeholder:"DIR" group:"Deliveries:"`
 	Replaces  *delivery.Window `help:"The files are the complete content of the source for these usage dates, as of --exported-at: events that it delivered for them before and that are missing now are deleted." placeholder:"FROM..TO" group:"Deliveries:"`
@@ -25,16 +25,16 @@ type DeliveryConfig struct {
 	MaxShrink int64            `name:"max-shrink-percent" help:"Percent by which the events of the days of --replaces may become fewer; else the load is refused before anything is pushed." default:"50" placeholder:"PERCENT" group:"Deliveries:"`
 }
 
-// Delivery is where a load's deliveries are kept, and how.
+// Delivery is the index of deliveries that a load uses.
 type Delivery struct {
 	DeliveryConfig
 	Topic   string
-	TopicID string // empty where nobody knows it
-	DryRun  bool   // compare with the index as it is, and remember nothing
+	TopicID string // empty if it is unknown
+	DryRun  bool   // compare with the index and do not change it
 	Log     Topic  // proves that the index is the newest; not used in a dry run
 }
 
-// Validate reports every fault in one error.
+// Validate returns all faults in one error.
 func (c *DeliveryConfig) Validate(load *Config) error {
 	var faults []error
 	fault := func(bad bool, text string) {
@@ -51,9 +51,8 @@ func (c *DeliveryConfig) Validate(load *Config) error {
 	return errors.Join(faults...)
 }
 
-// keeps reports whether a load of files in these formats is remembered. JSON
-// lines are events already, each with versions of its own: they are only where
-// it is asked for.
+// keeps reports whether a load of files in these formats is recorded in the index. JSON lines are events with
+// versions of their own; they are recorded only on request.
 func (d *Delivery) keeps(formats map[Format]bool) bool {
 	if d == nil || d.Dir == "" {
 		return false
@@ -61,7 +60,7 @@ func (d *Delivery) keeps(formats map[Format]bool) bool {
 	return d.Replaces != nil || d.Append || len(formats) > 1 || !formats[JSONLines]
 }
 
-// fits refuses what would count twice when its provider delivers it again.
+// fits refuses a load that would count twice if its provider delivers it again.
 func (d *Delivery) fits(format Format, c *Config) error {
 	unstable := format == CUR || format == FOCUS || len(c.EventID) > 0
 	if d == nil || d.DryRun || d.Dir != "" || d.Append || !unstable {
@@ -70,7 +69,7 @@ func (d *Delivery) fits(format Format, c *Config) error {
 	return errors.New("providers deliver a period again and again, with other ids: add --deliveries DIR, which remembers them, or --append to push this beside whatever is there")
 }
 
-// source is the name of what delivers.
+// source is the name of the deliverer.
 func (d *Delivery) source(formats map[Format]bool, tenant string) (string, error) {
 	if d.Source != "" {
 		return d.Source, nil
@@ -87,9 +86,8 @@ func (d *Delivery) source(formats map[Format]bool, tenant string) (string, error
 	return "", nil
 }
 
-// deliver pushes a load that is kept: it reads the files for their ids, compares
-// them with what the source has delivered, pushes the rows, and when all are
-// acknowledged the deletions. Nothing is pushed of a load that is refused.
+// deliver pushes a recorded load: it reads the ids of the files, compares them with the ids that the source has
+// delivered, pushes the rows, and after their acknowledgement the deletions. It pushes nothing of a refused load.
 func (l *Load) deliver(ctx context.Context, now time.Time, ids *ordinals, sum *Summary) (err error) {
 	d := l.Delivery
 	if err := d.Validate(&l.Config); err != nil {
@@ -148,8 +146,7 @@ func (l *Load) deliver(ctx context.Context, now time.Time, ids *ordinals, sum *S
 	return plan.Finish()
 }
 
-// pushPlanned pushes the rows that are part of the plan, and makes sure that
-// they are those that were compared.
+// pushPlanned pushes the rows of the plan, and checks that they are the compared rows.
 func (l *Load) pushPlanned(ctx context.Context, s *survey, ids *ordinals, plan *delivery.Plan, sum *Summary) error {
 	digest := xxhash.New()
 	push := l.pushing(ctx, sum)
@@ -157,7 +154,7 @@ func (l *Load) pushPlanned(ctx context.Context, s *survey, ids *ordinals, plan *
 	push.event = func(file string, r row, id string, text []byte, dated bool) error {
 		write(digest, id, text)
 		if len(plan.Newer) > 0 {
-			entry, _ := place(s.decoder, &s.event, s.now, text) // it was placed before
+			entry, _ := place(s.decoder, &s.event, s.now, text) // the first pass has placed it
 			if _, newer := plan.Newer[entry.Day]; newer {
 				sum.Newer++
 				return nil
@@ -170,12 +167,12 @@ func (l *Load) pushPlanned(ctx context.Context, s *survey, ids *ordinals, plan *
 		return err
 	}
 	if digest.Sum64() != s.digest.Sum64() {
-		return errors.New("the files changed while they were read: nothing is deleted; what was pushed is known again after --rebuild-deliveries, then load them anew")
+		return errors.New("the files changed while they were read: nothing is deleted: run produce --rebuild-deliveries, which records the pushed rows, then load the files again")
 	}
 	return nil
 }
 
-// pushDeletes pushes a deletion for each id that is missing now.
+// pushDeletes pushes a deletion for each id that the delivery no longer has.
 func (l *Load) pushDeletes(ctx context.Context, plan *delivery.Plan, sum *Summary) error {
 	var block arena
 	var scratch []byte
@@ -195,12 +192,12 @@ func (l *Load) pushDeletes(ctx context.Context, plan *delivery.Plan, sum *Summar
 	return nil
 }
 
-// appendDelete appends the event that deletes an id as of a moment. It names no
-// tenant where the deleted event may have named none.
+// appendDelete appends the event that deletes an id as of a time. It names no tenant if the deleted event may have
+// named none.
 func appendDelete(dst []byte, e *delivery.Entry, at string) []byte {
 	member := func(name, text string) {
 		dst = append(append(append(dst, '"'), name...), `":`...)
-		dst, _ = jsontext.AppendQuote(dst, text) // ids and times that were read are UTF-8
+		dst, _ = jsontext.AppendQuote(dst, text) // parsed ids and times are UTF-8
 		dst = append(dst, ',')
 	}
 	dst = append(dst, '{')
@@ -212,7 +209,7 @@ func appendDelete(dst []byte, e *delivery.Entry, at string) []byte {
 	return append(dst, `"op":"delete"}`...)
 }
 
-// survey is the pass that finds out what a load holds.
+// survey is the first reading of the files, which collects the ids of a load.
 type survey struct {
 	load       *Load
 	now        time.Time
@@ -223,8 +220,8 @@ type survey struct {
 	event      billing.Event
 }
 
-// surveyRules let everything through that some state might accept: what a row
-// holds must not depend on whose books it goes to.
+// surveyRules accept everything that some state might accept: the ids of a load must not depend on the rules of a
+// state.
 func surveyRules() billing.Rules {
 	r := billing.DefaultRules()
 	r.DefaultNegative = billing.AllowNegative
@@ -232,8 +229,8 @@ func surveyRules() billing.Rules {
 	return r
 }
 
-// read reads the files. Of a load that replaces, every row must be one that can
-// be placed in its days: else it is reported, and the load refused.
+// read reads the files. Every row of a load that replaces must belong to one of its days. Other rows are reported, and
+// the load is refused.
 func (s *survey) read(ctx context.Context, ids *ordinals, sum *Summary) error {
 	l := s.load
 	s.digest = xxhash.New()
@@ -242,21 +239,21 @@ func (s *survey) read(ctx context.Context, ids *ordinals, sum *Summary) error {
 		if err != nil {
 			return err
 		}
-		s.exportedAt, _ = billing.InstantOf(t) // Validate bounds it
+		s.exportedAt, _ = billing.InstantOf(t) // Validate has checked it
 	}
 	window := l.Delivery.Replaces
 	var found Summary
-	err := l.each(ctx, ids, &found, taker{
+	err := l.each(ctx, ids, &found, rowHandler{
 		event: func(_ string, _ row, id string, text []byte, _ bool) error {
 			write(s.digest, id, text)
 			entry, err := place(s.decoder, &s.event, s.now, text)
 			switch {
 			case err == nil && entry.Deleted:
-				return nil // it holds nothing
+				return nil // the row has no id
 			case window != nil && err != nil:
 				return fmt.Errorf("%w: it cannot be placed in %s: %w", errBadRow, window, err)
 			case err != nil:
-				return nil // it is pushed, for quarantine to show
+				return nil // it is pushed, and ingest quarantines it
 			case window != nil && !window.Contains(entry.Day):
 				return fmt.Errorf("%w: its usage date %s is outside --replaces %s", errBadRow, entry.Day, window)
 			}
@@ -271,20 +268,19 @@ func (s *survey) read(ctx context.Context, ids *ordinals, sum *Summary) error {
 	})
 	if err == nil && window != nil && found.BadRows > 0 {
 		*sum = found
-		err = fmt.Errorf("%d of %d rows cannot be part of %s: nothing was pushed; mend them, or --replaces", found.BadRows, found.Rows, window)
+		err = fmt.Errorf("%d of %d rows are not valid for %s: nothing was pushed; fix them, or change --replaces", found.BadRows, found.Rows, window)
 	}
 	return err
 }
 
-// place reads an event as ingest would. An event that deletes gives a Deleted
-// entry without a day. The entry's strings are its own.
+// place decodes an event as ingest does. A deletion has a Deleted entry without a day. The entry owns its strings.
 func place(decoder *decode.Decoder, e *billing.Event, pushed time.Time, event []byte) (delivery.Entry, error) {
 	record := decode.Record{Source: billing.Source{RecordTime: pushed.UnixMilli()}, Value: event}
 	if _, rejection := decoder.Decode(record, e); rejection != nil {
 		if rejection.Tenant == "" || rejection.Event == "" || !rejection.HasDay {
 			return delivery.Entry{}, rejection
 		}
-		// Ingest keeps it in quarantine; from there it may come into the books.
+		// Ingest quarantines the event, and looser rules may accept it later.
 		return delivery.NewEntry(rejection.Tenant, rejection.Event, rejection.Day, rejection.Version.IngestedAt), nil
 	}
 	entry := delivery.NewEntry(e.Tenant, e.ID, e.Day, e.Version.IngestedAt)
@@ -298,8 +294,7 @@ func write(d *xxhash.Digest, id string, event []byte) {
 	_, _ = d.Write(event)
 }
 
-// exported gives the load's moment for every row, and refuses a row that says it
-// is newer.
+// exported returns the export time of the load for every row, and refuses a row that is newer.
 func (c *Config) exported(own value) value {
 	return func(cells []string) (string, error) {
 		text, err := own(cells)
@@ -310,14 +305,14 @@ func (c *Config) exported(own value) value {
 	}
 }
 
-// notNewer refuses a row's own moment that is later than its export.
+// notNewer refuses a row whose own time is later than the export.
 func (c *Config) notNewer(text string) error {
 	if text == "" || text == c.ExportedAt {
 		return nil
 	}
 	own, err := exportTime(text)
 	if err != nil {
-		return nil // it is not used
+		return nil // its own time is not used
 	}
 	exported, err := exportTime(c.ExportedAt)
 	if err == nil && own.After(exported) {

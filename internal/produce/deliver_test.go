@@ -323,7 +323,7 @@ func TestDelivery(t *testing.T) {
 		if len(b.held()) != 1 {
 			t.Error("an event that is back stays deleted")
 		}
-		if err := load("2025-08-05", export{july, exported(4, 0), nil}); err == nil || !strings.Contains(err.Error(), "cannot be part of") {
+		if err := load("2025-08-05", export{july, exported(4, 0), nil}); err == nil || !strings.Contains(err.Error(), "are not valid for") {
 			t.Errorf("a row that is newer than its export: %v", err)
 		}
 	})

@@ -1,12 +1,9 @@
-// Package produce brings billing events to a Kafka topic: it reads JSON lines,
-// CSV, AWS Cost and Usage Reports and FOCUS exports, maps each row to an event
-// as docs/events.md has it, and pushes it. It also makes synthetic load.
+// Package produce pushes billing events to a Kafka topic: it reads JSON lines, CSV, AWS Cost and Usage Reports and
+// FOCUS exports, maps each row to an event (docs/events.md), and pushes it. It also generates synthetic load.
 //
-// It owns how foreign columns become fields and how a charge without an id of
-// its own gets one. It does not own the verdict on an event: a row that maps is
-// pushed, and ingest quarantines what cannot be an event. A row that cannot be
-// mapped is a BadRow: reported with file and line, counted, never dropped
-// unseen. No cost is ever computed with; its text travels as written.
+// It owns the mapping of provider columns to fields, and the ids of charges that have none. It does not own the
+// verdict on an event: a mapped row is pushed, and ingest quarantines invalid events. A row that cannot be mapped
+// is a BadRow: it is reported with file and line and counted. Costs are copied as text and never computed with.
 //
 // A Load and a Generator are used by one goroutine at a time. Pushing is
 // idempotent within a run (no record twice, none out of order in a partition),

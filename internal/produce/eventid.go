@@ -13,9 +13,9 @@ import (
 	"daybook/internal/billing"
 )
 
-// joinedID makes one id of several values. A separator inside a value is
-// escaped, so that ("a|b","c") and ("a","b|c") differ. An id that is too long,
-// or holds a control character, is replaced by its SHA-256.
+// joinedID joins several values into one id. A separator inside a value is
+// escaped, so that ("a|b","c") and ("a","b|c") differ. An id that is too long, or
+// has a control character, is replaced by its SHA-256.
 func joinedID(parts []value) value {
 	escape := strings.NewReplacer(`\`, `\\`, `|`, `\|`)
 	return func(cells []string) (string, error) {
@@ -39,7 +39,7 @@ func joinedID(parts []value) value {
 	}
 }
 
-// boundedID keeps an id that an event may have and hashes any other.
+// boundedID returns a valid id unchanged and hashes any other.
 func boundedID(id string) string {
 	control := strings.IndexFunc(id, func(r rune) bool { return r < 0x20 || (r >= 0x7f && r < 0xa0) }) >= 0
 	if len(id) <= billing.MaxIDBytes && !control {
@@ -49,13 +49,11 @@ func boundedID(id string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// ordinals tell the rows apart whose columns give the same id. All rows of a
-// load are noted first, then numbered: the ordinal is the rank of the row's
-// content among them, so it does not depend on the order of rows or files.
-// Rows that are equal in every column are numbered as they come, which makes
-// no difference between them.
+// ordinals number rows whose columns give the same id. All rows of a load are noted first, then numbered: the
+// ordinal is the rank of the row's content among them, so it does not depend on the order of rows or files. Rows
+// that are equal in every column are numbered in the order of reading, which changes nothing.
 //
-// It takes 16 bytes of memory a row. Content is compared by 64-bit hashes: two
+// It takes 16 bytes of memory per row. Content is compared by 64-bit hashes: two
 // rows of one id that collide would count as equal, and still get two ids.
 type ordinals struct {
 	rows    []idRow
@@ -63,16 +61,15 @@ type ordinals struct {
 	started bool
 }
 
-// idRow is a row as far as its ordinal depends on it.
+// idRow is the part of a row that its ordinal depends on.
 type idRow struct{ id, content uint64 }
 
-// note takes a row of the first pass.
+// note records a row of the first pass.
 func (o *ordinals) note(id string, cells []string) {
 	o.rows = append(o.rows, newIDRow(id, cells))
 }
 
-// number gives a row of the second pass its id: the first of its kind keeps
-// the id as it is.
+// number returns the id of a row of the second pass. The first row of an id keeps the id unchanged.
 func (o *ordinals) number(id string, cells []string) string {
 	if !o.started {
 		slices.SortFunc(o.rows, func(a, b idRow) int {
@@ -101,7 +98,7 @@ func (o *ordinals) number(id string, cells []string) string {
 	return boundedID(id + "|#" + strconv.Itoa(rank+1))
 }
 
-// rewind begins another pass that numbers the rows.
+// rewind starts another pass that numbers the rows.
 func (o *ordinals) rewind() { clear(o.seen) }
 
 // newIDRow hashes a row, each cell with its length.

@@ -1,11 +1,10 @@
 package produce
 
 // mapFOCUS maps a FOCUS export (FinOps Open Cost and Usage Specification, 1.0
-// and later). Its times are UTC, also where they are written without an offset.
+// and later). Its times are UTC, also if they have no offset.
 //
-// FOCUS has no column that identifies a charge. A column Id or event_id that a
-// provider adds is taken; without one --event-id must say which columns
-// together are the charge.
+// FOCUS has no column that identifies a charge. A column Id or event_id of the provider is
+// used; without one --event-id must name the columns that together identify the charge.
 func mapFOCUS(h *header, c *Config) (*mapping, error) {
 	m := newMapper(h, c, func(cell string) bool { return cell == "" || cell == "NULL" || cell == "null" })
 	m.common()
@@ -43,8 +42,7 @@ func mapFOCUS(h *header, c *Config) (*mapping, error) {
 	return m.finish()
 }
 
-// focusCategory is the charge category; a correction of an earlier period's
-// charge is an Adjustment, whatever it corrects.
+// focusCategory is the charge category. A correction of a charge of an earlier period is an Adjustment.
 func focusCategory(category, class value) value {
 	if category == nil {
 		return nil

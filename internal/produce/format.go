@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// Format is how a file's rows are written.
+// Format is the format of a file.
 type Format string
 
-// The formats. Auto chooses by the file's beginning.
+// The formats. Auto detects the format from the first bytes of the file.
 const (
 	Auto      Format = "auto"
 	JSONLines Format = "jsonl"
@@ -18,10 +18,10 @@ const (
 	FOCUS     Format = "focus"
 )
 
-// formats are the names that --format takes.
+// formats are the values of --format.
 var formats = []Format{Auto, JSONLines, CSV, CUR, FOCUS}
 
-// foreign are beginnings of files that cannot be read, and what to do.
+// foreign has first bytes of formats that are not supported, and their remedies.
 var foreign = []struct{ magic, what string }{
 	{"PK\x03\x04", "is a ZIP archive: unpack it first"},
 	{"PAR1", "is a Parquet file: export it as CSV, or convert it (DuckDB: COPY (FROM 'x.parquet') TO 'x.csv')"},
@@ -31,8 +31,7 @@ var foreign = []struct{ magic, what string }{
 	{"\xfe\xff", "is UTF-16: convert it to UTF-8 first (iconv -f UTF-16 -t UTF-8)"},
 }
 
-// refuseForeign says why a file that begins like this cannot be read, nil if
-// nothing speaks against it.
+// refuseForeign returns an error if the first bytes are those of an unsupported format.
 func refuseForeign(beginning []byte) error {
 	for _, f := range foreign {
 		if bytes.HasPrefix(beginning, []byte(f.magic)) {
@@ -42,12 +41,12 @@ func refuseForeign(beginning []byte) error {
 	return nil
 }
 
-// looksLikeJSON reports whether a file begins with a JSON object.
+// looksLikeJSON reports whether a file starts with a JSON object.
 func looksLikeJSON(beginning []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(beginning, " \t\r\n"), []byte("{"))
 }
 
-// detectTable tells the CSV formats apart by their header.
+// detectTable detects the CSV format from its header.
 func detectTable(h *header) Format {
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(n string) bool { return h.find(n) >= 0 })

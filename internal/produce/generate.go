@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// How synthetic ids look.
+// Forms of synthetic ids.
 const (
 	RandomIDs IDForm = "uuid4"
 	TimeIDs   IDForm = "uuid7"
@@ -17,8 +17,8 @@ const (
 // IDForm is the form of synthetic event ids.
 type IDForm string
 
-// GeneratorConfig says what synthetic load is like. The shares are of all
-// records, and leave the rest to new events that come in time.
+// GeneratorConfig is the configuration of synthetic load. The shares are fractions of all records; the remaining
+// records are new events on time.
 type GeneratorConfig struct {
 	Count      int64   `help:"Number of records; 0: no end, --rate records a second by the clock of the load." default:"100000" placeholder:"N" group:"Synthetic load:"`
 	Rate       float64 `help:"Most records a second; 0: as fast as can be." default:"0" placeholder:"N" group:"Synthetic load:"`
@@ -36,7 +36,7 @@ type GeneratorConfig struct {
 	Broken     float64 `help:"Share of records that cannot be an event." default:"0.001" placeholder:"SHARE" group:"Synthetic load:"`
 }
 
-// Validate reports every fault in one error.
+// Validate returns all faults in one error.
 func (c *GeneratorConfig) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -83,9 +83,8 @@ func (c *GeneratorConfig) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Generate pushes synthetic records to a sink and returns how many, when all
-// are acknowledged. progress, if set, is told now and then how many of how
-// many. When ctx ends, what was pushed is waited for.
+// Generate pushes synthetic records to a sink and returns their number after all are acknowledged. It calls
+// progress, if set, from time to time. If ctx ends, it waits for the records that it has pushed.
 func Generate(ctx context.Context, c GeneratorConfig, sink Sink, progress func(done, total int64)) (int64, error) {
 	if err := c.Validate(); err != nil {
 		return 0, err
@@ -121,8 +120,8 @@ func Generate(ctx context.Context, c GeneratorConfig, sink Sink, progress func(d
 	return n, finish(ctx, sink, err)
 }
 
-// sleepUntil waits for a moment. Waits under a millisecond are left to the
-// next one, so that a high rate costs no sleep a record.
+// sleepUntil waits until a time. Waits under a millisecond are skipped, so that a high rate does not sleep for every
+// record.
 func sleepUntil(ctx context.Context, moment time.Time) error {
 	wait := time.Until(moment)
 	if wait < time.Millisecond {

@@ -28,16 +28,14 @@ const (
 	kindBroken
 )
 
-// kind is what a synthetic record is to the books.
+// kind is the kind of a synthetic record.
 type kind uint8
 
-// Generator makes synthetic records. Record i is a pure function of the
-// configuration and i: no record needs another to be made first, and two runs
-// give the same bytes. It is not safe for concurrent use; make one a goroutine.
+// Generator generates synthetic records. Record i is a pure function of the configuration and i, so records are
+// independent and two runs generate the same bytes. It is not safe for concurrent use: create one per goroutine.
 //
-// Records come in the order of time: record i of Count is made at From + i/Count
-// of the days, and says so in ingested_at. A corrected, moved or repeated one
-// refers to an event among those before it.
+// Records are in order of time: the ingested_at of record i of Count is From + i/Count of the days. A corrected,
+// moved or repeated record refers to an earlier event.
 type Generator struct {
 	config GeneratorConfig
 	start  time.Time
@@ -46,7 +44,7 @@ type Generator struct {
 	buf    []byte
 }
 
-// NewGenerator makes one. The configuration must be valid.
+// NewGenerator returns a Generator. The configuration must be valid.
 func NewGenerator(c GeneratorConfig) *Generator {
 	g := &Generator{config: c}
 	g.start, _ = time.Parse(time.DateOnly, c.From)
@@ -55,7 +53,7 @@ func NewGenerator(c GeneratorConfig) *Generator {
 	if c.Count == 0 { // endless: at the pace of the clock
 		g.step = time.Duration(float64(time.Second) / max(c.Rate, 1))
 	}
-	// A record's kind is where a 64-bit hash falls between these bounds.
+	// The kind of a record is the interval of its 64-bit hash between these bounds.
 	share := 0.0
 	for i, s := range []float64{c.Broken, c.Duplicate, c.Moved, c.Corrected, c.Late} {
 		share += s
@@ -64,7 +62,7 @@ func NewGenerator(c GeneratorConfig) *Generator {
 	return g
 }
 
-// Record makes record i, counted from 0. key and value are valid until the
+// Record returns record i, counted from 0. key and value are valid until the
 // next call; key is nil for some broken records.
 func (g *Generator) Record(i int64) (key, value []byte) {
 	k, target := g.kindOf(i), i
@@ -83,12 +81,11 @@ func (g *Generator) Record(i int64) (key, value []byte) {
 	return g.event(i, target, k)
 }
 
-// event appends the event with the identity of record target as record i says
-// it.
+// event appends the version that record i has of the event of record target.
 func (g *Generator) event(i, target int64, k kind) (key, value []byte) {
 	made := g.at(i)
-	said := randomness{seed: g.config.Seed, n: uint64(i)}     // what only this version says
-	own := randomness{seed: g.config.Seed, n: uint64(target)} // what all versions of the event say
+	said := randomness{seed: g.config.Seed, n: uint64(i)}     // values of this version
+	own := randomness{seed: g.config.Seed, n: uint64(target)} // values of all versions of the event
 
 	day := g.at(target)
 	if g.kindOf(target) == kindLate {
@@ -160,7 +157,7 @@ func (g *Generator) broken(i int64) (key, value []byte) {
 	}
 }
 
-// kindOf is what record i is, as the shares have it.
+// kindOf is the kind of record i, by the configured shares.
 func (g *Generator) kindOf(i int64) kind {
 	h := randomness{seed: g.config.Seed, n: uint64(i)}.bits(saltKind)
 	for j, k := range [...]kind{kindBroken, kindDuplicate, kindMoved, kindCorrected, kindLate} {
@@ -171,7 +168,7 @@ func (g *Generator) kindOf(i int64) kind {
 	return kindNew
 }
 
-// earlier is a record before i that brought a new event, -1 if none was found.
+// earlier is a record before i with a new event; -1 if none was found.
 func (g *Generator) earlier(i int64) int64 {
 	own := randomness{seed: g.config.Seed, n: uint64(i)}
 	for try := uint64(0); i > 0 && try < 64; try++ {
@@ -183,11 +180,11 @@ func (g *Generator) earlier(i int64) int64 {
 	return -1
 }
 
-// at is the moment record i is made at.
+// at is the time of record i.
 func (g *Generator) at(i int64) time.Time { return g.start.Add(time.Duration(i) * g.step) }
 
-// appendID appends the event's id: a random UUID (version 4), or a UUID (version 7) or
-// ULID that begins with the moment of its first record.
+// appendID appends the event's id: a random UUID (version 4), or a UUID (version 7) or ULID that starts with the
+// time of its first record.
 func (g *Generator) appendID(b []byte, own randomness, first time.Time) []byte {
 	hi, lo := own.bits(saltID), own.bits(saltID+1)
 	if g.config.IDs == ULIDs {
@@ -241,7 +238,7 @@ func (g *Generator) pad(b []byte, own randomness) []byte {
 	return append(b, '"')
 }
 
-// Salts keep the draws of one record apart.
+// Salts make the random values of one record independent.
 const (
 	saltKind uint64 = iota << 16
 	saltTarget
@@ -257,8 +254,7 @@ const (
 	saltPad
 )
 
-// randomness draws for one record: every draw is a hash of seed, record and
-// salt.
+// randomness is the random source of one record: every value is a hash of seed, record and salt.
 type randomness struct{ seed, n uint64 }
 
 // bits are 64 random bits (the finalizer of splitmix64, twice).

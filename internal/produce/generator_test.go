@@ -41,7 +41,7 @@ func TestGeneratorIsAFunctionOfItsNumber(t *testing.T) {
 	}
 }
 
-// TestGeneratorShares decodes what is generated and counts what it comes to.
+// TestGeneratorShares decodes the generated records and counts them.
 func TestGeneratorShares(t *testing.T) {
 	c := testGenerator(20_000)
 	g := NewGenerator(c)

@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// header is the first row of a table: where each column is.
+// header is the first row of a table with the index of each column.
 type header struct {
 	names []string
 	index map[string]int
 }
 
-// newHeader checks the names. A column without one is called column_N, from 1,
-// as tools that write an index column leave it nameless.
+// newHeader checks the names. A column without a name is called column_N, from 1, because some tools write an index
+// column without a name.
 func newHeader(cells []string) (*header, error) {
 	h := &header{names: make([]string, len(cells)), index: make(map[string]int, len(cells))}
 	for i, name := range cells {
@@ -32,8 +32,7 @@ func newHeader(cells []string) (*header, error) {
 	return h, nil
 }
 
-// find is the index of the first of these columns that the file has, -1 if it
-// has none.
+// find returns the index of the first of these columns that the file has; -1 if it has none.
 func (h *header) find(names ...string) int {
 	for _, n := range names {
 		if i, ok := h.index[n]; ok {

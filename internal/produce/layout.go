@@ -2,8 +2,7 @@ package produce
 
 import "strings"
 
-// mapTable makes the mapping of a table in the given format, or says every
-// fault of its header.
+// mapTable returns the mapping of a table in the given format, or all faults of its header.
 func mapTable(format Format, h *header, c *Config) (*mapping, error) {
 	switch format {
 	case CUR:
@@ -15,9 +14,8 @@ func mapTable(format Format, h *header, c *Config) (*mapping, error) {
 	}
 }
 
-// mapCSV maps a table by the names of its columns: those named like a field
-// are that field, as in event_id, account_id, service_name, usage_date,
-// cost_usd, ingestion_date.
+// mapCSV maps a table by the names of its columns: a column with the name of a field is that field (event_id,
+// account_id, service_name, usage_date, cost_usd, ingestion_date).
 func mapCSV(h *header, c *Config) (*mapping, error) {
 	m := newMapper(h, c, func(cell string) bool { return cell == "" })
 	m.common()
@@ -33,7 +31,7 @@ func mapCSV(h *header, c *Config) (*mapping, error) {
 		}
 	}
 	m.require(fieldEventID)
-	if !m.has(fieldOp) { // a delete needs no more
+	if !m.has(fieldOp) { // a deletion needs no other fields
 		m.require(fieldAccountID)
 		m.require(fieldServiceName)
 		m.require(fieldUsageDate, fieldUsageStart)
@@ -45,8 +43,8 @@ func mapCSV(h *header, c *Config) (*mapping, error) {
 	return m.finish()
 }
 
-// refuseCurrency notes a fault for columns that may say that costs are not in
-// USD: left to ride along, they would make 30 NOK 30 USD.
+// refuseCurrency notes a fault for columns that may hold another currency than USD: as attributes they would turn
+// 30 NOK into 30 USD.
 func (m *mapper) refuseCurrency() {
 	for i, name := range m.header.names {
 		if !m.used[i] && strings.Contains(strings.ToLower(name), "currency") && !m.config.maps(name) {
@@ -55,7 +53,7 @@ func (m *mapper) refuseCurrency() {
 	}
 }
 
-// costColumn reads the column that --cost-column names.
+// costColumn returns the column of --cost-column.
 func (m *mapper) costColumn() value {
 	v := m.take(m.config.CostColumn)
 	if v == nil {

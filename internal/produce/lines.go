@@ -10,18 +10,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxLineBytes bounds a line that is kept; the rest of a longer one is skipped.
+// maxLineBytes bounds the bytes of a line in memory; the rest of a longer line is skipped.
 const maxLineBytes = 4 << 20
 
-// lines reads JSON lines: one event a line, blank lines skipped.
+// lines reads JSON lines: one event per line. Blank lines are skipped.
 type lines struct {
 	src  *source
 	line int
 	buf  []byte
 }
 
-// next reads a line that is not blank. errBadRow marks one that is too long;
-// io.EOF ends the file; any other error is the file's.
+// next reads the next line that is not blank. errBadRow marks a line that is too long, io.EOF the end of the file. Any
+// other error concerns the file.
 func (l *lines) next() (row, error) {
 	for {
 		l.buf = l.buf[:0]
@@ -56,9 +56,8 @@ func (l *lines) next() (row, error) {
 	}
 }
 
-// lineEvent makes the event of one line: the line as it is, with tenant_id and
-// ingested_at of the load where it has none. The id is empty where it cannot be
-// read; ingest judges that.
+// lineEvent returns the event of one line: the line itself, with tenant_id and ingested_at of the load if the line has
+// none. The id is empty if it cannot be read; ingest then rejects the event.
 func (c *Config) lineEvent(dst, line []byte) (event []byte, id string, dated bool, err error) {
 	var tenant string
 	hasTenant := false
@@ -108,11 +107,11 @@ func (c *Config) lineEvent(dst, line []byte) (event []byte, id string, dated boo
 	return c.complete(dst, line, addTenant, addTime), id, dated || addTime, nil
 }
 
-// complete copies the members of an object that was read once and adds what the
-// load knows. A null in the place of an added member is left out.
+// complete copies the members of a checked object and adds the members of the load. It drops a null member that it
+// replaces.
 func (c *Config) complete(dst, line []byte, addTenant, addTime bool) []byte {
 	d := lenient(line)
-	_, _ = d.ReadToken() // no error is new: the line was read before
+	_, _ = d.ReadToken() // the line was checked before
 	dst = append(dst, '{')
 	separate := func() {
 		if dst[len(dst)-1] != '{' {
@@ -150,13 +149,12 @@ func (c *Config) complete(dst, line []byte, addTenant, addTime bool) []byte {
 	return append(dst, '}')
 }
 
-// lenient reads JSON as far as its syntax goes: what else is wrong with an
-// event is for ingest to name.
+// lenient options check only the syntax of JSON. Ingest names all other faults.
 func lenient(line []byte) *jsontext.Decoder {
 	return jsontext.NewDecoder(bytes.NewBuffer(line), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
-// unquoted is a JSON string's text, empty for any other value.
+// unquoted returns the text of a JSON string; empty for any other value.
 func unquoted(v jsontext.Value) string {
 	if v.Kind() != '"' {
 		return ""

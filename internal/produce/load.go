@@ -14,48 +14,44 @@ import (
 // flushTimeout bounds the wait for acknowledgements after a load was stopped.
 const flushTimeout = 30 * time.Second
 
-// Load brings the rows of files to a sink.
+// Load pushes the rows of files to a sink.
 type Load struct {
 	Config Config
 	Files  []string  // "-" is Stdin
 	Stdin  io.Reader // for the file "-"
 	Sink   Sink
-	// Check, if set, looks at each event that is pushed.
+	// Check, if set, is called with each event that is pushed.
 	Check func(file string, line int, event []byte)
 	// OnBadRow, if set, is called for each bad row.
 	OnBadRow func(BadRow) error
-	// Progress, if set, is told now and then how many bytes of how many are
-	// read; 0 in all means unknown.
+	// Progress, if set, is called from time to time with the bytes read and the total; a total of 0 means unknown.
 	Progress func(done, total int64)
-	// Delivery, if set, keeps what the load holds, and may replace what an
-	// earlier one held.
+	// Delivery, if set, records the ids of the load, which may replace those of earlier loads.
 	Delivery *Delivery
 
 	read    atomic.Int64
-	total   int64           // bytes of all passes, 0 if it is not known
+	total   int64           // bytes of all passes; 0: unknown
 	formats map[Format]bool // of the files
-	mark    []byte          // of the records, nil unless the load is kept
+	mark    []byte          // of the records; nil unless the load is recorded
 }
 
-// Summary is what a load did.
+// Summary is the result of a load.
 type Summary struct {
 	Files   int   `json:"files"`
-	Rows    int64 `json:"rows"`     // read, header and blank lines apart
-	Pushed  int64 `json:"pushed"`   // records, bad rows pushed as they are among them
+	Rows    int64 `json:"rows"`     // read, without header and blank lines
+	Pushed  int64 `json:"pushed"`   // records, including bad rows that are pushed unchanged
 	BadRows int64 `json:"bad_rows"` // not mapped
-	Undated int64 `json:"undated"`  // events that leave ingested_at to the moment of pushing
-	Deleted int64 `json:"deleted"`  // events of earlier deliveries that this one has no longer
-	Newer   int64 `json:"newer"`    // rows of days that a newer delivery holds: not pushed
+	Undated int64 `json:"undated"`  // events whose ingested_at is the time of pushing
+	Deleted int64 `json:"deleted"`  // events of earlier deliveries that this delivery does not have
+	Newer   int64 `json:"newer"`    // rows not pushed because a newer delivery has their days
 }
 
-// rows is what a file gives one after another.
+// rows is the sequence of rows of a file.
 type rows interface{ next() (row, error) }
 
-// Run reads every file once (once more with Config.EventID, because ordinals
-// need all rows first, and once more where deliveries are kept) and returns when
-// all records are acknowledged. A file whose header does not fit stops the load
-// before any row of any file is pushed. When ctx ends, what was pushed is waited
-// for, and the error says so.
+// Run reads every file once (once more with Config.EventID, because ordinals need all rows first, and once more if
+// deliveries are recorded) and returns when all records are acknowledged. A file with an invalid header stops the load
+// before any row of any file is pushed. If ctx ends, Run waits for the pushed records and returns an error.
 func (l *Load) Run(ctx context.Context, now time.Time) (Summary, error) {
 	var sum Summary
 	if err := l.Config.Validate(now); err != nil {
@@ -79,17 +75,17 @@ func (l *Load) Run(ctx context.Context, now time.Time) (Summary, error) {
 	return sum, finish(ctx, l.Sink, err)
 }
 
-// taker is what one pass over the files does with their rows. The event is valid
-// during the call. An errBadRow of event makes the row a bad one.
-type taker struct {
+// rowHandler handles the rows of one reading of the files. The event is valid during the call. If event returns an
+// errBadRow, the row is a bad row.
+type rowHandler struct {
 	event func(file string, r row, id string, event []byte, dated bool) error
 	bad   func(file string, r row, cause error) error
 }
 
-// pushing is the taker that pushes.
-func (l *Load) pushing(ctx context.Context, sum *Summary) taker {
+// pushing is the rowHandler that pushes.
+func (l *Load) pushing(ctx context.Context, sum *Summary) rowHandler {
 	var block arena
-	return taker{
+	return rowHandler{
 		event: func(file string, r row, id string, event []byte, dated bool) error {
 			if l.Check != nil {
 				l.Check(file, r.line, event)
@@ -103,8 +99,8 @@ func (l *Load) pushing(ctx context.Context, sum *Summary) taker {
 	}
 }
 
-// each hands every row of every file to take.
-func (l *Load) each(ctx context.Context, ids *ordinals, sum *Summary, take taker) error {
+// each calls take with every row of every file.
+func (l *Load) each(ctx context.Context, ids *ordinals, sum *Summary, take rowHandler) error {
 	if ids != nil {
 		ids.rewind()
 	}
@@ -117,8 +113,8 @@ func (l *Load) each(ctx context.Context, ids *ordinals, sum *Summary, take taker
 	return nil
 }
 
-// prepare checks every file's header, and with Config.EventID notes all rows.
-// Standard input can be read but once: its header is checked in file.
+// prepare checks the header of every file, and with Config.EventID notes all rows. Standard input can be read only
+// once, so file checks its header.
 func (l *Load) prepare(ctx context.Context) (*ordinals, error) {
 	var ids *ordinals
 	if len(l.Config.EventID) > 0 {
@@ -177,8 +173,7 @@ func (l *Load) scan(ctx context.Context, name string, ids *ordinals) error {
 	}
 }
 
-// open finds out a source's format and maps its header. The table is nil for
-// JSON lines.
+// open detects the format of a source and maps its header. The table is nil for JSON lines.
 func (l *Load) open(src *source, ids *ordinals) (*table, *mapping, error) {
 	format := l.Config.Format
 	if format == "" {
@@ -216,8 +211,8 @@ func (l *Load) open(src *source, ids *ordinals) (*table, *mapping, error) {
 	return t, m, nil
 }
 
-// file hands the rows of one file to take.
-func (l *Load) file(ctx context.Context, name string, ids *ordinals, sum *Summary, take taker) error {
+// file calls take with the rows of one file.
+func (l *Load) file(ctx context.Context, name string, ids *ordinals, sum *Summary, take rowHandler) error {
 	title := titleOf(name)
 	inFile := func(err error) error { return fmt.Errorf("%s: %w", title, err) }
 	src, err := openSource(name, l.Stdin, &l.read)
@@ -295,7 +290,7 @@ func (l *Load) badRow(ctx context.Context, file string, r row, cause error, sum 
 	return l.push(ctx, nil, append([]byte(nil), raw...), sum)
 }
 
-// push hands one record to the sink.
+// push passes one record to the sink.
 func (l *Load) push(ctx context.Context, key, value []byte, sum *Summary) error {
 	if err := l.Sink.Push(ctx, Record{Key: key, Value: value, Mark: l.mark}); err != nil {
 		return err
@@ -304,8 +299,7 @@ func (l *Load) push(ctx context.Context, key, value []byte, sum *Summary) error 
 	return nil
 }
 
-// finish waits for what was pushed, also after err has stopped the pushing, but
-// then not for ever. What the sink says of records pushed before comes first.
+// finish waits for the pushed records, after an error with a timeout. An error of the sink has precedence over err.
 func finish(ctx context.Context, sink Sink, err error) error {
 	flushCtx, cancel := context.WithoutCancel(ctx), func() {}
 	if err != nil {
@@ -319,7 +313,7 @@ func finish(ctx context.Context, sink Sink, err error) error {
 	return errors.Join(flushErr, err)
 }
 
-// totalBytes is the size of the files, 0 if it is not known.
+// totalBytes is the size of the files; 0: unknown.
 func totalBytes(files []string) int64 {
 	var total int64
 	for _, name := range files {

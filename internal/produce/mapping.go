@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The event's fields, as docs/events.md names them.
+// The fields of an event (docs/events.md).
 const (
 	fieldEventID       = "event_id"
 	fieldAccountID     = "account_id"
@@ -28,20 +28,19 @@ const (
 	fieldOp            = "op"
 )
 
-// eventFields are all of them, in the order they are written.
+// eventFields are all fields in the order in which they are written.
 var eventFields = []string{
 	fieldEventID, fieldTenant, fieldAccountID, fieldServiceName, fieldUsageDate, fieldUsageStart, fieldCost, fieldCurrency,
 	fieldIngestedAt, fieldIngestionDate, fieldRevision, fieldRegion, fieldPricingModel, fieldCategory, fieldPeriod, fieldOp,
 }
 
-// attributePrefix makes a --map target an attribute's name.
+// attributePrefix marks a --map target as an attribute.
 const attributePrefix = "attributes."
 
-// value reads one field's text from a row's cells; empty means null. Its error
-// is about the row.
+// value reads the text of one field from the cells of a row; empty means null. Its error concerns the row.
 type value func(cells []string) (string, error)
 
-// member is one member of the event's JSON object.
+// member is one member of the JSON object of an event.
 type member struct {
 	field string
 	value value
@@ -54,10 +53,10 @@ type mapping struct {
 	ordinals   *ordinals // nil unless the id is made of columns
 	members    []member  // without event_id
 	attributes []member
-	dated      bool // a member says when the row was exported
+	dated      bool // a member has the export time of the row
 }
 
-// appendEvent appends the event of a row to dst and gives its id.
+// appendEvent appends the event of a row to dst and returns its id.
 func (m *mapping) appendEvent(dst []byte, cells []string) (event []byte, id string, err error) {
 	if id, err = m.id(cells); err != nil {
 		return dst, "", err
@@ -79,7 +78,7 @@ func (m *mapping) appendEvent(dst []byte, cells []string) (event []byte, id stri
 			if err != nil {
 				return dst, "", err
 			}
-			// An empty currency is not USD: it goes along for ingest to refuse.
+			// An empty currency is not USD. It is kept, and ingest rejects it.
 			if text == "" && f.field != fieldCurrency {
 				continue
 			}
@@ -99,9 +98,8 @@ func (m *mapping) appendEvent(dst []byte, cells []string) (event []byte, id stri
 	return append(dst, '}'), id, nil
 }
 
-// mapper builds the mapping of one table: a format's preset says where each
-// field comes from, --map goes before it, and columns that nobody took ride
-// along.
+// mapper builds the mapping of one table: the preset of the format has the source of each field, --map has
+// precedence, and unused columns become attributes.
 type mapper struct {
 	header  *header
 	config  *Config
@@ -111,13 +109,12 @@ type mapper struct {
 	faults  []error
 }
 
-// newMapper begins one. null says which cells are null besides empty ones.
+// newMapper returns a mapper. null has the cells that are null besides empty ones.
 func newMapper(h *header, c *Config, null func(string) bool) *mapper {
 	return &mapper{header: h, config: c, null: null, used: make([]bool, len(h.names))}
 }
 
-// look reads the first of these columns that the file has and lets it ride
-// along too; nil if the file has none of them.
+// look returns the first of these columns that the file has; it remains an attribute too. nil if the file has none.
 func (m *mapper) look(columns ...string) value {
 	i := m.header.find(columns...)
 	if i < 0 {
@@ -126,8 +123,7 @@ func (m *mapper) look(columns ...string) value {
 	return m.cell(i)
 }
 
-// take is look for a column whose text is whole in the event already, so that
-// it does not ride along.
+// take is like look, but the column is no attribute because the event has its whole text.
 func (m *mapper) take(columns ...string) value {
 	if i := m.header.find(columns...); i >= 0 {
 		m.used[i] = true
@@ -135,7 +131,7 @@ func (m *mapper) take(columns ...string) value {
 	return m.look(columns...)
 }
 
-// cell reads column i.
+// cell returns column i.
 func (m *mapper) cell(i int) value {
 	return func(cells []string) (string, error) {
 		if m.null(cells[i]) {
@@ -145,8 +141,7 @@ func (m *mapper) cell(i int) value {
 	}
 }
 
-// field sets where a field comes from: the column that --map names, or else
-// the preset. A preset that gives nil leaves the field out.
+// field sets the source of a field: the column of --map, or else the preset. A nil preset omits the field.
 func (m *mapper) field(name string, preset func() value) {
 	var v value
 	if column, mapped := m.config.Map[name]; mapped {
@@ -177,7 +172,7 @@ func (m *mapper) field(name string, preset func() value) {
 	m.mapping.members = append(m.mapping.members, newMember(name, v))
 }
 
-// require notes a fault if none of the fields has got a source.
+// require notes a fault if none of the fields has a source.
 func (m *mapper) require(fields ...string) {
 	if !slices.ContainsFunc(fields, m.has) {
 		m.fault("no column gives %s: add --map %s=COLUMN", strings.Join(fields, " or "), fields[0])
@@ -192,7 +187,7 @@ func (m *mapper) has(field string) bool {
 	return slices.ContainsFunc(m.mapping.members, func(f member) bool { return f.field == field })
 }
 
-// columnsID makes the event id of the columns that --event-id names.
+// columnsID returns the event id of the columns of --event-id.
 func (m *mapper) columnsID() value {
 	var parts []value
 	for _, column := range m.config.EventID {
@@ -206,8 +201,7 @@ func (m *mapper) columnsID() value {
 	return joinedID(parts)
 }
 
-// common sets the fields that every format has: the tenant, and when the row
-// was exported.
+// common sets the fields of every format: the tenant and the export time of the row.
 func (m *mapper) common() {
 	m.field(fieldTenant, func() value {
 		if column := m.take(fieldTenant); column != nil || m.config.Tenant == "" {
@@ -227,8 +221,7 @@ func (m *mapper) common() {
 	}
 }
 
-// finish hands the columns that nobody took on as attributes and gives the
-// mapping, or every fault of it.
+// finish adds the unused columns as attributes and returns the mapping, or all its faults.
 func (m *mapper) finish() (*mapping, error) {
 	renamed := map[int]string{}
 	for target, column := range m.config.Map {
@@ -266,7 +259,7 @@ func (m *mapper) finish() (*mapping, error) {
 	return &m.mapping, nil
 }
 
-// fault notes what is wrong with the header or the mapping.
+// fault notes a fault of the header or the mapping.
 func (m *mapper) fault(format string, args ...any) {
 	m.faults = append(m.faults, fmt.Errorf(format, args...))
 }
@@ -277,12 +270,12 @@ func newMember(name string, v value) member {
 	return member{field: name, value: v, name: append(quoted, ':')}
 }
 
-// constant is the same for each row.
+// constant is a value that is the same for each row.
 func constant(text string) value {
 	return func([]string) (string, error) { return text, nil }
 }
 
-// first is the first of the values that is not null; nil if there are none.
+// first returns the first value that is not null; nil if there are no values.
 func first(values ...value) value {
 	values = slices.DeleteFunc(values, func(v value) bool { return v == nil })
 	if len(values) == 0 {
@@ -298,8 +291,8 @@ func first(values ...value) value {
 	}
 }
 
-// onlyTenant gives the row's tenant, or the one of the load where the row names
-// none, and refuses a row of another.
+// onlyTenant returns the tenant of the row, or that of the load if the row has none, and refuses a row of another
+// tenant.
 func onlyTenant(v value, tenant string) value {
 	return func(cells []string) (string, error) {
 		text, err := v(cells)
@@ -310,8 +303,7 @@ func onlyTenant(v value, tenant string) value {
 	}
 }
 
-// isDigits reports whether text is a JSON number without sign, fraction and
-// exponent.
+// isDigits reports whether text is a JSON number without sign, fraction and exponent.
 func isDigits(text string) bool {
 	for _, c := range []byte(text) {
 		if c < '0' || c > '9' {

@@ -18,7 +18,7 @@ import (
 	"daybook/internal/kafka"
 )
 
-// The bounds of pushing.
+// Limits of pushing.
 const (
 	connectTimeout  = 15 * time.Second
 	deliveryTimeout = 2 * time.Minute // for one record, retries included
@@ -27,12 +27,11 @@ const (
 	linger          = 5 * time.Millisecond
 )
 
-// MaxRecordBytes bounds key and value of a record together: what brokers take
-// by default, less what a batch needs around it.
+// MaxRecordBytes bounds key and value of a record together: the default limit of brokers, less the overhead of a batch.
 const MaxRecordBytes = 1_000_000 - 512
 
-// Pusher is a Sink that pushes to a Kafka topic: idempotently, acknowledged by
-// all in-sync replicas, retried for two minutes.
+// Pusher is a Sink that pushes to a Kafka topic: idempotently, acknowledged by all in-sync replicas, with retries
+// for two minutes.
 type Pusher struct {
 	config  kafka.Config
 	topic   string
@@ -47,15 +46,15 @@ type Pusher struct {
 	stop chan struct{} // closed at the first failure
 	own  struct {
 		sync.Mutex
-		ranges map[int32]OffsetRange // acknowledged records of kept loads, without a gap
+		ranges map[int32]OffsetRange // acknowledged records of recorded loads, without a gap
 	}
 
 	inFlight, inFlightSize atomic.Int64
-	room                   chan struct{} // told when a record is no longer in flight
+	room                   chan struct{} // receives when a record is no longer in flight
 }
 
-// NewPusher connects to the cluster and makes sure that the topic exists. With
-// partitions > 0 a missing topic is created, never to expire.
+// NewPusher connects to the cluster and checks that the topic exists. If partitions > 0 it creates a missing topic
+// without expiry.
 func NewPusher(ctx context.Context, config kafka.Config, topic string, partitions int, log *slog.Logger) (*Pusher, error) {
 	opts, err := config.Options(log)
 	if err != nil {
@@ -90,7 +89,7 @@ func NewPusher(ctx context.Context, config kafka.Config, topic string, partition
 	return p, nil
 }
 
-// findTopic asks the cluster for the topic.
+// findTopic looks the topic up in the cluster.
 func (p *Pusher) findTopic(ctx context.Context) error {
 	if err := p.client.Ping(ctx); err != nil {
 		return err
@@ -113,11 +112,10 @@ func (p *Pusher) findTopic(ctx context.Context) error {
 	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
 }
 
-// TopicID is the topic's id in hex, empty where the broker has none.
+// TopicID is the topic's ID in hex; empty if the broker has none.
 func (p *Pusher) TopicID() string { return p.topicID }
 
-// createTopic makes the topic with retention.ms=-1 and the cluster's own
-// replication.
+// createTopic creates the topic with retention.ms=-1 and the default replication of the cluster.
 func (p *Pusher) createTopic(ctx context.Context, partitions int) error {
 	request := kmsg.NewPtrCreateTopicsRequest()
 	topic := kmsg.NewCreateTopicsRequestTopic()
@@ -139,9 +137,8 @@ func (p *Pusher) createTopic(ctx context.Context, partitions int) error {
 	return nil
 }
 
-// Push hands one record to the client; it waits while too many are in flight.
-// It returns the first failure of any record pushed before. The end of ctx ends
-// the waiting and stops no record that was handed over.
+// Push passes one record to the client. It waits while too many are in flight, and returns the first failure of any
+// earlier record. The end of ctx ends the wait; records that the client has are still sent.
 func (p *Pusher) Push(ctx context.Context, r Record) error {
 	for p.inFlight.Load() >= maxInFlight || p.inFlightSize.Load() >= maxInFlightSize {
 		select {
@@ -178,13 +175,13 @@ func (p *Pusher) Flush(ctx context.Context) error {
 // Acked is the number of records that the cluster has acknowledged.
 func (p *Pusher) Acked() int64 { return p.acked.Load() }
 
-// Close ends the client; records in flight fail.
+// Close closes the client. Records in flight fail.
 func (p *Pusher) Close() error {
 	p.client.Close()
 	return nil
 }
 
-// delivered is told the fate of each record.
+// delivered is called with the result of each record.
 func (p *Pusher) delivered(r *kgo.Record, err error) {
 	p.inFlight.Add(-1)
 	p.inFlightSize.Add(-int64(len(r.Key) + len(r.Value)))
@@ -207,8 +204,7 @@ func (p *Pusher) delivered(r *kgo.Record, err error) {
 	}
 }
 
-// addOwn notes a record that this Pusher pushed. Those after a record of another
-// producer are left out.
+// addOwn notes a record of this Pusher. Records after a record of another producer are not noted.
 func (p *Pusher) addOwn(partition int32, offset int64) {
 	p.own.Lock()
 	defer p.own.Unlock()
@@ -230,7 +226,7 @@ func (p *Pusher) ownRecords(partition int32) OffsetRange {
 	return p.own.ranges[partition]
 }
 
-// failure is the first failure of a record, nil if there is none.
+// failure returns the first failure of a record; nil if there is none.
 func (p *Pusher) failure() error {
 	p.failed.Lock()
 	defer p.failed.Unlock()

@@ -16,16 +16,15 @@ import (
 	"daybook/internal/kafka"
 )
 
-// RebuiltSource is what a rebuild found of one source.
+// RebuiltSource is the result of a rebuild for one source.
 type RebuiltSource struct {
 	Source  string `json:"source"`
 	Records int64  `json:"records"`
 	Held    int64  `json:"ids"`
 }
 
-// RebuildDeliveries reads a topic from its beginning to its present end and
-// makes the index of every source that delivered to it anew, from the marks that
-// its loads left on their records. A topic whose beginning is gone is refused.
+// RebuildDeliveries reads a topic from its start to its current end and writes the index of every source again,
+// from the marks on the records of its loads. It refuses a topic whose first records are gone.
 func RebuildDeliveries(ctx context.Context, config kafka.Config, topic, dir string, log *slog.Logger, progress func(done, total int64)) (_ []RebuiltSource, err error) {
 	p, err := NewPusher(ctx, config, topic, 0, log)
 	if err != nil {
@@ -56,7 +55,7 @@ func RebuildDeliveries(ctx context.Context, config kafka.Config, topic, dir stri
 	return all, nil
 }
 
-// rebuild is one reading of a topic.
+// rebuild is the state of one rebuild.
 type rebuild struct {
 	topic, topicID, dir string
 
@@ -75,7 +74,7 @@ type rebuiltSource struct {
 	records int64
 }
 
-// read takes every record up to the ends that the partitions have now.
+// read reads every record up to the current ends of the partitions.
 func (r *rebuild) read(ctx context.Context, p *Pusher) error {
 	offsets, err := p.Offsets(ctx)
 	if err != nil {
@@ -91,7 +90,7 @@ func (r *rebuild) read(ctx context.Context, p *Pusher) error {
 	return p.read(ctx, offsets, r.take, r.progress)
 }
 
-// take notes one record of a kept load.
+// take notes one record of a recorded load.
 func (r *rebuild) take(record *kgo.Record) error {
 	mark, err := r.marks.of(record)
 	if mark == nil || err != nil {
@@ -109,7 +108,7 @@ func (r *rebuild) take(record *kgo.Record) error {
 	s.records++
 	entry, err := place(r.decoder, &r.event, record.Timestamp, record.Value)
 	if err != nil {
-		return nil // it holds nothing that can be named
+		return nil // it has no id
 	}
 	return s.rebuild.Add(*mark, entry)
 }

@@ -14,7 +14,7 @@ import (
 	"daybook/internal/delivery"
 )
 
-// TestRebuildDeliveries: an index that is made anew from the topic compares as
+// TestRebuildDeliveries: an index that is rebuilt from the topic compares as
 // the one that was kept, also after pushes that broke off.
 func TestRebuildDeliveries(t *testing.T) {
 	_, config := broker(t, kfake.SeedTopics(3, "billing"))
@@ -42,19 +42,19 @@ func TestRebuildDeliveries(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	anew := filepath.Join(dir, "anew")
-	if err := os.MkdirAll(filepath.Join(anew, "billing", "csv"), 0o755); err != nil {
+	rebuilt := filepath.Join(dir, "rebuilt")
+	if err := os.MkdirAll(filepath.Join(rebuilt, "billing", "csv"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(anew, "billing", "csv", "index.json"), []byte("not JSON"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(rebuilt, "billing", "csv", "index.json"), []byte("not JSON"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	next := export{days(1, 62), exported(4, 0), map[string]string{"e": "2025-08-01", "h": "2025-07-01"}}
-	if _, err := deliver(t.Context(), anew, next.file(t, dir), next, &books{}, byTopic); !errors.Is(err, delivery.ErrDamaged) {
+	if _, err := deliver(t.Context(), rebuilt, next.file(t, dir), next, &books{}, byTopic); !errors.Is(err, delivery.ErrDamaged) {
 		t.Fatalf("an index that is not JSON: %v", err)
 	}
 	for range 2 { // the second time over the first
-		sources, err := RebuildDeliveries(t.Context(), config, "billing", anew, quiet(), nil)
+		sources, err := RebuildDeliveries(t.Context(), config, "billing", rebuilt, quiet(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestRebuildDeliveries(t *testing.T) {
 	compare := func(e export) {
 		t.Helper()
 		var texts [2]string
-		for i, index := range []string{kept, anew} {
+		for i, index := range []string{kept, rebuilt} {
 			var out bytes.Buffer
 			sum, err := deliver(t.Context(), index, e.file(t, dir), e, NewPrinter(&out), func(l *Load) {
 				byTopic(l)
@@ -81,7 +81,7 @@ func TestRebuildDeliveries(t *testing.T) {
 			}
 		}
 		if texts[0] != texts[1] {
-			t.Errorf("with the index that was kept\n%swith the one made anew\n%s", texts[0], texts[1])
+			t.Errorf("with the index that was kept\n%swith the rebuilt one\n%s", texts[0], texts[1])
 		}
 	}
 	compare(next)
@@ -103,6 +103,6 @@ func TestRebuildDeliveries(t *testing.T) {
 	defer again.Close()
 	_, err = deliver(t.Context(), kept, next.file(t, dir), next, again, func(l *Load) { l.Delivery.TopicID = again.TopicID() })
 	if !errors.Is(err, delivery.ErrTopic) || !strings.Contains(err.Error(), "--rebuild-deliveries") {
-		t.Errorf("a topic that was made anew: %v", err)
+		t.Errorf("a topic that was recreated: %v", err)
 	}
 }

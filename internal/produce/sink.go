@@ -6,14 +6,14 @@ import (
 	"io"
 )
 
-// Record is what is pushed.
+// Record is a record to push.
 type Record struct {
 	Key, Value []byte
 	Mark       []byte // the value of delivery.HeaderKey, nil for none
 }
 
-// Sink receives records. Push may retain a record's bytes until Flush returns; the caller does not change them. An error
-// of either means that some records did not arrive, and is final.
+// Sink receives records. Push may retain a record's bytes until Flush returns; the caller does not change them. An
+// error of either means that some records did not arrive, and is final.
 type Sink interface {
 	Push(ctx context.Context, r Record) error
 	Flush(ctx context.Context) error
@@ -31,7 +31,7 @@ func (Discard) Flush(context.Context) error { return nil }
 // Printer is a Sink that writes the values as JSON lines.
 type Printer struct{ w *bufio.Writer }
 
-// NewPrinter writes to w; Flush hands over what is buffered.
+// NewPrinter returns a Printer that writes to w through a buffer.
 func NewPrinter(w io.Writer) *Printer { return &Printer{bufio.NewWriterSize(w, bufferBytes)} }
 
 // Push writes one line.
@@ -42,5 +42,5 @@ func (p *Printer) Push(_ context.Context, r Record) error {
 	return p.w.WriteByte('\n')
 }
 
-// Flush hands over what is buffered.
+// Flush writes the buffered lines.
 func (p *Printer) Flush(context.Context) error { return p.w.Flush() }

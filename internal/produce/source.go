@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 )
 
-// Stdin is the name that stands for the standard input.
+// Stdin is the file name of the standard input.
 const Stdin = "-"
 
 // bufferBytes is the size of the read buffers.
@@ -23,8 +23,8 @@ type source struct {
 	close func()
 }
 
-// openSource opens a file, or stdin. read counts the bytes taken from the file
-// as it is on disk, for progress. Errors do not name the file.
+// openSource opens a file, or stdin. read counts the bytes that are read from disk, for progress. Errors do not
+// name the file.
 func openSource(name string, stdin io.Reader, read *atomic.Int64) (*source, error) {
 	s := &source{close: func() {}}
 	raw := stdin
@@ -32,7 +32,7 @@ func openSource(name string, stdin io.Reader, read *atomic.Int64) (*source, erro
 		f, err := os.Open(name)
 		if err != nil {
 			if path, ok := errors.AsType[*os.PathError](err); ok {
-				err = path.Err // the caller names the file
+				err = path.Err // the caller adds the file
 			}
 			return nil, fmt.Errorf("open: %w", err)
 		}
@@ -46,8 +46,8 @@ func openSource(name string, stdin io.Reader, read *atomic.Int64) (*source, erro
 	return s, nil
 }
 
-// begin looks at the first bytes: decompresses, drops a byte order mark, and
-// refuses what is neither text nor gzip.
+// begin inspects the first bytes: it decompresses, drops a byte order mark, and refuses files that are neither text nor
+// gzip.
 func (s *source) begin(r io.Reader) error {
 	buffered := bufio.NewReaderSize(r, bufferBytes)
 	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -73,7 +73,7 @@ func (s *source) begin(r io.Reader) error {
 	return nil
 }
 
-// titleOf is a file's name in messages.
+// titleOf is the name of a file in messages.
 func titleOf(name string) string {
 	if name == Stdin {
 		return "standard input"
@@ -81,7 +81,7 @@ func titleOf(name string) string {
 	return name
 }
 
-// countingReader counts what it lets through.
+// countingReader counts the bytes that it reads.
 type countingReader struct {
 	r io.Reader
 	n *atomic.Int64
