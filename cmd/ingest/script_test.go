@@ -69,7 +69,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("LOCKED_BROKER", locked.ListenAddrs()[0])
 			e.Setenv("DAYBOOK_STATE", e.WorkDir+"/state")
 			e.Setenv("DAYBOOK_MONITOR", "")
-			e.Setenv("DAYBOOK_EVIDENCE_INTERVAL", "100ms")
+			e.Setenv("DAYBOOK_WATERMARK_INTERVAL", "100ms")
 			e.Setenv("DAYBOOK_LINGER", "20ms")
 			return nil
 		},

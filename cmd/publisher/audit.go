@@ -28,7 +28,7 @@ func (cmd *auditCommand) Run(c *cli.Context) error {
 			bar.Close()
 		}
 	}()
-	topic := &audit.Kafka{Config: cmd.Kafka, Patience: cmd.Patience, Log: c.Log}
+	topic := &audit.Kafka{Config: cmd.Kafka, IdleTimeout: cmd.IdleTimeout, Log: c.Log}
 	report, err := audit.New(cmd.Config, tenant, audit.Deps{
 		Lake: l, Read: topic.Read,
 		Progress: func(now string, done, total int64) {

@@ -22,12 +22,12 @@ type Config struct {
 	Temp        string        `help:"Directory for temporary files; they need up to the size of the topic, uncompressed. Default: the system's." placeholder:"DIR" env:"DAYBOOK_AUDIT_TEMP"`
 	Explain     []AccountDay  `help:"List the records behind an account-day (repeatable)." placeholder:"DAY/ACCOUNT" sep:"none"`
 	Limit       int           `help:"Differences to keep and print; all are counted. 0: all." default:"1000"`
-	Patience    time.Duration `help:"How long the brokers may send nothing before the audit gives up." default:"1m"`
+	IdleTimeout time.Duration `help:"How long the brokers may send nothing before the audit gives up." default:"1m"`
 }
 
 // DefaultConfig is what the tags say, for callers without a command line.
 func DefaultConfig() Config {
-	return Config{MemoryBytes: 256 << 20, Limit: 1000, Patience: time.Minute}
+	return Config{MemoryBytes: 256 << 20, Limit: 1000, IdleTimeout: time.Minute}
 }
 
 // minMemory is what sorting needs to be worth its name.
@@ -42,8 +42,8 @@ func (c *Config) Validate() error {
 	if c.Limit < 0 {
 		faults = append(faults, errors.New("--limit must not be negative"))
 	}
-	if c.Patience <= 0 {
-		faults = append(faults, errors.New("--patience must be greater than 0"))
+	if c.IdleTimeout <= 0 {
+		faults = append(faults, errors.New("--idle-timeout must be greater than 0"))
 	}
 	if c.Temp != "" {
 		if info, err := os.Stat(c.Temp); err != nil {

@@ -27,9 +27,9 @@ const (
 
 // Kafka reads inputs from a cluster.
 type Kafka struct {
-	Config   kafka.Config
-	Patience time.Duration // how long the brokers may send nothing
-	Log      *slog.Logger
+	Config      kafka.Config
+	IdleTimeout time.Duration // how long the brokers may send nothing
+	Log         *slog.Logger
 }
 
 // Read is a Reader. It checks first that the cluster and the topics are those of the input and hold all of it.
@@ -100,7 +100,7 @@ func (k *Kafka) tail(ctx context.Context, cl *kgo.Client, t *tail, yield func(Re
 	heard := time.Now()
 	var trouble error
 	for len(t.left) > 0 {
-		waiting, cancel := context.WithTimeout(ctx, k.Patience)
+		waiting, cancel := context.WithTimeout(ctx, k.IdleTimeout)
 		fetches := cl.PollRecords(waiting, pollRecords)
 		cancel()
 		if ctx.Err() != nil {
@@ -122,8 +122,8 @@ func (k *Kafka) tail(ctx context.Context, cl *kgo.Client, t *tail, yield func(Re
 		}
 		if fetches.NumRecords() > 0 {
 			heard, trouble = time.Now(), nil
-		} else if time.Since(heard) >= k.Patience {
-			return t.silence(k.Patience, trouble)
+		} else if time.Since(heard) >= k.IdleTimeout {
+			return t.silence(k.IdleTimeout, trouble)
 		} else if trouble != nil {
 			select {
 			case <-ctx.Done():
@@ -164,13 +164,13 @@ func (t *tail) take(cl *kgo.Client, r *kgo.Record, yield func(Record) bool) bool
 }
 
 // silence is the error of brokers that send nothing.
-func (t *tail) silence(patience time.Duration, trouble error) error {
+func (t *tail) silence(idleTimeout time.Duration, trouble error) error {
 	var all []string
 	for p, s := range t.left {
 		all = append(all, fmt.Sprintf("%s/%d up to offset %d", p.topic, p.partition, s.Next))
 	}
-	err := fmt.Errorf("%w: the brokers sent nothing for %s, and are to send %s: is a transaction open? wait longer with --patience",
-		ErrIncomplete, patience, strings.Join(all, ", "))
+	err := fmt.Errorf("%w: the brokers sent nothing for %s, and are to send %s: is a transaction open? wait longer with --idle-timeout",
+		ErrIncomplete, idleTimeout, strings.Join(all, ", "))
 	if trouble != nil {
 		err = fmt.Errorf("%w: %w", err, trouble)
 	}
@@ -179,7 +179,7 @@ func (t *tail) silence(patience time.Duration, trouble error) error {
 
 // check refuses another log, and one that lacks some of the input.
 func (k *Kafka) check(ctx context.Context, admin *kadm.Client, in Input) error {
-	ctx, cancel := context.WithTimeout(ctx, k.Patience)
+	ctx, cancel := context.WithTimeout(ctx, k.IdleTimeout)
 	defer cancel()
 	ids := map[string]string{}
 	var names []string

@@ -41,7 +41,7 @@ func newCluster(t *testing.T) *cluster {
 	t.Cleanup(client.Close)
 	return &cluster{
 		t: t, client: client, admin: kadm.NewClient(client),
-		kafka: &Kafka{Config: kafka.Config{Brokers: broker.ListenAddrs()}, Patience: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler)},
+		kafka: &Kafka{Config: kafka.Config{Brokers: broker.ListenAddrs()}, IdleTimeout: 500 * time.Millisecond, Log: slog.New(slog.DiscardHandler)},
 	}
 }
 

@@ -43,13 +43,13 @@ type PartitionStatus struct {
 	Outcomes    map[string]int64 `json:"outcomes"`
 }
 
-// TenantStatus is what waits for a tenant's next release.
+// TenantStatus is the backlog of a tenant: what its newest release does not contain yet.
 type TenantStatus struct {
 	Tenant          billing.TenantID `json:"tenant"`
 	CoveredSequence state.Sequence   `json:"covered_sequence"`
 	AccountDays     int64            `json:"account_days"`
 	Dirty           int64            `json:"dirty_account_days"`
-	OldestDirty     time.Time        `json:"oldest_dirty"` // zero: nothing is dirty
+	OldestDirty     time.Time        `json:"oldest_dirty"` // since when the oldest dirty account-day of a past day waits; zero: none waits
 	OldestDirtyAge  float64          `json:"oldest_dirty_age_seconds"`
 }
 

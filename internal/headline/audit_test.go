@@ -18,7 +18,7 @@ func (p *pipeline) audit(tenant string) {
 	p.t.Helper()
 	cfg := audit.DefaultConfig()
 	cfg.Temp, cfg.MemoryBytes = p.t.TempDir(), 4<<10
-	k := &audit.Kafka{Config: p.kafka.Kafka, Patience: 30 * time.Second, Log: slog.New(slog.DiscardHandler)}
+	k := &audit.Kafka{Config: p.kafka.Kafka, IdleTimeout: 30 * time.Second, Log: slog.New(slog.DiscardHandler)}
 	report, err := audit.New(cfg, billing.TenantID(tenant), audit.Deps{
 		Lake: lake.Open(p.lake(), lake.OS(), time.Now), Read: k.Read,
 	}).Audit(p.t.Context())

@@ -125,7 +125,7 @@ func newPipeline(t *testing.T) *pipeline {
 	p.kafka.State = filepath.Join(p.dir, "state")
 	p.kafka.Topics = []string{topic}
 	p.kafka.Tuning = ingest.DefaultTuning()
-	p.kafka.EvidenceInterval = 20 * time.Millisecond
+	p.kafka.WatermarkInterval = 20 * time.Millisecond
 	p.kafka.Linger = time.Millisecond
 	if _, err := ingest.Init(t.Context(), p.kafka, ingest.RulesConfig{}, ingest.Deps{}); err != nil {
 		t.Fatal(err)
@@ -153,7 +153,7 @@ func (p *pipeline) produce(sent []message) {
 // ingest consumes all there is.
 func (p *pipeline) ingest(chance *rand.Rand) {
 	p.t.Helper()
-	if err := p.run(p.t.Context(), chance, ingest.RunOptions{UntilCaughtUp: true, Patience: 30 * time.Second}); err != nil {
+	if err := p.run(p.t.Context(), chance, ingest.RunOptions{UntilCaughtUp: true, IdleTimeout: 30 * time.Second}); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -65,12 +65,11 @@ func (s *stream) write(b *batch, e *evidence) error {
 	if len(w.Advances) == 0 && len(w.CaughtUp) == 0 {
 		return s.done()
 	}
-	start := s.deps.Now()
 	applied, err := s.put(w)
 	if err != nil {
 		return err
 	}
-	s.metrics.applied(w, applied, s.deps.Now().Sub(start).Seconds())
+	s.metrics.applied(w, applied)
 	for o, n := range applied.Outcomes {
 		s.outcomes[o] += n
 	}

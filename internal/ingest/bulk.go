@@ -77,7 +77,7 @@ func (g *Ingester) loadBulk(ctx context.Context, until map[state.PartitionID]int
 	for _, end := range until {
 		total += end
 	}
-	reader := &Ingester{cfg: g.cfg, opts: g.opts, deps: g.deps, store: g.store, rare: g.rare, until: until, bulk: load}
+	reader := &Ingester{cfg: g.cfg, opts: g.opts, deps: g.deps, store: g.store, throttled: g.throttled, until: until, bulk: load}
 	reader.cfg.BatchRecords = min(g.cfg.BatchRecords, bulkRecords)
 	reader.deps.Progress = func(done, total int64) { g.deps.Progress(done/2, total) }
 	if err := reader.replay(ctx); err != nil {

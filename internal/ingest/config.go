@@ -21,21 +21,21 @@ type Config struct {
 // Tuning bounds memory and says how often things are done. It decides nothing
 // about the books.
 type Tuning struct {
-	BatchRecords     int           `help:"Most records in one write." default:"500000" env:"DAYBOOK_BATCH_RECORDS" group:"Tuning"`
-	BatchBytes       int64         `help:"Most bytes of records in one write." default:"167772160" env:"DAYBOOK_BATCH_BYTES" group:"Tuning"`
-	Linger           time.Duration `help:"How long a write may wait for more records when caught up." default:"250ms" env:"DAYBOOK_LINGER" group:"Tuning"`
-	FetchBytes       int32         `help:"Most bytes that one fetch asks a broker for." default:"4194304" env:"DAYBOOK_FETCH_BYTES" group:"Tuning"`
-	DecompressBytes  int           `help:"Most bytes that one batch of the topic may decompress to." default:"67108864" env:"DAYBOOK_DECOMPRESS_BYTES" group:"Tuning"`
-	EvidenceInterval time.Duration `help:"How often the ends of the partitions are listed, which is the evidence of being caught up." default:"5s" env:"DAYBOOK_EVIDENCE_INTERVAL" group:"Tuning"`
-	Group            string        `help:"Consumer group under which positions are mirrored for lag tools; it is never read. Empty: none." default:"daybook-ingest" env:"DAYBOOK_GROUP" group:"Tuning"`
-	CheckpointMaxAge time.Duration `help:"Age at which a checkpoint that its publisher left behind is removed." default:"6h" env:"DAYBOOK_CHECKPOINT_MAX_AGE" group:"Tuning"`
+	BatchRecords      int           `help:"Most records in one write." default:"500000" env:"DAYBOOK_BATCH_RECORDS" group:"Tuning"`
+	BatchBytes        int64         `help:"Most bytes of records in one write." default:"167772160" env:"DAYBOOK_BATCH_BYTES" group:"Tuning"`
+	Linger            time.Duration `help:"How long a write may wait for more records when caught up." default:"250ms" env:"DAYBOOK_LINGER" group:"Tuning"`
+	FetchBytes        int32         `help:"Most bytes that one fetch asks a broker for." default:"4194304" env:"DAYBOOK_FETCH_BYTES" group:"Tuning"`
+	DecompressBytes   int           `help:"Most bytes that one batch of the topic may decompress to." default:"67108864" env:"DAYBOOK_DECOMPRESS_BYTES" group:"Tuning"`
+	WatermarkInterval time.Duration `help:"How often the end offsets of the partitions are listed: the resolution of the caught-up watermark." default:"5s" env:"DAYBOOK_WATERMARK_INTERVAL" group:"Tuning"`
+	Group             string        `help:"Consumer group under which positions are mirrored for lag tools; it is never read. Empty: none." default:"daybook-ingest" env:"DAYBOOK_GROUP" group:"Tuning"`
+	CheckpointMaxAge  time.Duration `help:"Age at which a checkpoint that its publisher left behind is removed." default:"6h" env:"DAYBOOK_CHECKPOINT_MAX_AGE" group:"Tuning"`
 }
 
 // DefaultTuning is what the tags of Tuning say, for callers without flags.
 func DefaultTuning() Tuning {
 	return Tuning{
 		BatchRecords: 500_000, BatchBytes: 160 << 20, Linger: 250 * time.Millisecond, FetchBytes: 4 << 20,
-		DecompressBytes: 64 << 20, EvidenceInterval: 5 * time.Second, Group: "daybook-ingest", CheckpointMaxAge: 6 * time.Hour,
+		DecompressBytes: 64 << 20, WatermarkInterval: 5 * time.Second, Group: "daybook-ingest", CheckpointMaxAge: 6 * time.Hour,
 	}
 }
 
@@ -70,7 +70,7 @@ func (t *Tuning) Validate() error {
 	positive("--linger", t.Linger > 0)
 	positive("--fetch-bytes", t.FetchBytes > 0)
 	positive("--decompress-bytes", t.DecompressBytes > 0)
-	positive("--evidence-interval", t.EvidenceInterval > 0)
+	positive("--watermark-interval", t.WatermarkInterval > 0)
 	positive("--checkpoint-max-age", t.CheckpointMaxAge > 0)
 	return errors.Join(faults...)
 }

@@ -166,7 +166,7 @@ func (g *Ingester) accept(gp *gap) error {
 func (g *Ingester) trouble(err error) {
 	g.metrics.fetchErrors.Inc()
 	g.board.setProblem(err)
-	g.rare.warn("cannot read from Kafka, trying again", "cause", err)
+	g.throttled.warn("failed to read from Kafka, will retry", "err", err)
 }
 
 // reading notes that ingest reads.

@@ -66,7 +66,7 @@ func (d Deps) withDefaults() Deps {
 // RunOptions say how a run goes.
 type RunOptions struct {
 	UntilCaughtUp bool          `help:"Exit 0 once everything that was in the topics at the start is durable."`
-	Patience      time.Duration `help:"With --until-caught-up: exit 3 after this time without progress." default:"5m"`
+	IdleTimeout   time.Duration `help:"With --until-caught-up: exit 3 after this time without progress." default:"5m"`
 	AcceptGap     bool          `help:"Go on although records are gone from the log; a decision, the days they may touch stay incomplete for good."`
 	Who           string        `help:"Who decides, for the record of decisions." env:"USER" default:"unknown"`
 	Why           string        `help:"Why, for the record of decisions." default:"--accept-gap"`
@@ -74,17 +74,17 @@ type RunOptions struct {
 
 // Ingester consumes topics into one state. It is made by New, runs once, and is closed.
 type Ingester struct {
-	cfg      Config
-	opts     RunOptions
-	deps     Deps
-	store    *state.Store
-	identity state.Identity
-	board    *board
-	metrics  *metrics
-	copies   *copies
-	rare     *rareLog
-	until    map[state.PartitionID]int64 // nil: no end; read these far and no farther
-	bulk     *state.Load                 // nil: batches are written one by one
+	cfg       Config
+	opts      RunOptions
+	deps      Deps
+	store     *state.Store
+	identity  state.Identity
+	board     *board
+	metrics   *metrics
+	copies    *copies
+	throttled *throttledLogger
+	until     map[state.PartitionID]int64 // nil: no end; read these far and no farther
+	bulk      *state.Load                 // nil: batches are written one by one
 
 	outcomes   [billing.OutcomeCount]int64   // of this run; apply's until it has ended
 	progressed atomic.Pointer[clock.Reading] // when records were last written
@@ -101,7 +101,7 @@ func New(cfg Config, rules RulesConfig, opts RunOptions, deps Deps) (*Ingester, 
 	if err != nil {
 		return nil, err
 	}
-	g := &Ingester{cfg: cfg, opts: opts, deps: deps, store: store, rare: newRareLog(deps.Log, deps.Now)}
+	g := &Ingester{cfg: cfg, opts: opts, deps: deps, store: store, throttled: newThrottledLogger(deps.Log, deps.Now)}
 	if err := g.load(rules); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -214,7 +214,7 @@ func (g *Ingester) Run(ctx context.Context) error {
 	work.Go(func() error { return g.deps.Listen(ctx, g.cfg.State, handler{g}) })
 	work.Go(func() error { return g.watch(ctx) })
 	work.Go(func() error { return g.tell(ctx) })
-	work.Go(func() error { return g.survey(ctx) })
+	work.Go(func() error { return g.reportBacklog(ctx) })
 	work.Go(func() error {
 		err := g.consume(ctx)
 		if err == nil && ctx.Err() == nil {
@@ -271,14 +271,14 @@ func (g *Ingester) watch(ctx context.Context) error {
 		}
 		g.board.measure(g.deps.Now())
 		if err := g.store.Health(); err != nil {
-			g.rare.warn("the storage does not take writes", "cause", err)
+			g.throttled.warn("failed to write to the state, will retry", "err", err)
 		}
 		if g.copies == nil {
 			// A rebuild makes no checkpoints.
 		} else if err := g.copies.reap(); err != nil {
-			g.rare.warn("an old checkpoint cannot be removed", "cause", err)
+			g.throttled.warn("failed to remove an old checkpoint", "err", err)
 		}
-		if idle := g.deps.Clock().Since(*g.progressed.Load()); g.opts.UntilCaughtUp && idle > g.opts.Patience {
+		if idle := g.deps.Clock().Since(*g.progressed.Load()); g.opts.UntilCaughtUp && idle > g.opts.IdleTimeout {
 			return g.behind(idle)
 		}
 	}

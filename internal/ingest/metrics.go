@@ -10,18 +10,16 @@ import (
 	"daybook/internal/state"
 )
 
-// metrics are the figures of the loop; what the state holds is the state's.
+// metrics are the metrics of the consume loop; package state has those of writes and storage.
 type metrics struct {
-	fetched     *prometheus.CounterVec // stage 1, by topic
-	outcomes    *prometheus.CounterVec // stage 3, by outcome
+	fetched     *prometheus.CounterVec // by topic
+	outcomes    *prometheus.CounterVec // by outcome
 	reasons     *prometheus.CounterVec
 	rounded     prometheus.Counter
-	ties        prometheus.Counter
+	conflicts   prometheus.Counter
 	control     prometheus.Counter
-	holes       prometheus.Counter
-	batches     prometheus.Counter
+	missing     prometheus.Counter
 	batchSize   prometheus.Histogram
-	applyTime   prometheus.Histogram
 	fetchErrors prometheus.Counter
 	ready       prometheus.Gauge
 	warnings    *prometheus.GaugeVec
@@ -32,10 +30,10 @@ type metrics struct {
 	dirty       prometheus.Gauge
 	oldestDirty prometheus.Gauge
 	quarantine  *prometheus.GaugeVec
-	held        prometheus.Gauge
+	parsedUSD   prometheus.Gauge
 }
 
-// newMetrics registers them. A nil registerer keeps them to themselves.
+// newMetrics registers the metrics with reg; nil: nowhere.
 func newMetrics(reg prometheus.Registerer) *metrics {
 	if reg == nil {
 		reg = prometheus.NewRegistry()
@@ -52,15 +50,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		outcomes:    f.NewCounterVec(prometheus.CounterOpts{Name: "daybook_ingest_records_total", Help: "Records applied durably, by outcome."}, []string{"outcome"}),
 		reasons:     f.NewCounterVec(prometheus.CounterOpts{Name: "daybook_ingest_rejected_records_total", Help: "Records put into quarantine, by reason."}, []string{"reason"}),
 		rounded:     counter("rounded_costs_total", "Records whose cost had more than 18 decimal places."),
-		ties:        counter("ties_total", "Versions that tied with another of different money."),
+		conflicts:   counter("version_conflicts_total", "Versions that tied with another of different money."),
 		control:     counter("control_records_total", "Control records of transactions read over."),
-		holes:       counter("holes_total", "Offsets that the broker did not deliver."),
-		batches:     counter("writes_total", "Atomic writes to the state."),
+		missing:     counter("missing_offsets_total", "Offsets that the broker did not deliver."),
 		batchSize:   f.NewHistogram(prometheus.HistogramOpts{Name: "daybook_ingest_write_records", Help: "Records in one write.", Buckets: prometheus.ExponentialBuckets(1, 8, 8)}),
-		applyTime:   f.NewHistogram(prometheus.HistogramOpts{Name: "daybook_ingest_write_seconds", Help: "Time that one durable write takes.", Buckets: prometheus.ExponentialBuckets(0.001, 3, 10)}),
 		fetchErrors: counter("fetch_errors_total", "Errors of the broker connection that were retried."),
 		ready:       f.NewGauge(prometheus.GaugeOpts{Name: "daybook_ingest_ready", Help: "1 while ingest consumes."}),
-		warnings:    f.NewGaugeVec(prometheus.GaugeOpts{Name: "daybook_ingest_topic_warning", Help: "1 for each setting of a topic that endangers the books."}, []string{"topic", "setting"}),
+		warnings:    f.NewGaugeVec(prometheus.GaugeOpts{Name: "daybook_ingest_topic_warning", Help: "1 for each unsafe setting of a topic."}, []string{"topic", "setting"}),
 		nextOffset:  perPartition("next_offset", "Next offset to read; everything before it is durable."),
 		lagRecords:  perPartition("lag_records", "Offsets between the next to read and the end of the partition."),
 		caughtUpAt:  perPartition("caught_up_timestamp_seconds", "Time up to which all input of the partition was read; 0: never."),
@@ -68,7 +64,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		dirty:       f.NewGauge(prometheus.GaugeOpts{Name: "daybook_ingest_dirty_account_days", Help: "Account-days that changed after the newest release of their tenant, counted each minute."}),
 		oldestDirty: f.NewGauge(prometheus.GaugeOpts{Name: "daybook_ingest_oldest_dirty_age_seconds", Help: "Time since the end or, if later, the last change of the account-day that waits longest for a release; 0: none waits."}),
 		quarantine:  f.NewGaugeVec(prometheus.GaugeOpts{Name: "daybook_ingest_quarantine_records", Help: "Records in quarantine, by status."}, []string{"status"}),
-		held:        f.NewGauge(prometheus.GaugeOpts{Name: "daybook_ingest_quarantine_readable_usd", Help: "Readable money of open quarantined records, approximate."}),
+		parsedUSD:   f.NewGauge(prometheus.GaugeOpts{Name: "daybook_ingest_quarantine_readable_usd", Help: "Readable money of open quarantined records, approximate."}),
 	}
 	for _, s := range quarantineStatuses {
 		m.quarantine.WithLabelValues(string(s))
@@ -83,10 +79,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 }
 
 // applied counts one durable write.
-func (m *metrics) applied(b *state.Batch, a state.Applied, seconds float64) {
-	m.batches.Inc()
+func (m *metrics) applied(b *state.Batch, a state.Applied) {
 	m.batchSize.Observe(float64(b.Len()))
-	m.applyTime.Observe(seconds)
 	for o, n := range a.Outcomes {
 		m.outcomes.WithLabelValues(billing.Outcome(o).String()).Add(float64(n))
 	}
@@ -94,24 +88,24 @@ func (m *metrics) applied(b *state.Batch, a state.Applied, seconds float64) {
 		m.reasons.WithLabelValues(string(reason)).Add(float64(n))
 	}
 	m.rounded.Add(float64(a.Rounded))
-	m.ties.Add(float64(a.Ties))
+	m.conflicts.Add(float64(a.Ties))
 	for _, adv := range b.Advances {
 		m.control.Add(float64(adv.Control))
-		m.holes.Add(float64(adv.Holes))
+		m.missing.Add(float64(adv.Holes))
 	}
 }
 
 // quarantineStatuses are all of them.
 var quarantineStatuses = []state.QuarantineStatus{state.QuarantineOpen, state.QuarantineResolved, state.QuarantineSuperseded}
 
-// waiting sets what was counted.
-func (m *metrics) waiting(w waiting) {
-	m.dirty.Set(float64(w.dirty))
-	m.oldestDirty.Set(w.oldest.Seconds())
+// setBacklog sets the gauges of the backlog.
+func (m *metrics) setBacklog(b backlog) {
+	m.dirty.Set(float64(b.dirty))
+	m.oldestDirty.Set(b.oldestAge.Seconds())
 	for _, s := range quarantineStatuses {
-		m.quarantine.WithLabelValues(string(s)).Set(float64(w.held[s]))
+		m.quarantine.WithLabelValues(string(s)).Set(float64(b.quarantine[s]))
 	}
-	m.held.Set(w.money.Approximate())
+	m.parsedUSD.Set(b.parsedUSD.Approximate())
 }
 
 // labels are a partition's.

@@ -35,7 +35,7 @@ var nightmares = []struct {
 	{"transactions committed and aborted", 1, transactions},
 	{"transaction left open", 1, transactionLeftOpen},
 	{"compacted topic", 1, compactedTopic},
-	{"settings that endanger the books", 1, settingsThatEndangerTheBooks},
+	{"unsafe topic settings", 1, unsafeTopicSettings},
 	{"batch that decompresses to too much", 1, decompressionBomb},
 	{"a million headers", 1, aMillionHeaders},
 	{"records of every size", 1, recordsOfEverySize},
@@ -305,7 +305,7 @@ func transactionLeftOpen(w *world) {
 	end := w.transact(events(2, 2)...)
 	w.push(0, events(4, 1)...) // held back by the transaction
 
-	err := w.catchUp(RunOptions{Patience: 2 * time.Second})
+	err := w.catchUp(RunOptions{IdleTimeout: 2 * time.Second})
 	mustStop(w.t, err, ErrBehind)
 	if !strings.Contains(err.Error(), reasonOpenTransaction) {
 		w.t.Errorf("%v does not name the transaction", err)
@@ -378,13 +378,13 @@ func compactedTopic(w *world) {
 		w.t.Errorf("position %+v, want two holes, explained, and four records", p)
 	}
 	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "4"})
-	if !w.log.has("endangers the books", "cleanup.policy") {
+	if !w.log.has("unsafe topic setting", "cleanup.policy") {
 		w.t.Error("compaction is not warned of")
 	}
 	w.mustRebuild()
 }
 
-func settingsThatEndangerTheBooks(w *world) {
+func unsafeTopicSettings(w *world) {
 	w.init()
 	w.configure("retention.ms=86400000", "retention.bytes=1000000000", "message.timestamp.type=CreateTime")
 	if w.broker == nil {
@@ -392,14 +392,14 @@ func settingsThatEndangerTheBooks(w *world) {
 	}
 	w.mustCatchUp()
 	for _, setting := range []string{"retention.ms", "retention.bytes", "message.timestamp.type"} {
-		if !w.log.has("endangers the books", "setting="+setting) {
+		if !w.log.has("unsafe topic setting", "setting="+setting) {
 			w.t.Errorf("no warning of %s", setting)
 		}
 	}
 	w.log = &logged{}
 	w.configure("retention.ms=-1", "retention.bytes=-1", "message.timestamp.type=LogAppendTime")
 	w.mustCatchUp()
-	if w.log.has("endangers the books") {
+	if w.log.has("unsafe topic setting") {
 		w.t.Error("a warning of settings that are well")
 	}
 	if w.log.has("cannot be read") {

@@ -27,7 +27,7 @@ func (s *stream) observe(ctx context.Context) error {
 
 // relist does so until ctx or the writer ends, and returns what is mirrored.
 func (s *stream) relist(ctx context.Context) (mirrored map[state.PartitionID]int64, err error) {
-	tick := time.NewTicker(s.cfg.EvidenceInterval)
+	tick := time.NewTicker(s.cfg.WatermarkInterval)
 	defer tick.Stop()
 	still := newStall(s.board.topics)
 	for {
@@ -93,7 +93,7 @@ func (s *stream) mirror(ctx context.Context, before map[state.PartitionID]int64)
 	}
 	if err != nil {
 		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			s.rare.warn("positions cannot be mirrored for lag tools; nothing is lost", "group", s.cfg.Group, "cause", err)
+			s.throttled.warn("failed to commit offsets for lag tools; nothing is lost", "group", s.cfg.Group, "err", err)
 		}
 		return before
 	}

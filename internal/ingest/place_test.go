@@ -106,7 +106,7 @@ func TestAdvice(t *testing.T) {
 	f := func(settings map[string]string, want ...string) {
 		t.Helper()
 		var got []string
-		for _, a := range advice(settings) {
+		for _, a := range adviceOn(settings) {
 			got = append(got, a.setting)
 		}
 		if !reflect.DeepEqual(got, want) {
@@ -120,5 +120,7 @@ func TestAdvice(t *testing.T) {
 	f(map[string]string{settingTimestampType: "CreateTime", settingTimestampAhead: "9223372036854775807"}, settingTimestampType)
 	f(map[string]string{settingTimestampType: "CreateTime", settingTimestampAhead: "3600000"})
 	f(map[string]string{settingTimestampType: "CreateTime", settingTimestampDiff: "86400000"})
+	f(map[string]string{settingTimestampType: "CreateTime", settingTimestampDiff: "86400000abc"}, settingTimestampType)
+	f(map[string]string{settingTimestampType: "CreateTime", settingTimestampDiff: "-1"}, settingTimestampType)
 	f(map[string]string{})
 }

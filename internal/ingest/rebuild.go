@@ -19,25 +19,25 @@ const remedyKeep = "a rebuild would lose them, so the state stays as it is; rest
 
 // RebuildOptions say how a rebuild goes.
 type RebuildOptions struct {
-	Verify   bool          `help:"Compare the new state with the old one at the old one's positions, before they are exchanged; exit 4 and keep the old one if they differ."`
-	Force    bool          `help:"With --verify: exchange them although they differ."`
-	KeepOld  bool          `help:"Keep the old state as db.rebuild in the state directory."`
-	Fresh    bool          `help:"Do not read the old state, which is damaged: topics and rules are those of the flags, and its decisions are lost."`
-	Patience time.Duration `help:"Exit 3 after this time without progress." default:"5m"`
+	Verify      bool          `help:"Compare the new state with the old one at the old one's positions, before they are exchanged; exit 4 and keep the old one if they differ."`
+	Force       bool          `help:"With --verify: exchange them although they differ."`
+	KeepOld     bool          `help:"Keep the old state as db.rebuild in the state directory."`
+	Fresh       bool          `help:"Do not read the old state, which is damaged: topics and rules are those of the flags, and its decisions are lost."`
+	IdleTimeout time.Duration `help:"Exit 3 after this time without progress." default:"5m"`
 
 	MemoryBytes int64 `help:"Memory for sorting, in bytes; what does not fit goes to temporary files in the state directory." default:"134217728" env:"DAYBOOK_REBUILD_MEMORY_BYTES"`
 }
 
 // DefaultRebuildOptions is what the tags of RebuildOptions say, for callers without flags.
 func DefaultRebuildOptions() RebuildOptions {
-	return RebuildOptions{Patience: 5 * time.Minute, MemoryBytes: 128 << 20}
+	return RebuildOptions{IdleTimeout: 5 * time.Minute, MemoryBytes: 128 << 20}
 }
 
 // Validate reports every fault in one error.
 func (o *RebuildOptions) Validate() error {
 	var faults []error
-	if o.Patience <= 0 {
-		faults = append(faults, errors.New("--patience must be greater than 0"))
+	if o.IdleTimeout <= 0 {
+		faults = append(faults, errors.New("--idle-timeout must be greater than 0"))
 	}
 	if o.MemoryBytes < state.MinLoadMemory {
 		faults = append(faults, fmt.Errorf("--memory-bytes must be at least %d", state.MinLoadMemory))
@@ -159,8 +159,8 @@ func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reade
 	defer func() { err = errors.Join(err, store.Close()) }()
 	cfg.Group = "" // the old state's positions are mirrored; nothing changes for lag tools
 	g := &Ingester{
-		cfg: cfg, opts: RunOptions{UntilCaughtUp: true, Patience: opts.Patience}, deps: deps,
-		store: store, rare: newRareLog(deps.Log, deps.Now),
+		cfg: cfg, opts: RunOptions{UntilCaughtUp: true, IdleTimeout: opts.IdleTimeout}, deps: deps,
+		store: store, throttled: newThrottledLogger(deps.Log, deps.Now),
 	}
 	until, err := bulkEnds(ctx, cfg, opts, old, store, deps)
 	if err != nil {

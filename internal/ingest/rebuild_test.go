@@ -18,7 +18,7 @@ import (
 func (w *world) rebuild(change func(*Deps)) RebuildReport {
 	w.t.Helper()
 	opts := DefaultRebuildOptions()
-	opts.Patience, opts.MemoryBytes, opts.Verify = w.waits, state.MinLoadMemory, true
+	opts.IdleTimeout, opts.MemoryBytes, opts.Verify = w.waits, state.MinLoadMemory, true
 	deps := w.deps()
 	if change != nil {
 		change(&deps)
@@ -134,9 +134,9 @@ func TestRebuildThatIsStopped(t *testing.T) {
 		}
 	})
 	opts := DefaultRebuildOptions()
-	opts.MemoryBytes, opts.Patience = 1, 0
+	opts.MemoryBytes, opts.IdleTimeout = 1, 0
 	_, err := Rebuild(context.Background(), w.cfg, RulesConfig{}, opts, w.deps())
-	if err == nil || !strings.Contains(err.Error(), "--memory-bytes") || !strings.Contains(err.Error(), "--patience") {
+	if err == nil || !strings.Contains(err.Error(), "--memory-bytes") || !strings.Contains(err.Error(), "--idle-timeout") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -3,7 +3,6 @@ package ingest
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -75,7 +74,7 @@ func topicName(id state.Identity, o billing.TopicOrdinal) string {
 	return fmt.Sprintf("topic #%d", o)
 }
 
-// tenantStatus is what waits for each tenant's next release.
+// tenantStatus is the backlog of each tenant.
 func tenantStatus(r *state.Reader, now time.Time) ([]control.TenantStatus, error) {
 	tenants, err := r.Tenants()
 	if err != nil {
@@ -83,32 +82,22 @@ func tenantStatus(r *state.Reader, now time.Time) ([]control.TenantStatus, error
 	}
 	var all []control.TenantStatus
 	for _, tenant := range tenants {
-		s := control.TenantStatus{Tenant: tenant}
-		if s.CoveredSequence, err = r.Covered(tenant); err != nil {
+		d, err := countDirty(r, tenant, now)
+		if err != nil {
 			return nil, err
 		}
-		for m, err := range r.Markers(tenant, math.MinInt32, math.MaxInt32) {
-			if err != nil {
-				return nil, err
-			}
-			s.AccountDays++
-			if m.Sequence <= s.CoveredSequence {
-				continue
-			}
-			s.Dirty++
-			if s.OldestDirty.IsZero() || m.ChangedAt.Before(s.OldestDirty) {
-				s.OldestDirty = m.ChangedAt
-			}
+		s := control.TenantStatus{
+			Tenant: tenant, CoveredSequence: d.covered, AccountDays: d.accountDays, Dirty: d.dirty, OldestDirty: d.oldest,
 		}
-		if !s.OldestDirty.IsZero() {
-			s.OldestDirtyAge = max(0, now.Sub(s.OldestDirty).Seconds())
+		if !d.oldest.IsZero() {
+			s.OldestDirtyAge = now.Sub(d.oldest).Seconds()
 		}
 		all = append(all, s)
 	}
 	return all, nil
 }
 
-// quarantineStatus counts what is held back, by tenant, reason and status.
+// quarantineStatus counts the quarantined records by tenant, reason and status.
 func quarantineStatus(r *state.Reader) ([]control.QuarantineStatus, error) {
 	type group struct {
 		tenant billing.TenantID

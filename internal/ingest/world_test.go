@@ -81,7 +81,7 @@ func kafkaWorld(t *testing.T, addrs []string, partitions int32) *world {
 func (w *world) settle(partitions int32) *world {
 	w.t.Helper()
 	w.cfg = Config{Kafka: kafka.Config{Brokers: w.addrs}, State: filepath.Join(w.t.TempDir(), "state"), Topics: []string{w.topic}, Tuning: DefaultTuning()}
-	w.cfg.Linger, w.cfg.EvidenceInterval = 20*time.Millisecond, 50*time.Millisecond
+	w.cfg.Linger, w.cfg.WatermarkInterval = 20*time.Millisecond, 50*time.Millisecond
 	w.client = w.newClient(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if partitions > 0 {
 		w.createTopic(w.topic, partitions)
@@ -214,8 +214,8 @@ func (w *world) init() state.Identity {
 // open makes an Ingester.
 func (w *world) open(opts RunOptions) *Ingester {
 	w.t.Helper()
-	if opts.Patience == 0 {
-		opts.Patience = w.waits
+	if opts.IdleTimeout == 0 {
+		opts.IdleTimeout = w.waits
 	}
 	g, err := New(w.cfg, RulesConfig{}, opts, w.deps())
 	if err != nil {

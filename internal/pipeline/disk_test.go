@@ -89,7 +89,7 @@ type background struct {
 // background starts an ingest and returns once it listens.
 func (p place) background(t *testing.T) *background {
 	t.Helper()
-	b := &background{Cmd: p.command(context.Background(), "ingest", "run", "--evidence-interval=50ms", "--linger=20ms")}
+	b := &background{Cmd: p.command(context.Background(), "ingest", "run", "--watermark-interval=50ms", "--linger=20ms")}
 	b.Stderr = &b.stderr
 	if err := b.Start(); err != nil {
 		t.Fatal(err)

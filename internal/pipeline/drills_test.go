@@ -133,7 +133,7 @@ func (d *drilling) program(ctx context.Context, args []string) *exec.Cmd {
 	c.Dir = d.work
 	c.Env = append(os.Environ(),
 		"DAYBOOK_BROKERS="+d.brokers, "DAYBOOK_TOPIC="+d.topic, "DAYBOOK_STATE="+d.state, "DAYBOOK_LAKE="+d.lake,
-		"DAYBOOK_MONITOR=", "DAYBOOK_LOG_LEVEL=error", "DAYBOOK_EVIDENCE_INTERVAL=100ms", "DAYBOOK_LINGER=20ms", "USER=clerk",
+		"DAYBOOK_MONITOR=", "DAYBOOK_LOG_LEVEL=error", "DAYBOOK_WATERMARK_INTERVAL=100ms", "DAYBOOK_LINGER=20ms", "USER=clerk",
 	)
 	c.WaitDelay = 5 * time.Second
 	return c

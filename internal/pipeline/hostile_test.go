@@ -230,7 +230,7 @@ func (p place) observe(t *testing.T) (metrics, logs string) {
 	}
 	addr := free.Addr().String()
 	free.Close()
-	run := p.command(t.Context(), "ingest", "run", "--monitor", addr, "--log-level", "debug", "--evidence-interval", "50ms")
+	run := p.command(t.Context(), "ingest", "run", "--monitor", addr, "--log-level", "debug", "--watermark-interval", "50ms")
 	var errs bytes.Buffer
 	run.Stdout, run.Stderr = &errs, &errs
 	if err := run.Start(); err != nil {

@@ -21,8 +21,8 @@ import (
 // topicName is the topic of a sandbox.
 const topicName = "billing"
 
-// patience is the time without progress after which an ingest gives up.
-const patience = 30 * time.Second
+// idleTimeout is the time without progress after which an ingest gives up.
+const idleTimeout = 30 * time.Second
 
 // installation is a complete Daybook in one directory, with subdirectories for broker, state and lake.
 type installation struct {
@@ -90,7 +90,7 @@ func (b *installation) ingestConfig() ingest.Config {
 // ingest consumes until caught up, like `ingest run --until-caught-up`.
 // It calls progress, if not nil, from time to time with the number of consumed records.
 func (b *installation) ingest(ctx context.Context, progress func(done, total int64)) error {
-	o := ingest.RunOptions{UntilCaughtUp: true, Patience: patience}
+	o := ingest.RunOptions{UntilCaughtUp: true, IdleTimeout: idleTimeout}
 	g, err := ingest.New(b.ingestConfig(), ingest.RulesConfig{}, o, ingest.Deps{Log: b.log, Progress: progress})
 	if err != nil {
 		return err

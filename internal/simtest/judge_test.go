@@ -263,7 +263,7 @@ func (w *world) converge(mem *rot.Crashable) {
 	w.mu.Unlock()
 	w.produce(3)
 	time.Sleep(4 * 24 * time.Hour) // all days that were drawn become due
-	g, err := ingest.New(m.config(), ingest.RulesConfig{}, ingest.RunOptions{UntilCaughtUp: true, Patience: 10 * time.Minute}, m.ingestDeps())
+	g, err := ingest.New(m.config(), ingest.RulesConfig{}, ingest.RunOptions{UntilCaughtUp: true, IdleTimeout: 10 * time.Minute}, m.ingestDeps())
 	if err == nil {
 		err = errors.Join(g.Run(m.ctx), g.Close())
 	}

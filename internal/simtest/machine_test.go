@@ -210,7 +210,7 @@ func (m *machine) ingestDeps() ingest.Deps {
 func (m *machine) ingest(chance *rand.Rand) {
 	for m.ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(m.ctx, time.Duration(1+m.seed%20)*time.Second)
-		opts := ingest.RunOptions{UntilCaughtUp: chance.IntN(3) == 0, Patience: 10 * time.Hour}
+		opts := ingest.RunOptions{UntilCaughtUp: chance.IntN(3) == 0, IdleTimeout: 10 * time.Hour}
 		m.mu.Lock()
 		there := maps.Clone(m.mu.next)
 		m.mu.Unlock()

@@ -104,7 +104,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		t.Fatal(err)
 	}
 	w.tuning = ingest.DefaultTuning()
-	w.tuning.Linger, w.tuning.EvidenceInterval = 20*time.Millisecond, 500*time.Millisecond
+	w.tuning.Linger, w.tuning.WatermarkInterval = 20*time.Millisecond, 500*time.Millisecond
 	w.tuning.BatchRecords = 1 + w.chance.IntN(40)
 	w.options = state.Options{
 		CacheBytes: 1 << 20, MemTableBytes: 64 << 10, FilterBytes: 1 << 10, GenerationEvents: 7, JournalFoldKeep: 1 + w.chance.IntN(20),
