@@ -34,7 +34,7 @@ func (w *world) republish(e edits) {
 		lake.AccountDays: e.accountDays != nil, lake.ServiceDays: e.serviceDays != nil, lake.Events: e.events != nil,
 	}
 	for _, f := range cur.Files {
-		if f.Rows > 0 && !(edited[f.Dataset] && f.IsOf(f.Dataset, day(e.day))) {
+		if written := edited[f.Dataset] && f.IsOf(f.Dataset, day(e.day)); f.Rows > 0 && !written {
 			w.check(b.Link(f))
 		}
 	}
