@@ -38,12 +38,12 @@ lint: ## format, floors and the other rules of .golangci.yml
 
 .PHONY: bench
 bench: ## the table of docs/performance.md, measured anew on this machine: about 15 minutes, 20 GB (BENCH_EVENTS, BENCH_STATE)
-	go test ./internal/bench -count=1 -v -timeout 6h -run TestTable -bench.events=$(BENCH_EVENTS) -bench.state=$(BENCH_STATE) \
-		-bench.day=10000000 -bench.journal=19000 -bench.rounds=3 -bench.document=../../docs/performance.md
+	go test ./internal/test/bench -count=1 -v -timeout 6h -run TestTable -bench.events=$(BENCH_EVENTS) -bench.state=$(BENCH_STATE) \
+		-bench.day=10000000 -bench.journal=19000 -bench.rounds=3 -bench.document=../../../docs/performance.md
 
 .PHONY: bench-curves
 bench-curves: ## how the cost grows, drawn into docs/performance (BENCH_EVENTS, BENCH_STATE)
-	go test ./internal/bench -count=1 -v -timeout 6h -run TestCurves -bench.events=$(BENCH_EVENTS) -bench.state=$(BENCH_STATE) \
+	go test ./internal/test/bench -count=1 -v -timeout 6h -run TestCurves -bench.events=$(BENCH_EVENTS) -bench.state=$(BENCH_STATE) \
 		-bench.curves=docs/performance
 
 .PHONY: charts
@@ -52,15 +52,15 @@ charts: ## draw the charts of docs/performance again, from their measurements
 
 .PHONY: bench-smoke
 bench-smoke: ## the same at a size that proves only that it works
-	go test ./internal/bench -count=1 -v -run TestTable
+	go test ./internal/test/bench -count=1 -v -run TestTable
 
 .PHONY: microbench
 microbench: ## the benchmarks of single rooms; BENCH=pattern chooses
-	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $$(go list ./... | grep -v internal/bench)
+	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $$(go list ./... | grep -v internal/test/bench)
 
 .PHONY: test-kafka
 test-kafka: ## the Kafka tests against a real Apache Kafka, fetched and started on loopback (needs Java 17 and Maven)
-	test/kafka/run go test -count=1 -timeout 10m -run Kafka ./internal/ingest ./internal/pipeline
+	test/kafka/run go test -count=1 -timeout 10m -run Kafka ./internal/ingest ./internal/test/pipeline
 
 .PHONY: sim
 sim: ## simulated lives with crashes at any write: SEEDS=FROM-TO, DURATION=10m, or both
@@ -76,7 +76,7 @@ mutate: ## put known faults back, one at a time, and see the named test turn red
 
 .PHONY: torture
 torture: ## readers, publishers, an operator and kill -9 on one lake for DURATION (default 10m)
-	go test -count=1 -timeout=0 -v -run '^TestReleaseTorture$$' ./internal/pipeline -torture=$(or $(DURATION),10m) $(if $(SEED),-torture-seed=$(SEED))
+	go test -count=1 -timeout=0 -v -run '^TestReleaseTorture$$' ./internal/test/pipeline -torture=$(or $(DURATION),10m) $(if $(SEED),-torture-seed=$(SEED))
 
 .PHONY: recipes
 recipes: ## the README's recipes (DuckDB, pyarrow, pandas, polars, Spark) on the demo's lake (needs Python 3)

@@ -18,7 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"daybook/internal/kafka"
-	"daybook/internal/testkafka"
+	"daybook/internal/test/testkafka"
 )
 
 // TestKafkaSecurity is one broker that asks who is there, in every way it can:

@@ -13,7 +13,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/state"
-	"daybook/internal/testkafka"
+	"daybook/internal/test/testkafka"
 )
 
 // nightmares are what may happen to a topic while someone keeps books of it.

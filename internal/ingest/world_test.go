@@ -24,7 +24,7 @@ import (
 	"daybook/internal/clock"
 	"daybook/internal/kafka"
 	"daybook/internal/state"
-	"daybook/internal/testkafka"
+	"daybook/internal/test/testkafka"
 )
 
 // world is a cluster, a topic and a state directory. The cluster is kfake or an

@@ -17,7 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
-	"daybook/internal/testkafka"
+	"daybook/internal/test/testkafka"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

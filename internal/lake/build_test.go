@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
-	"daybook/internal/rot"
+	"daybook/internal/test/rot"
 )
 
 func day(t testing.TB, s string) billing.Day {

@@ -15,7 +15,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
-	"daybook/internal/rot"
+	"daybook/internal/test/rot"
 )
 
 // linkless is a file system on which each hard link fails with err.

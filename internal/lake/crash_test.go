@@ -12,7 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"daybook/internal/rot"
+	"daybook/internal/test/rot"
 )
 
 // faultFS is a memory lake's file system with a hook at each operation, before and after it.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
-	"daybook/internal/rot"
+	"daybook/internal/test/rot"
 )
 
 // TestNamesCannotEscape is why writes need no os.Root: every path that a publication touches is of

@@ -11,7 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"daybook/internal/rot"
+	"daybook/internal/test/rot"
 )
 
 // TestPrunedReleaseStaysForItsGrace: who has resolved a release reads it by path until the grace

@@ -13,7 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"daybook/internal/rot"
+	"daybook/internal/test/rot"
 )
 
 // TestRotIsNamedOrHarmless damages every sector of every file of a lake. A

@@ -13,8 +13,8 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/decode"
 	"daybook/internal/lake"
-	"daybook/internal/oracle"
 	"daybook/internal/state"
+	"daybook/internal/test/oracle"
 )
 
 // records gives the auditor the whole log, also records that the state has not read. change may edit each record.

@@ -13,8 +13,8 @@ import (
 	"daybook/internal/clock"
 	"daybook/internal/decode"
 	"daybook/internal/lake"
-	"daybook/internal/oracle"
 	"daybook/internal/state"
+	"daybook/internal/test/oracle"
 )
 
 // world is a state that a test writes to, a lake, a clock, and the log for the oracle.

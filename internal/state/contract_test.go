@@ -10,7 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"daybook/internal/rot"
+	"daybook/internal/test/rot"
 )
 
 // TestApplyErrorMeansNotApplied fails each file-system operation of a write in turn. A write that returns an error has

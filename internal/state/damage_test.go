@@ -12,8 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
-	"daybook/internal/rot"
 	"daybook/internal/state"
+	"daybook/internal/test/rot"
 )
 
 const damageDir = "/state"

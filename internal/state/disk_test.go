@@ -11,7 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"daybook/internal/rot"
+	"daybook/internal/test/rot"
 )
 
 // TestFailedWALEndsTheProcess: no write is acknowledged after one to the WAL

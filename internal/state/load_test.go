@@ -22,8 +22,8 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
-	"daybook/internal/rot"
 	"daybook/internal/state/format"
+	"daybook/internal/test/rot"
 )
 
 // newStore makes a state of two topics.

@@ -11,8 +11,8 @@ import (
 	"pgregory.net/rapid"
 
 	"daybook/internal/billing"
-	"daybook/internal/rot"
 	"daybook/internal/state/format"
+	"daybook/internal/test/rot"
 )
 
 // model is the naive view of a log: every record consumed, in a list.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"daybook/internal/rot"
+	"daybook/internal/test/rot"
 )
 
 // rottenBatches is how many batches of a course the state has that rots.

@@ -15,7 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"daybook/internal/billing"
-	"daybook/internal/rot"
+	"daybook/internal/test/rot"
 )
 
 // survivals are the shares of unsynced bytes that a sweep lets survive, in percent.

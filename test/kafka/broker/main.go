@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"daybook/internal/testkafka"
+	"daybook/internal/test/testkafka"
 )
 
 func main() {

@@ -10,7 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"daybook/internal/lake"
-	"daybook/internal/rot"
+	"daybook/internal/test/rot"
 )
 
 // disk is one machine's file system. It counts writes, cuts the power before

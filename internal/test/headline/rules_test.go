@@ -9,8 +9,8 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/decode"
 	"daybook/internal/dedup"
-	"daybook/internal/oracle"
 	"daybook/internal/rollup"
+	"daybook/internal/test/oracle"
 )
 
 // TestRulesAgreeWithModel joins decode, dedup and rollup by a map, in any

@@ -3,6 +3,6 @@
 // real Pebble and the publisher's files on a file system that loses power,
 // several tenants, publishers and readers. Machines crash at any write to their
 // disk; after each recovery, of each release, and at the end the naive model
-// (internal/oracle) decides. It contains tests alone; docs/simulation.md says what is
+// (internal/test/oracle) decides. It contains tests alone; docs/simulation.md says what is
 // simulated and how to run it.
 package simtest

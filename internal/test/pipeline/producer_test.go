@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"daybook/internal/testkafka"
+	"daybook/internal/test/testkafka"
 )
 
 // example is the first block of a language after a heading of docs/events.md.
 func example(t *testing.T, heading, language string) string {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/events.md")
+	page, err := os.ReadFile("../../../docs/events.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // root is the repository's.
-const root = "../.."
+const root = "../../.."
 
 // pages are the documents of the repository, by name.
 func pages(t *testing.T) map[string]string {

@@ -9,7 +9,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/decode"
-	"daybook/internal/oracle"
+	"daybook/internal/test/oracle"
 )
 
 // TestVerdictsAgreeWithModel reads one record by both and compares everything

@@ -20,10 +20,10 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/clock"
 	"daybook/internal/ingest"
-	"daybook/internal/oracle"
 	"daybook/internal/publish"
-	"daybook/internal/rot"
 	"daybook/internal/state"
+	"daybook/internal/test/oracle"
+	"daybook/internal/test/rot"
 )
 
 // Ports of the virtual network.

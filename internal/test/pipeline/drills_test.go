@@ -24,7 +24,7 @@ import (
 )
 
 // operations is the page that quotes the drills.
-const operations = "../../docs/operations.md"
+const operations = "../../../docs/operations.md"
 
 // week is what every drill begins with: a topic of two days, read and published.
 const week = `{"tenant_id":"acme","event_id":"e1","account_id":"a1","service_name":"compute","usage_date":"2025-01-02","cost_usd":"10","ingested_at":"2025-01-03T01:00:00Z","owner":"jane@example.com"}
@@ -85,7 +85,7 @@ func TestDrills(t *testing.T) {
 		for at < min(len(quoted), len(have))-1 && quoted[at] == have[at] {
 			at++
 		}
-		t.Fatalf("%s quotes another output than the drills have, in line %d %q for %q; go test ./internal/pipeline -run TestDrills -update rewrites it",
+		t.Fatalf("%s quotes another output than the drills have, in line %d %q for %q; go test ./internal/test/pipeline -run TestDrills -update rewrites it",
 			operations, at+1, quoted[at], have[at])
 	}
 	if err := os.WriteFile(operations, []byte(text), 0o644); err != nil {

@@ -20,7 +20,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
-	"daybook/internal/oracle"
+	"daybook/internal/test/oracle"
 )
 
 const (

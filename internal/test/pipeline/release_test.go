@@ -6,7 +6,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
-	"daybook/internal/oracle"
+	"daybook/internal/test/oracle"
 )
 
 // cells is what a release says: total and events by cell.

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"daybook/internal/billing"
-	"daybook/internal/oracle"
+	"daybook/internal/test/oracle"
 )
 
 // message is what a producer sends.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"daybook/internal/oracle"
+	"daybook/internal/test/oracle"
 )
 
 const (

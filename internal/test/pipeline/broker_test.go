@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"daybook/internal/sandbox"
-	"daybook/internal/testkafka"
+	"daybook/internal/test/testkafka"
 )
 
 // broker starts an embedded broker that ends with the test and returns its address.

@@ -12,10 +12,10 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/ingest"
 	"daybook/internal/lake"
-	"daybook/internal/oracle"
 	"daybook/internal/publish"
-	"daybook/internal/rot"
 	"daybook/internal/state"
+	"daybook/internal/test/oracle"
+	"daybook/internal/test/rot"
 )
 
 // judgeState opens the state as a crash left it: nothing durable is missing, it

@@ -13,7 +13,7 @@ import (
 
 	_ "github.com/duckdb/duckdb-go/v2"
 
-	"daybook/internal/oracle"
+	"daybook/internal/test/oracle"
 )
 
 // tables are the facts of one release of one tenant, as DuckDB reads them: per

@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"daybook/internal/oracle"
+	"daybook/internal/test/oracle"
 )
 
 // row is one line of a delivery.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
-	"daybook/internal/oracle"
+	"daybook/internal/test/oracle"
 )
 
 // load makes records of which many are versions of one event: new ones,

@@ -20,8 +20,8 @@ import (
 	"daybook/internal/kafka"
 	"daybook/internal/lake"
 	"daybook/internal/publish"
-	"daybook/internal/rot"
 	"daybook/internal/state"
+	"daybook/internal/test/rot"
 )
 
 const (

@@ -63,7 +63,7 @@ func withPrograms(m *testing.M) int {
 // root is the project's directory.
 func root(t *testing.T) string {
 	t.Helper()
-	dir, err := filepath.Abs("../..")
+	dir, err := filepath.Abs("../../..")
 	if err != nil {
 		t.Fatal(err)
 	}

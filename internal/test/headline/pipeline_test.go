@@ -22,9 +22,9 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/ingest"
 	"daybook/internal/lake"
-	"daybook/internal/oracle"
 	"daybook/internal/publish"
 	"daybook/internal/state"
+	"daybook/internal/test/oracle"
 )
 
 const (
