@@ -89,8 +89,8 @@ func rightsLostAndGivenBack(w *world) {
 	g, stop := w.follow(RunOptions{})
 	w.reaches(g, 0, 1)
 	w.eventually("ready", func() bool { return g.Ready() == nil })
-	w.eventually("a word on settings", func() bool { return w.log.has("settings cannot be read") })
-	w.eventually("a word on the mirror", func() bool { return w.log.has("positions cannot be mirrored") })
+	w.eventually("a warning about settings", func() bool { return w.log.has("failed to read topic settings") })
+	w.eventually("a warning about the mirrored offsets", func() bool { return w.log.has("failed to commit offsets for lag tools") })
 
 	w.forbid()
 	w.eventually("not ready", func() bool {
@@ -106,7 +106,7 @@ func rightsLostAndGivenBack(w *world) {
 	}
 	w.log = &logged{}
 	w.mustCatchUp()
-	if w.log.has("settings cannot be read") || w.log.has("cannot be mirrored") {
+	if w.log.has("failed to read topic settings") || w.log.has("failed to commit offsets for lag tools") {
 		w.t.Error("a word on missing rights that are there")
 	}
 	equal(w.t, w.totals(), map[string]string{"a 2025-01-01": "2"})
