@@ -6,16 +6,15 @@ import (
 	"time"
 )
 
-// ErrDay: the text is not a date YYYY-MM-DD of the calendar.
+// ErrDay means that a text is not a calendar date YYYY-MM-DD.
 var ErrDay = errors.New("not a date YYYY-MM-DD")
 
 const secondsPerDay = 24 * 60 * 60
 
-// Day is a civil date in UTC, as days since 1970-01-01. A usage day is
-// half-open: [Start, next Start).
+// Day is a calendar date in UTC, in days since 1970-01-01. A usage day is half-open: [Start, next Start).
 type Day int32
 
-// DayOf is the UTC day that t falls in.
+// DayOf returns the UTC day of t.
 func DayOf(t time.Time) Day {
 	s := t.Unix()
 	d := s / secondsPerDay
@@ -41,7 +40,7 @@ func ParseDay(s string) (Day, error) {
 	return dayOfDate(year, month, day), nil
 }
 
-// String is YYYY-MM-DD.
+// String returns YYYY-MM-DD.
 func (d Day) String() string {
 	var buf [16]byte
 	return string(d.append(buf[:0]))
@@ -50,10 +49,10 @@ func (d Day) String() string {
 // AppendText appends String to b. It returns no error.
 func (d Day) AppendText(b []byte) ([]byte, error) { return d.append(b), nil }
 
-// MarshalText is String; with UnmarshalText, Day is a date in JSON.
+// MarshalText returns String, so that a Day is a date in JSON.
 func (d Day) MarshalText() ([]byte, error) { return d.append(nil), nil }
 
-// UnmarshalText is ParseDay.
+// UnmarshalText reads what ParseDay reads. Its error wraps ErrDay.
 func (d *Day) UnmarshalText(text []byte) error {
 	day, err := ParseDay(string(text))
 	if err != nil {
@@ -63,16 +62,16 @@ func (d *Day) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Start is the day's first moment, 00:00 UTC.
+// Start returns the first moment of the day, 00:00 UTC.
 func (d Day) Start() time.Time { return time.Unix(int64(d)*secondsPerDay, 0).UTC() }
 
-// Month is the day's month as YYYY-MM.
+// Month returns the month of the day as YYYY-MM.
 func (d Day) Month() Period { return Period(d.String()[:len("2006-01")]) }
 
 func (d Day) append(b []byte) []byte { return d.Start().AppendFormat(b, time.DateOnly) }
 
-// dayOfDate counts the days from 1970-01-01 to a date of the proleptic
-// Gregorian calendar. Years begin in March here, so that the leap day is last.
+// dayOfDate returns the day of a date in the proleptic Gregorian calendar. It counts years from March, so that the
+// leap day is the last day of a year (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
 func dayOfDate(year, month, day int) Day {
 	if month <= 2 {
 		year--
@@ -99,7 +98,7 @@ func daysIn(year, month int) int {
 	}
 }
 
-// twoDigits is the number that two ASCII digits write. ok is false if one is no digit.
+// twoDigits returns the number of two ASCII digits. ok is false if one of the bytes is not a digit.
 func twoDigits(tens, units byte) (n int, ok bool) {
 	tens, units = tens-'0', units-'0'
 	return 10*int(tens) + int(units), tens <= 9 && units <= 9

@@ -2,23 +2,20 @@ package billing
 
 import "math/bits"
 
-// exponentCap bounds an exponent while it is read. It is far beyond the length
-// of any text, so that no run of zeros can bring a capped one back into range,
-// and far below what an int64 sum can overflow.
+// exponentCap bounds an exponent while it is read. It is much greater than the length of any text, so that no
+// number of zeros makes up for a capped exponent, and so small that no sum with it overflows an int64.
 const exponentCap = 1 << 40
 
-// decimal is a scanned JSON number: its significant digits, read as an
-// integer, times 10^shift units of 10^-Scale.
+// decimal is a scanned JSON number: its significant digits as an integer, times 10^shift units of 10^-Scale.
 type decimal struct {
 	negative bool
 	head     uint64 // the significant digits, when there are at most maxDigits
-	digits   int    // how many significant digits there are; leading zeros are none
-	first    int    // where the first significant digit stands in the text
+	digits   int    // the number of significant digits: those after leading zeros
+	first    int    // the place of the first significant digit in the text
 	shift    int64
 }
 
-// scanDecimal checks the syntax and finds the significant digits. It reads the
-// text once and keeps no copy.
+// scanDecimal checks the syntax of a number and finds its significant digits in one pass.
 func scanDecimal(text string) (d decimal, ok bool) {
 	i := 0
 	if i < len(text) && text[i] == '-' {
@@ -27,7 +24,7 @@ func scanDecimal(text string) (d decimal, ok bool) {
 	}
 	start := i
 	for i < len(text) && isDigit(text[i]) {
-		d.add(text[i], i)
+		d.addDigit(text[i], i)
 		i++
 	}
 	if i == start || text[start] == '0' && i > start+1 {
@@ -38,7 +35,7 @@ func scanDecimal(text string) (d decimal, ok bool) {
 		i++
 		point := i
 		for i < len(text) && isDigit(text[i]) {
-			d.add(text[i], i)
+			d.addDigit(text[i], i)
 			i++
 		}
 		if places = i - point; places == 0 {
@@ -69,8 +66,8 @@ func scanDecimal(text string) (d decimal, ok bool) {
 	return d, i == len(text)
 }
 
-// add takes the next digit, which stands at position at.
-func (d *decimal) add(c byte, at int) {
+// addDigit adds the next digit, which is text[at].
+func (d *decimal) addDigit(c byte, at int) {
 	if d.digits == 0 {
 		if c == '0' {
 			return
@@ -83,8 +80,7 @@ func (d *decimal) add(c byte, at int) {
 	}
 }
 
-// scale is the magnitude in units of 10^-Scale, rounded half-even. text is
-// what d was scanned from.
+// scale returns the magnitude in units of 10^-Scale, rounded half-even. d was scanned from text.
 func (d *decimal) scale(text string) (hi, lo uint64, rounded bool, err error) {
 	if d.digits == 0 {
 		return 0, 0, false, nil
@@ -96,7 +92,7 @@ func (d *decimal) scale(text string) (hi, lo uint64, rounded bool, err error) {
 	if whole < 0 { // less than a tenth of a unit
 		return 0, 0, true, nil
 	}
-	// The digits that count, then those that only decide the rounding.
+	// First the digits that are kept, then those that only decide the rounding.
 	keep := min(whole, int64(d.digits))
 	i := d.first
 	for n := int64(0); n < keep; i++ {
@@ -106,7 +102,7 @@ func (d *decimal) scale(text string) (hi, lo uint64, rounded bool, err error) {
 		hi, lo = mulAdd(hi, lo, 10, uint64(text[i]-'0'))
 		n++
 	}
-	half, beyond := byte(0), false // the first dropped digit; is another one not zero?
+	half, beyond := byte(0), false // the first dropped digit; whether another dropped digit is not zero
 	for n := keep; n < int64(d.digits); i++ {
 		if text[i] == '.' {
 			continue
@@ -128,7 +124,7 @@ func (d *decimal) scale(text string) (hi, lo uint64, rounded bool, err error) {
 	return hi, lo, rounded, nil
 }
 
-// mulAdd is x*m + a in 128 bits. Callers keep the result below 2^128.
+// mulAdd returns x*m + a in 128 bits, for x of the halves hi and lo. The result must be less than 2^128.
 func mulAdd(hi, lo, m, a uint64) (uint64, uint64) {
 	carry, low := bits.Mul64(lo, m)
 	low, c := bits.Add64(low, a, 0)

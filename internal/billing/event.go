@@ -6,7 +6,7 @@ import (
 	"math/bits"
 )
 
-// Op says what a version does to its event.
+// Op is what a version does to its event.
 type Op uint8
 
 // The operations. Their numbers are stored and never change.
@@ -27,8 +27,8 @@ const (
 	Adjustment Category = "Adjustment"
 )
 
-// Event is one version of a billing event, as parsed from one record. A
-// Delete carries Tenant, ID, Op and Version alone.
+// Event is one version of a billing event, parsed from one record. Of a Delete, only Tenant, ID, Op and Version
+// are set.
 type Event struct {
 	Tenant       TenantID
 	ID           EventID
@@ -41,26 +41,25 @@ type Event struct {
 	PricingModel PricingModel
 	Category     Category
 	Period       Period
-	// Attributes is the JSON object of all fields that Daybook does not
-	// model, keys in ascending order, values verbatim; empty means none.
+	// Attributes is the JSON object of all fields that Daybook does not model, with keys in ascending order and
+	// values verbatim. Empty means that there are none.
 	Attributes string
 	Version    Version
 }
 
-// Digest identifies content: the first 16 bytes of a SHA-256.
+// Digest identifies content. It is the first 16 bytes of a SHA-256, or a sum of such digests.
 type Digest [16]byte
 
-// Digest is the digest of the event's content: everything but Version. Equal
-// content has equal digests, whatever record carried it. Digests are stored:
-// the encoding under them never changes without a new format number.
+// Digest returns the digest of the event's content, which is every field but Version. Digests are stored, so
+// the encoding that they cover changes only with a new content format.
 func (e *Event) Digest() Digest {
 	var stack [512]byte
 	sum := sha256.Sum256(e.appendContent(stack[:0]))
 	return Digest(sum[:len(Digest{})])
 }
 
-// Plus is the sum modulo 2^128 of two digests as big-endian integers: the digest of both their contents,
-// in whatever order they are added.
+// Plus returns the sum modulo 2^128 of two digests as big-endian integers. The sum of the digests of a set does
+// not depend on their order (an additive multiset hash; Bellare and Micciancio 1997, Clarke et al. 2003).
 func (d Digest) Plus(e Digest) (sum Digest) {
 	lo, carry := bits.Add64(binary.BigEndian.Uint64(d[8:]), binary.BigEndian.Uint64(e[8:]), 0)
 	hi, _ := bits.Add64(binary.BigEndian.Uint64(d[:8]), binary.BigEndian.Uint64(e[:8]), carry)
@@ -69,12 +68,11 @@ func (d Digest) Plus(e Digest) (sum Digest) {
 	return sum
 }
 
-// contentFormat is the first byte of the encoding that is digested. Stored
-// digests depend on the encoding, so another one needs another number.
+// contentFormat is the first byte of the digested encoding. Another encoding needs another number.
 const contentFormat = 1
 
-// appendContent appends the content fields: fixed-width numbers, and strings
-// with their length in front, so that no two contents share an encoding.
+// appendContent appends the content: numbers of fixed width, and strings after their lengths, so that different
+// contents have different encodings.
 func (e *Event) appendContent(b []byte) []byte {
 	b = append(b, contentFormat, byte(e.Op))
 	hi, lo := e.Cost.Parts()
@@ -97,7 +95,7 @@ func appendString(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// AccountDay is where the event counts. It is meaningless for a Delete.
+// AccountDay returns the account-day that the event counts in. It is meaningless for a Delete.
 func (e *Event) AccountDay() AccountDay {
 	return AccountDay{Tenant: e.Tenant, Account: e.Account, Day: e.Day}
 }

@@ -1,12 +1,12 @@
 package billing
 
-// Identifiers are distinct types so that the compiler keeps them apart. All
-// hold valid UTF-8 within the bounds that decode enforces.
+// Identifiers have types of their own, so that the compiler does not accept one for another. All are valid
+// UTF-8 within the bounds that decode enforces.
 type (
 	// TenantID is 1–64 bytes of [A-Za-z0-9_.-], not starting with a dot.
 	TenantID string
-	// EventID identifies a charge within its tenant, 1–256 bytes without
-	// control characters, stable across retries and corrections.
+	// EventID identifies a charge within its tenant. It is 1–256 bytes without control characters, and the same
+	// in retries and corrections.
 	EventID string
 	// AccountID is 1–256 bytes. Leading zeros are part of it.
 	AccountID string
@@ -18,29 +18,28 @@ type (
 	PricingModel string
 	// Period is an invoice month as YYYY-MM; empty means "the usage month".
 	Period string
-	// TopicOrdinal is a topic's place in the state's identity. It is part of
-	// the order of versions, so it never changes once given.
+	// TopicOrdinal is the place of a topic in the state's identity. It never changes, because it is part of the
+	// order of versions.
 	TopicOrdinal uint16
 )
 
-// DefaultTenant is the tenant of an event that names none, in a topic that is
-// bound to none.
+// DefaultTenant is the tenant of an event that names no tenant, in a topic that is not bound to one.
 const DefaultTenant TenantID = "default"
 
-// AccountDay is the unit that is recomputed.
+// AccountDay is the unit of recomputation.
 type AccountDay struct {
 	Tenant  TenantID
 	Account AccountID
 	Day     Day
 }
 
-// MaxIDBytes bounds event, account, service, region and pricing model.
+// MaxIDBytes bounds the length of event id, account, service, region and pricing model.
 const MaxIDBytes = 256
 
-// tenantRule is Valid's rule, for messages.
+// tenantRule is the rule of TenantID.Valid, for messages.
 const tenantRule = "a tenant is 1 to 64 of [A-Za-z0-9_.-], not starting with a dot"
 
-// Valid reports whether t is spelled as a tenant may be.
+// Valid reports whether t follows the rule of TenantID.
 func (t TenantID) Valid() bool {
 	if len(t) < 1 || len(t) > 64 || t[0] == '.' {
 		return false

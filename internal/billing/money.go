@@ -12,12 +12,11 @@ const Scale = 18
 
 // Errors of ParseMoney.
 var (
-	// ErrMoneySyntax: the text is not a JSON number.
+	// ErrMoneySyntax means that the text is not a JSON number.
 	ErrMoneySyntax = errors.New("not a decimal number")
-	// ErrMoneyRange: the amount does not fit DECIMAL(38,18).
+	// ErrMoneyRange means that the amount does not fit DECIMAL(38,18).
 	ErrMoneyRange = errors.New("amount outside DECIMAL(38,18)")
-	// ErrMoneyPlaces: the text has more than 18 decimal places where an exact
-	// amount is needed.
+	// ErrMoneyPlaces means that the text has more than 18 decimal places and an exact amount is needed.
 	ErrMoneyPlaces = errors.New("more than 18 decimal places")
 )
 
@@ -27,30 +26,28 @@ const (
 	limitLo = 0x098A224000000000
 )
 
-// maxDigits is how many decimal digits always fit a uint64.
+// maxDigits is the number of decimal digits that always fit a uint64.
 const maxDigits = 19
 
-// pow10 holds the powers of ten that fit a uint64.
+// pow10 are the powers of ten that fit a uint64.
 var pow10 = [maxDigits + 1]uint64{
 	1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
 }
 
-// Money is an exact amount of USD: a 128-bit two's complement integer in units
-// of 10^-18. The zero value is zero dollars. Values within DECIMAL(38,18) are
-// those that InRange reports; ParseMoney returns no others. Equal amounts are
-// equal values, so == compares them.
+// Money is an exact amount of USD: a 128-bit two's complement integer in units of 10^-18. The zero value is
+// zero dollars. InRange reports whether a value fits DECIMAL(38,18); ParseMoney returns no other. Amounts can
+// be compared with ==.
 type Money struct {
 	hi int64
 	lo uint64
 }
 
-// ParseMoney reads a decimal in the syntax of a JSON number (RFC 8259 §6:
-// optional minus, no leading zeros, exponent allowed). Digits beyond the 18th
-// place are rounded half-even, once, and rounded reports that the amount
-// changed by it. The range is checked after rounding. It takes time linear in
-// the text, whatever the exponent.
+// ParseMoney reads a decimal in the syntax of a JSON number (RFC 8259, section 6: optional minus, no leading
+// zeros, exponent allowed). It rounds half-even to 18 decimal places, once; rounded reports whether that
+// changed the amount. It checks the range after rounding. Its time is linear in the length of the text,
+// whatever the exponent.
 //
-// Errors: ErrMoneySyntax, ErrMoneyRange.
+// Its errors are ErrMoneySyntax and ErrMoneyRange.
 func ParseMoney(text string) (m Money, rounded bool, err error) {
 	d, ok := scanDecimal(text)
 	if !ok {
@@ -75,34 +72,33 @@ func ParseMoney(text string) (m Money, rounded bool, err error) {
 	return m, rounded, nil
 }
 
-// MoneyFromParts makes Money of the two halves that Parts gave.
+// MoneyFromParts returns the Money whose Parts are hi and lo.
 func MoneyFromParts(hi int64, lo uint64) Money { return Money{hi: hi, lo: lo} }
 
-// Parts are the upper and lower 64 bits of the two's complement integer.
+// Parts returns the upper and lower 64 bits of the two's complement integer.
 func (m Money) Parts() (hi int64, lo uint64) { return m.hi, m.lo }
 
-// Add is m + n. ok is false when the sum leaves DECIMAL(38,18).
+// Add returns m + n. ok is false if the sum does not fit DECIMAL(38,18).
 func (m Money) Add(n Money) (sum Money, ok bool) {
 	lo, carry := bits.Add64(m.lo, n.lo, 0)
 	hi, _ := bits.Add64(uint64(m.hi), uint64(n.hi), carry)
 	sum = Money{int64(hi), lo}
-	// Two amounts in range can leave 128 bits; then the sum has the sign that
-	// neither summand has.
+	// The sum of two amounts in range can overflow 128 bits; then its sign differs from the sign of both.
 	overflow := (m.hi^sum.hi)&(n.hi^sum.hi) < 0
 	return sum, !overflow && sum.InRange()
 }
 
-// Sub is m - n. ok is false when the difference leaves DECIMAL(38,18).
+// Sub returns m - n. ok is false if the difference does not fit DECIMAL(38,18).
 func (m Money) Sub(n Money) (diff Money, ok bool) { return m.Add(n.Neg()) }
 
-// Neg is -m. Within DECIMAL(38,18) it cannot overflow.
+// Neg returns -m. It cannot overflow within DECIMAL(38,18).
 func (m Money) Neg() Money {
 	lo, borrow := bits.Sub64(0, m.lo, 0)
 	hi, _ := bits.Sub64(0, uint64(m.hi), borrow)
 	return Money{int64(hi), lo}
 }
 
-// Sign is -1, 0 or 1.
+// Sign returns -1, 0 or 1.
 func (m Money) Sign() int {
 	switch {
 	case m.hi < 0:
@@ -114,7 +110,7 @@ func (m Money) Sign() int {
 	}
 }
 
-// Cmp is -1, 0 or 1 as m is less than, equal to or greater than n.
+// Cmp returns -1, 0 or 1 if m is less than, equal to or greater than n.
 func (m Money) Cmp(n Money) int {
 	switch {
 	case m == n:
@@ -132,8 +128,8 @@ func (m Money) InRange() bool {
 	return magnitudeInRange(hi, lo)
 }
 
-// Approximate is the amount in dollars to about 15 digits, for graphs and alerts
-// alone: no number of the books is made from it.
+// Approximate returns the amount in dollars with about 15 exact digits. It is for graphs and alerts only, never
+// for a published number.
 func (m Money) Approximate() float64 {
 	hi, lo := m.magnitude()
 	dollars := (float64(hi)*(1<<64) + float64(lo)) / 1e18
@@ -143,7 +139,7 @@ func (m Money) Approximate() float64 {
 	return dollars
 }
 
-// String is the shortest exact decimal: no exponent, no trailing zeros.
+// String returns the shortest exact decimal, without exponent or trailing zeros.
 func (m Money) String() string {
 	var buf [48]byte
 	return string(m.append(buf[:0]))
@@ -152,11 +148,10 @@ func (m Money) String() string {
 // AppendText appends String to b. It returns no error.
 func (m Money) AppendText(b []byte) ([]byte, error) { return m.append(b), nil }
 
-// MarshalText is String; with UnmarshalText, Money is a string in JSON, so
-// that no reader rounds it.
+// MarshalText returns String. So Money is a string in JSON, which no reader rounds.
 func (m Money) MarshalText() ([]byte, error) { return m.append(nil), nil }
 
-// UnmarshalText is ParseMoney, and ErrMoneyPlaces where it would round.
+// UnmarshalText reads what ParseMoney reads, but returns ErrMoneyPlaces if it would round.
 func (m *Money) UnmarshalText(text []byte) error {
 	n, rounded, err := ParseMoney(string(text))
 	if err == nil && rounded {
@@ -174,7 +169,7 @@ func (m Money) append(b []byte) []byte {
 		b = append(b, '-')
 	}
 	hi, lo := m.magnitude()
-	// Two steps of division, because whole dollars may need 67 bits.
+	// The division has two steps because whole dollars can need 67 bits.
 	wholeHi := hi / pow10[Scale]
 	wholeLo, frac := bits.Div64(hi%pow10[Scale], lo, pow10[Scale])
 	if wholeHi == 0 {

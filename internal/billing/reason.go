@@ -2,12 +2,11 @@ package billing
 
 import "slices"
 
-// Reason names why a record cannot be an event, as in metrics, quarantine and
-// docs/events.md. Reasons are stored and spoken of: none is ever renamed.
+// Reason is why a record is not an event. Metrics, quarantine and docs/events.md use it, and states store it, so no
+// reason is ever renamed.
 type Reason string
 
-// The reasons, in the order of the checks: a record with several faults is
-// rejected for the first of them.
+// The reasons, in the order of the checks. A record with several faults is rejected for the first of them.
 const (
 	// The record has no value (a tombstone); a deletion is written with "op": "delete".
 	RecordNull Reason = "record_null"
@@ -87,7 +86,7 @@ const (
 	PricingModelInvalid Reason = "pricing_model_invalid"
 )
 
-// reasons is every reason, in the order of the checks.
+// reasons are all reasons, in the order of the checks.
 var reasons = []Reason{
 	RecordNull, RecordTooLarge,
 	JSONByteOrderMark, JSONNotObject, JSONSyntax, JSONInvalidUTF8, JSONDuplicateKey, JSONTooDeep, JSONTrailingData,
@@ -108,6 +107,5 @@ var reasons = []Reason{
 	RegionInvalid, PricingModelInvalid,
 }
 
-// Reasons is every reason, in the order of the checks. The caller owns the
-// slice.
+// Reasons returns all reasons, in the order of the checks. The caller owns the slice.
 func Reasons() []Reason { return slices.Clone(reasons) }

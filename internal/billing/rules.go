@@ -16,17 +16,16 @@ const (
 	maxRecordBytes = 64 << 20
 )
 
-// NegativePolicy says which negative costs a tenant's books accept.
+// NegativePolicy decides which negative costs are accepted of a tenant.
 type NegativePolicy string
 
 // The policies.
 const (
 	// RejectNegative quarantines every negative cost.
 	RejectNegative NegativePolicy = "reject"
-	// LabelledNegative accepts one whose charge category is Credit or
-	// Adjustment.
+	// LabelledNegative accepts a negative cost whose charge category is Credit or Adjustment.
 	LabelledNegative NegativePolicy = "labelled"
-	// AllowNegative accepts all.
+	// AllowNegative accepts every negative cost.
 	AllowNegative NegativePolicy = "allow"
 )
 
@@ -35,23 +34,23 @@ func (p NegativePolicy) Valid() bool {
 	return p == RejectNegative || p == LabelledNegative || p == AllowNegative
 }
 
-// Rules is everything that decides verdicts. It is fixed in a state's
-// identity: with other rules the same log gives other books.
+// Rules is everything that decides verdicts on records. Rules are part of a state's identity, because with other
+// rules the same log gives other numbers.
 type Rules struct {
 	// DefaultNegative applies to every tenant that Negative does not name.
 	DefaultNegative NegativePolicy              `json:"default_negative"`
 	Negative        map[TenantID]NegativePolicy `json:"negative,omitempty"`
 	// Bindings binds a topic, by name, to one tenant.
 	Bindings map[string]TenantID `json:"bindings,omitempty"`
-	// MaxUsageAhead bounds usage_date after the record's timestamp.
+	// MaxUsageAhead bounds how long after the record's timestamp usage_date may be.
 	MaxUsageAhead time.Duration `json:"max_usage_ahead_ns"`
-	// MaxIngestedAhead bounds ingested_at after the record's timestamp.
+	// MaxIngestedAhead bounds how long after the record's timestamp ingested_at may be.
 	MaxIngestedAhead time.Duration `json:"max_ingested_ahead_ns"`
-	// MaxRecordBytes bounds a record's value.
+	// MaxRecordBytes bounds the length of a record's value.
 	MaxRecordBytes int `json:"max_record_bytes"`
 }
 
-// NegativeFor is the policy for one tenant.
+// NegativeFor returns the policy for one tenant.
 func (r Rules) NegativeFor(t TenantID) NegativePolicy {
 	if p, ok := r.Negative[t]; ok {
 		return p
@@ -59,7 +58,7 @@ func (r Rules) NegativeFor(t TenantID) NegativePolicy {
 	return r.DefaultNegative
 }
 
-// Validate reports every fault of the rules in one error.
+// Validate returns an error that names every fault of the rules.
 func (r Rules) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -95,7 +94,7 @@ func (r Rules) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Digest identifies the rules: equal rules have equal digests.
+// Digest returns a digest that is the same for equal rules.
 func (r Rules) Digest() Digest {
 	text, err := json.Marshal(r) // map keys ascend, so equal rules have equal text
 	if err != nil {
@@ -105,9 +104,9 @@ func (r Rules) Digest() Digest {
 	return Digest(sum[:len(Digest{})])
 }
 
-// DefaultRules are the rules of a state that was created without flags:
-// negatives rejected, usage at most 7 days and ingested_at at most 24 h ahead
-// of the record's timestamp, values up to 1 MiB.
+// DefaultRules returns the rules of a state that was created without flags: negative costs are rejected,
+// usage_date is at most 7 days and ingested_at at most 24 h after the record's timestamp, and values have at
+// most 1 MiB.
 func DefaultRules() Rules {
 	return Rules{
 		DefaultNegative:  RejectNegative,

@@ -2,7 +2,7 @@ package billing
 
 import "fmt"
 
-// Outcome is what one delivered record came to: exactly one of these.
+// Outcome is the result of one delivered record. Every record has exactly one.
 type Outcome uint8
 
 // The outcomes. Their numbers are stored and never change.
@@ -13,18 +13,18 @@ const (
 	Superseded
 	Deleted
 	Quarantined
-	OutcomeCount // the number of outcomes, not one of them
+	OutcomeCount // the number of outcomes, not an outcome
 )
 
-// String is the outcome's word in metrics, status and docs.
+// String returns the outcome's name in metrics, status and docs.
 func (o Outcome) String() string {
 	if o < OutcomeCount {
-		return outcomeWords[o]
+		return outcomeNames[o]
 	}
 	return fmt.Sprintf("outcome %d", uint8(o))
 }
 
-var outcomeWords = [OutcomeCount]string{
+var outcomeNames = [OutcomeCount]string{
 	New:         "new",
 	Replaced:    "replaced",
 	Duplicate:   "duplicate",
@@ -33,15 +33,14 @@ var outcomeWords = [OutcomeCount]string{
 	Quarantined: "quarantined",
 }
 
-// Rejection is the verdict on a record that cannot be an event: why, and
-// whatever could still be read of it. It is an error.
+// Rejection is the verdict on a record that is not an event: the reason, and every field that could be read. It
+// is an error.
 type Rejection struct {
 	Reason Reason
-	// Detail says more for a person. It may quote at most 64 bytes of the
-	// record, escaped.
+	// Detail explains the reason to a person. It quotes at most 64 bytes of the record, escaped.
 	Detail string
 
-	// What was readable; zero where it was not.
+	// The fields that could be read; zero if they could not.
 	Tenant  TenantID
 	Event   EventID
 	Account AccountID
@@ -49,11 +48,10 @@ type Rejection struct {
 	HasDay  bool
 	Cost    Money
 	HasCost bool
-	// Version is always set: where ingested_at cannot be read or is out of
-	// bounds the record's timestamp stands in, so that a later correction of
-	// the event can be seen to be greater.
+	// Version is always set. If ingested_at cannot be read or is out of bounds, it has the record's timestamp
+	// instead, so that a later correction of the event has a greater version.
 	Version Version
 }
 
-// Error is the reason and the detail.
+// Error returns the reason and the detail.
 func (r *Rejection) Error() string { return string(r.Reason) + ": " + r.Detail }

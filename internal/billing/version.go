@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// Instant is a moment as nanoseconds since 1970-01-01T00:00:00Z. It holds the
-// years 1970 to 2262, which is what decode lets through.
+// Instant is a moment in nanoseconds since 1970-01-01T00:00:00Z. Its range is the years 1970 to 2262; decode
+// rejects all others.
 type Instant int64
 
-// InstantOf is t in nanoseconds. ok is false when t is before 1970 or after
-// the last nanosecond that an int64 holds, in 2262.
+// InstantOf converts t. ok is false if t is outside the range of Instant.
 func InstantOf(t time.Time) (i Instant, ok bool) {
 	const perSecond = int64(time.Second)
 	s, ns := t.Unix(), int64(t.Nanosecond())
@@ -21,30 +20,28 @@ func InstantOf(t time.Time) (i Instant, ok bool) {
 	return Instant(s*perSecond + ns), true
 }
 
-// Time is the moment in UTC.
+// Time returns the moment in UTC.
 func (i Instant) Time() time.Time { return time.Unix(0, int64(i)).UTC() }
 
 // Source is the place of a record in the log.
 type Source struct {
 	Topic     TopicOrdinal
 	Partition int32
-	// Offset is the record's own offset (not the next one).
+	// Offset is the offset of the record itself, not the next one.
 	Offset int64
-	// RecordTime is the record's timestamp in milliseconds since the epoch,
-	// -1 where the record carries none.
+	// RecordTime is the record's timestamp in milliseconds since 1970-01-01T00:00:00Z, or -1 if it has none.
 	RecordTime int64
 }
 
-// Version orders the copies of one event. The greatest is its winner.
+// Version orders the versions of one event. The greatest is its winner.
 type Version struct {
 	IngestedAt     Instant
 	SourceRevision int64
 	Source         Source
 }
 
-// Compare orders versions by (ingested_at, source_revision, record timestamp,
-// topic ordinal, partition, offset). It is a total order over the records of a
-// state: only a record and itself compare as 0.
+// Compare orders versions by (ingested_at, source_revision, record timestamp, topic ordinal, partition,
+// offset). The order is total over the records of a state: two different records never compare as 0.
 func (v Version) Compare(w Version) int {
 	return cmp.Or(
 		cmp.Compare(v.IngestedAt, w.IngestedAt),
@@ -56,8 +53,8 @@ func (v Version) Compare(w Version) int {
 	)
 }
 
-// Ties reports whether v and w can be told apart only by their place in the
-// log: the same ingested_at and source_revision.
+// Ties reports whether v and w have the same ingested_at and source_revision, so that their order depends only
+// on the record's timestamp and place in the log.
 func (v Version) Ties(w Version) bool {
 	return v.IngestedAt == w.IngestedAt && v.SourceRevision == w.SourceRevision
 }
