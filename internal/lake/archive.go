@@ -10,14 +10,14 @@ import (
 	"slices"
 )
 
-// How the manifests that are kept for good are named, after the number.
+// The suffixes of manifests in manifests/.
 const (
 	keptSuffix     = ".json"
 	archivedSuffix = ".json.gz" // of a pruned release
 )
 
-// archiveManifests compresses the kept manifests of pruned releases. A manifest lists every file of its release,
-// so uncompressed ones would in time outgrow what they describe.
+// archiveManifests compresses the manifests of pruned releases. A manifest lists every file of its release, so
+// uncompressed manifests would in time be larger than the releases.
 func (s *Series) archiveManifests() error {
 	present, err := s.present()
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *Series) archiveManifests() error {
 	return syncDir(s.fs, s.path(manifestsDir))
 }
 
-// archiveManifest puts a compressed copy in the place of a kept manifest. A crash leaves one of them, or both.
+// archiveManifest replaces a manifest by a compressed one. A crash leaves either of them, or both.
 func (s *Series) archiveManifest(n int) error {
 	from, to := s.path(manifestsDir, number(n)+keptSuffix), s.path(manifestsDir, number(n)+archivedSuffix)
 	data, err := readFile(s.fs, from)
@@ -65,7 +65,7 @@ func (s *Series) archiveManifest(n int) error {
 	return nil
 }
 
-// inflate undoes what archiveManifest did.
+// inflate decompresses a manifest.
 func inflate(data []byte) ([]byte, error) {
 	r, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestPrunedManifestsAreCompressed prunes, and reads what is kept of the pruned releases for good.
+// TestPrunedManifestsAreCompressed: the manifests of pruned releases are compressed and can still be read.
 func TestPrunedManifestsAreCompressed(t *testing.T) {
 	l, under := memLake()
 	s := l.Tenant("acme")
@@ -24,7 +24,7 @@ func TestPrunedManifestsAreCompressed(t *testing.T) {
 		}
 		text[n] = string(data)
 	}
-	// A crash between the two steps left both names of the first.
+	// A crash between the two steps leaves both files of the first release.
 	if err := s.archiveManifest(1); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"daybook/internal/billing"
 )
 
-// someEvents are rows of 2,000 accounts with random-looking ids.
+// someEvents returns n rows of 2,000 accounts with random-looking ids.
 func someEvents(t testing.TB, d billing.Day, n int) iter.Seq2[*EventRow, error] {
 	row := event(t, d, "", "", "0.123456")
 	perAccount := max(n/2000, 1)
@@ -32,7 +32,7 @@ func someEvents(t testing.TB, d billing.Day, n int) iter.Seq2[*EventRow, error] 
 
 var serviceNames = []string{"Amazon Elastic Compute Cloud", "Amazon Simple Storage Service", "AWS Lambda", "Amazon RDS", "AmazonCloudWatch"}
 
-// cpuSeconds is what the process has used: rows per CPU second do not depend on who else runs.
+// cpuSeconds returns the CPU time of the process. Rows per CPU second depend little on other load.
 func cpuSeconds(b *testing.B) float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -111,8 +111,7 @@ func BenchmarkReadBack(b *testing.B) {
 	})
 }
 
-// BenchmarkPublish corrects one account-day in each of 10 days, of 90 days × 2,000 accounts × 5
-// events: what a release costs is what changed, and a link for each other file.
+// BenchmarkPublish rewrites 10 of 90 days with 2,000 accounts and 5 events each. The other files are linked.
 func BenchmarkPublish(b *testing.B) {
 	s := diskLake(b)
 	const accounts, perAccount, dayCount, corrected = 2000, 5, 90, 10

@@ -18,32 +18,31 @@ import (
 	"daybook/internal/billing"
 )
 
-// syncers is how many files or directories are synced at once: a journalling file system commits
-// them together.
+// syncers is how many files or directories are synced at a time. A journalling file system commits them together.
 const syncers = 16
 
-// Build is a release being written. Methods that write different files may run
-// concurrently; the rest is one goroutine's. End it with Publish or Abort.
+// Build is a release that is being written. Methods that write different files may run concurrently; all others
+// belong to one goroutine. Publish or Abort ends it.
 type Build struct {
 	series *Series
 	n      int
-	prev   *Manifest      // nil: the first
+	prev   *Manifest      // nil: this is the first release
 	dir    string         // tmp/NNNNNN
-	syncs  errgroup.Group // of written files; Publish and Abort, one of which ends every build, wait for them
+	syncs  errgroup.Group // of written files; Publish and Abort wait for them
 
 	mu struct {
 		sync.Mutex
-		dirs    map[string]bool                // made, by path in the release
-		files   map[string]File                // of the release so far, by path
-		written map[string][]bool              // those that this build wrote: the row groups that were taken over
-		days    map[billing.Day][]accountTotal // the account-days that this build wrote, by day
+		dirs    map[string]bool                // that exist, by path in the release
+		files   map[string]File                // in the release so far, by path
+		written map[string][]bool              // of the files that this build wrote: which row groups were reused
+		days    map[billing.Day][]accountTotal // totals of the account-days that this build wrote
 	}
 }
 
-// Begin starts building release n in tmp/, on top of prev (nil: the first). Needs the lock.
+// Begin starts to build release n in tmp/. prev is the release before; nil for the first. It needs the lock. ErrTaken.
 func (s *Series) Begin(n int, prev *Manifest) (*Build, error) {
 	if n < 1 || prev != nil && prev.Release >= n {
-		return nil, fmt.Errorf("begin release %d: it must be greater than the one before", n)
+		return nil, fmt.Errorf("begin release %d: its number must be greater than that of the release before", n)
 	}
 	taken, err := exists(s.fs, s.Dir(n))
 	if err != nil {
@@ -67,7 +66,7 @@ func (s *Series) Begin(n int, prev *Manifest) (*Build, error) {
 	return b, nil
 }
 
-// Files are the files of the release so far, by path. Publish puts them into the manifest.
+// Files returns the files of the release so far, sorted by path. Publish puts them into the manifest.
 func (b *Build) Files() []File {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -79,7 +78,7 @@ func (b *Build) Files() []File {
 	return files
 }
 
-// Link takes a file over from the previous release, as a hard link.
+// Link keeps a file of the previous release, as LinkFrom does.
 func (b *Build) Link(f File) error {
 	if b.prev == nil {
 		return fmt.Errorf("link %s: there is no previous release", f.Path)
@@ -87,8 +86,8 @@ func (b *Build) Link(f File) error {
 	return b.LinkFrom(b.prev.Release, f)
 }
 
-// LinkFrom takes a file over from release n, as a hard link, or as a copy whose hash is checked
-// where the file system refuses links.
+// LinkFrom keeps a file of release n as a hard link, or as a copy where the file system refuses links. A copy's hash is
+// checked; of a link only the size is. ErrDamaged.
 func (b *Build) LinkFrom(n int, f File) error {
 	from, err := b.series.filePath(n, f)
 	if err != nil {
@@ -100,7 +99,7 @@ func (b *Build) LinkFrom(n int, f File) error {
 	}
 	info, err := b.series.fs.Stat(from)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("link %s of release %d: %w: it is gone", f.Path, n, ErrDamaged)
+		return fmt.Errorf("link %s of release %d: %w: the file does not exist", f.Path, n, ErrDamaged)
 	}
 	if err != nil {
 		return fmt.Errorf("link %s of release %d: %w", f.Path, n, err)
@@ -119,6 +118,7 @@ func (b *Build) LinkFrom(n int, f File) error {
 	return nil
 }
 
+// copyFile copies a file and checks its hash.
 func (b *Build) copyFile(from, to string, f File) error {
 	data, err := readHashed(b.series.fs, from, f)
 	if err != nil {
@@ -140,13 +140,13 @@ func (b *Build) syncInBackground(file vfs.File) {
 	b.syncs.Go(func() error { return errors.Join(file.Sync(), file.Close()) })
 }
 
-// Publish writes the manifest, syncs everything, renames the build to its number, and switches
-// current. It sets the manifest's Format, Tenant, Release and Files. An outcome that is unclear is
-// read back. ErrTaken.
+// Publish writes the manifest, syncs everything, renames the build to its number, and switches current to it. It sets
+// the manifest's Format, Tenant, Release and Files. Where a rename reports an error, what is on disk decides whether it
+// happened. ErrTaken.
 func (b *Build) Publish(m *Manifest) error {
 	s := b.series
 	err := b.fillEmpty(billing.DayOf(m.AsOf))
-	if err := cmp.Or(err, b.syncs.Wait()); err != nil { // in any case nothing goes on in the background
+	if err := cmp.Or(err, b.syncs.Wait()); err != nil { // also after an error: no sync may outlast the build
 		return fmt.Errorf("publish release %d: %w", b.n, err)
 	}
 	m.Format, m.Tenant, m.Release, m.Files = ManifestFormat, s.tenant, b.n, b.Files()
@@ -162,9 +162,9 @@ func (b *Build) Publish(m *Manifest) error {
 		return fmt.Errorf("publish release %d: write manifest: %w", b.n, err)
 	}
 	if err := s.fs.RenameNew(b.dir, s.Dir(b.n)); err != nil {
-		// The outcome is unclear: the manifest that is there decides.
-		there, readErr := readFile(s.fs, s.fs.PathJoin(s.Dir(b.n), manifestName))
-		ours := readErr == nil && bytes.Equal(there, data)
+		// The rename may have happened: the manifest on disk decides.
+		onDisk, readErr := readFile(s.fs, s.fs.PathJoin(s.Dir(b.n), manifestName))
+		ours := readErr == nil && bytes.Equal(onDisk, data)
 		switch {
 		case ours:
 		case errors.Is(err, fs.ErrExist):
@@ -178,15 +178,15 @@ func (b *Build) Publish(m *Manifest) error {
 
 // Abort removes the build.
 func (b *Build) Abort() error {
-	_ = b.syncs.Wait() // what could not be synced is removed
+	_ = b.syncs.Wait() // what could not be synced is removed anyway
 	if err := b.series.fs.RemoveAll(b.dir); err != nil {
 		return fmt.Errorf("abort release %d: %w", b.n, err)
 	}
 	return nil
 }
 
-// fillEmpty writes a file without rows for each dataset that has none, since engines refuse to read
-// a pattern that no file matches.
+// fillEmpty writes a file without rows for each dataset that has no file. Engines refuse to read a pattern that no
+// file matches.
 func (b *Build) fillEmpty(d billing.Day) error {
 	has := map[Dataset]bool{}
 	for _, f := range b.Files() {
@@ -216,13 +216,13 @@ func (b *Build) fillEmpty(d billing.Day) error {
 	return nil
 }
 
-// claim makes the directories of a file in the release and returns its full path. Each path may be
-// claimed once.
+// claim reserves a file name in the release, creates its directories, and returns its full path. A second claim of
+// the same name is an error.
 func (b *Build) claim(name string) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.mu.files[name]; ok {
-		return "", fmt.Errorf("%s is in release %d already", name, b.n)
+		return "", fmt.Errorf("%s is already in release %d", name, b.n)
 	}
 	b.mu.files[name] = File{Path: name}
 	if dir := path.Dir(name); !b.mu.dirs[dir] {
@@ -236,7 +236,7 @@ func (b *Build) claim(name string) (string, error) {
 	return b.series.fs.PathJoin(b.dir, name), nil
 }
 
-// drop removes a file of the build, written or begun.
+// drop removes a file of the build, complete or not.
 func (b *Build) drop(name string) error {
 	b.mu.Lock()
 	delete(b.mu.files, name)
@@ -248,14 +248,14 @@ func (b *Build) drop(name string) error {
 	return nil
 }
 
-// record enters a finished file.
+// record adds a complete file to the release.
 func (b *Build) record(f File) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.mu.files[f.Path] = f
 }
 
-// syncDirs makes every directory entry of the build durable, deepest first.
+// syncDirs makes all directory entries of the build durable, from the deepest directory up.
 func (b *Build) syncDirs() error {
 	dirs := make([]string, 0, len(b.mu.dirs)+1)
 	for dir := range b.mu.dirs {

@@ -31,7 +31,7 @@ func usd(t testing.TB, s string) billing.Money {
 	return m
 }
 
-// event makes a row; cost in USD.
+// event returns a row; cost is in USD.
 func event(t testing.TB, d billing.Day, account, id, cost string) EventRow {
 	t.Helper()
 	return EventRow{Topic: "billing", Event: billing.Event{
@@ -61,7 +61,7 @@ func memLake() (*Lake, *rot.Crashable) {
 	return Open("/lake", Mem(under), func() time.Time { return testNow }), under
 }
 
-// lock takes the tenant's lock until the test ends.
+// lock holds the tenant's lock until the test ends.
 func lock(t testing.TB, s *Series) {
 	t.Helper()
 	unlock, err := s.Lock()
@@ -75,8 +75,8 @@ func lock(t testing.TB, s *Series) {
 	})
 }
 
-// publishDays makes the next release: each day has two accounts, the first with a negative event,
-// and cost as the second's amount.
+// publishDays publishes the next release. Each day has two accounts: the first has a negative event, the second costs
+// cost.
 func publishDays(t testing.TB, s *Series, cost string, days ...string) *Manifest {
 	t.Helper()
 	m, err := tryPublish(t, s, cost, days...)
@@ -222,7 +222,8 @@ func TestDimensionReadsBack(t *testing.T) {
 	}
 }
 
-// TestEventsAreHeldAgainstAccountDays: a file of events that agrees with its entry, and not with the day's totals.
+// TestEventsAreHeldAgainstAccountDays: a file of events that matches its entry, but not the day's account-days, is a
+// fault.
 func TestEventsAreHeldAgainstAccountDays(t *testing.T) {
 	l, _ := memLake()
 	s := l.Tenant("acme")
@@ -251,7 +252,7 @@ func TestEventsAreHeldAgainstAccountDays(t *testing.T) {
 	}
 }
 
-// TestWholeDay: a day that is one file, one that is too large for it, and one without events.
+// TestWholeDay: a day that fits one file, one that does not, and one without events.
 func TestWholeDay(t *testing.T) {
 	l, _ := memLake()
 	s := l.Tenant("acme")

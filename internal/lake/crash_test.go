@@ -15,7 +15,7 @@ import (
 	"daybook/internal/test/rot"
 )
 
-// faultFS is a memory lake's file system with a hook at each operation, before and after it.
+// faultFS is a file system with hooks before and after each operation.
 type faultFS struct {
 	vfs.FS
 	under  FS
@@ -82,8 +82,7 @@ func (f *faultFS) RemoveAll(name string) error {
 	return f.around("remove", name, func() error { return f.under.RemoveAll(name) })
 }
 
-// failAt makes the operation with this number fail, in place of it or after it happened. hit says
-// whether there was one.
+// failAt makes the operation with this number fail, before or after it happens. hit becomes true when it does.
 func (f *faultFS) failAt(number int, fault error, afterwards bool) (hit *bool) {
 	hit = new(bool)
 	ops := 0
@@ -102,14 +101,14 @@ func (f *faultFS) failAt(number int, fault error, afterwards bool) (hit *bool) {
 	return hit
 }
 
-// quiet ends all faults.
+// quiet removes the hooks.
 func (f *faultFS) quiet() {
 	f.before = func(string, string) error { return nil }
 	f.after = f.before
 }
 
-// wholeAndGoesOn recovers a lake that release 1 (cost 7) and perhaps release 2 (cost 8) of were
-// made in, checks that one of them is current and whole, and publishes the next.
+// wholeAndGoesOn recovers a lake in which release 1 (cost 7) was published, and release 2 (cost 8) perhaps. It checks
+// that one of them is current and whole, and publishes the next.
 func wholeAndGoesOn(t *testing.T, fsys FS, published bool) {
 	t.Helper()
 	s := Open("/lake", fsys, nil).Tenant("acme")
@@ -152,9 +151,8 @@ func wholeAndGoesOn(t *testing.T, fsys FS, published bool) {
 	}
 }
 
-// TestFailAtEachOperation fails each file system operation of a publication in turn, until a run
-// sees no fault: the release before or the new one is whole, also after a crash, and publishing
-// goes on.
+// TestFailAtEachOperation fails each file system operation of a publication in turn, until a run meets no fault. The
+// previous or the new release is current and whole, after a crash, too, and the next one can be published.
 func TestFailAtEachOperation(t *testing.T) {
 	errFault := errors.New("injected fault")
 	for _, afterwards := range []bool{false, true} {
@@ -193,8 +191,7 @@ func TestFailAtEachOperation(t *testing.T) {
 	}
 }
 
-// TestUnclearRenameIsReadBack: a rename that reports an error although it happened is a publication
-// like any other, and nothing is cleaned up.
+// TestUnclearRenameIsReadBack: a rename that happened and reports an error counts as done.
 func TestUnclearRenameIsReadBack(t *testing.T) {
 	for _, target := range []string{"/lake/acme/releases/000002", "/lake/acme/current"} {
 		fsys := newFaultFS(Mem(rot.NewCrashable()))
@@ -248,7 +245,7 @@ func TestCrashAtEachOperation(t *testing.T) {
 	wholeAndGoesOn(t, Mem(under.CrashClone(vfs.CrashCloneCfg{})), true)
 }
 
-// TestCrashBetweenRenameAndSwitch: the release is there, nothing names it yet.
+// TestCrashBetweenRenameAndSwitch: the release is in releases/, and current does not name it yet.
 func TestCrashBetweenRenameAndSwitch(t *testing.T) {
 	under := rot.NewCrashable()
 	fsys := newFaultFS(Mem(under))
@@ -298,8 +295,8 @@ func TestCrashBetweenRenameAndSwitch(t *testing.T) {
 	}
 }
 
-// TestTakenNumberIsNeverRenamedOver: of two builds of one number the second is
-// refused, and the first is what readers have. The lock keeps publishers apart; this is what holds without it.
+// TestTakenNumberIsNeverRenamedOver: of two builds with one number the second is refused, even without the lock that
+// keeps publishers apart, and readers have the first.
 func TestTakenNumberIsNeverRenamedOver(t *testing.T) {
 	for name, fsys := range map[string]FS{"memory": Mem(vfs.NewMem()), "disk": OS()} {
 		t.Run(name, func(t *testing.T) {

@@ -7,21 +7,22 @@ import (
 	"daybook/internal/billing"
 )
 
-// Cut says where a day's accounts are split into files: a function of keys and rows alone.
+// Cut is a range of accounts that share a file or a row group. Cuts depend on keys and row counts alone.
 type Cut struct {
 	First, Last billing.AccountID
 	Rows        int64
 }
 
-// Cuts splits ascending accounts with their row counts into files of at most limit rows each,
-// where a single account is never split.
+// Cuts splits ascending accounts with their row counts into files of at most limit rows each. An account is never
+// split.
 //
-// The accounts are the leaves of a binary trie over their bits. A file is a largest subtree of at
-// most limit rows, so that a change in one account moves no boundary of others, unless a subtree
-// crosses the limit; boundaries do not depend on the counts before them.
+// The boundaries are content-defined, as the chunks of rsync and LBFS (Muthitacharoen et al., 2001) are, but by keys in
+// place of a rolling hash: the accounts are the leaves of a binary trie over their bits, and a file is a largest
+// subtree of at most limit rows. So a change in one account moves no boundary of others, unless a subtree crosses the
+// limit, and a boundary does not depend on the counts before it.
 func Cuts(accounts []billing.AccountID, rows []int64, limit int64) []Cut {
 	var cuts []Cut
-	before := -1 // bits that the first account shares with the one before it
+	before := -1 // bits that the first account shares with the account before it
 	for i := 0; i < len(accounts); {
 		n, total := subtree(accounts[i:], rows[i:], limit, before)
 		cuts = append(cuts, Cut{First: accounts[i], Last: accounts[i+n-1], Rows: total})
@@ -32,15 +33,15 @@ func Cuts(accounts []billing.AccountID, rows []int64, limit int64) []Cut {
 	return cuts
 }
 
-// GroupCuts says likewise where a file's accounts are split into row groups. An account with more rows than a
-// row group is one cut of several.
+// GroupCuts splits a file's accounts into row groups in the same way. An account with more rows than a row group is
+// one cut that covers several.
 func GroupCuts(accounts []billing.AccountID, rows []int64) []Cut {
 	return Cuts(accounts, rows, rowGroupRows)
 }
 
-// subtree is the largest subtree that starts with the first account, has at most limit rows or one
-// account, and shares more bits than before: how many accounts and rows it has. When accounts were
-// cut off, they must hold more than limit rows.
+// subtree returns the accounts and the rows of the largest subtree that starts with the first account, has at most
+// limit rows or one account, and whose accounts share more than before bits. A caller that does not pass all accounts
+// has to pass more than limit rows.
 func subtree(accounts []billing.AccountID, rows []int64, limit int64, before int) (n int, total int64) {
 	n, total = 1, rows[0]
 	sum, shared := rows[0], math.MaxInt
@@ -60,8 +61,8 @@ func subtree(accounts []billing.AccountID, rows []int64, limit int64, before int
 	return n, total
 }
 
-// sharedBits counts the leading bits that two different accounts share, where each byte is
-// preceded by a one and the end of an account is a zero: prefix-free, and in the order of strings.
+// sharedBits returns the length of the common prefix of two different accounts in bits. Each byte counts as a one and
+// its eight bits, the end of an account as a zero: a code that is prefix-free and has the order of strings.
 func sharedBits(a, b billing.AccountID) int {
 	n := min(len(a), len(b))
 	for i := range n {

@@ -37,7 +37,7 @@ func drawAccounts(t *rapid.T) ([]billing.AccountID, []int64) {
 	return accounts, rows
 }
 
-// naiveCuts builds the trie by recursion: the definition, without the shortcuts of Cuts.
+// naiveCuts splits the trie by recursion, as Cuts is defined.
 func naiveCuts(accounts []billing.AccountID, rows []int64, limit int64) []Cut {
 	total := int64(0)
 	for _, r := range rows {
@@ -68,8 +68,8 @@ func TestCutsAreTheTrie(t *testing.T) {
 	})
 }
 
-// A change in one account moves no boundary of others, unless a subtree crosses the limit: a cut
-// that holds neither the account nor lies beside a new boundary stays.
+// TestCutsStayWhereAnotherAccountChanges: a change in one account moves no boundary of others, unless a subtree
+// crosses the limit.
 func TestCutsStayWhereAnotherAccountChanges(t *testing.T) {
 	accounts, rows := make([]billing.AccountID, 2000), make([]int64, 2000)
 	for i := range accounts {
@@ -94,8 +94,8 @@ func TestCutsOfNothing(t *testing.T) {
 	}
 }
 
-// TestRowGroupsAreCuts: streaming finds the same boundaries as knowing all counts beforehand, and
-// cuts an account larger than a group by rows.
+// TestRowGroupsAreCuts: rowGroupSplitter, which sees row after row, finds the boundaries of Cuts, which knows all
+// counts, and splits an account that is larger than a row group by rows.
 func TestRowGroupsAreCuts(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		accounts, rows := drawAccounts(rt)

@@ -6,7 +6,7 @@ import (
 	"daybook/internal/billing"
 )
 
-// Dataset names a dataset, as its directory does.
+// Dataset is the name of a dataset and of its directory.
 type Dataset string
 
 // The datasets of a release.
@@ -23,10 +23,10 @@ const (
 
 // EventRow is a row of normalized_billing_events.
 type EventRow struct {
-	Event billing.Event // Tenant, and all that is published; Op and Digest are not
-	Topic string        // the source topic's name
-	// Digest is that of the event as the state has it, which may hold attributes that are not published.
-	// It is no column: the digest of a file is made of it.
+	Event billing.Event // without Op and Digest, which are not published
+	Topic string        // the name of the topic that the record is in
+	// Digest is the digest of the event in the state, with attributes that may not be published. It is not a column:
+	// the digest of a file is the sum of them.
 	Digest billing.Digest
 }
 
@@ -45,14 +45,14 @@ type AccountDayRow struct {
 	Account     billing.AccountID
 	Total       billing.Money
 	Complete    bool
-	PublishedAt time.Time // the as-of of the release in which the row last changed
-	Revision    int64     // 1 at first, one more at each change
+	PublishedAt time.Time // as-of of the release in which the row last changed
+	Revision    int64     // starts at 1, and grows by 1 with each change
 	Previous    billing.Money
 	HasPrevious bool // false in revision 1
 	Events      int64
 }
 
-// ChangeKind says what a release did to an account-day.
+// ChangeKind is what a release did to an account-day.
 type ChangeKind string
 
 // The kinds of change in account_day_changes.
@@ -69,7 +69,7 @@ type ChangeRow struct {
 	Account billing.AccountID
 	Day     billing.Day
 	Kind    ChangeKind
-	Reasons []string // LIST<STRING>? see docs/format.md: joined by "," in one string
+	Reasons []string // stored as one string, joined by commas: docs/format-release.md
 	Old     billing.Money
 	HasOld  bool
 	New     billing.Money
@@ -77,14 +77,14 @@ type ChangeRow struct {
 	Delta   billing.Money
 }
 
-// DimRow is a row of a dimension: its key, and the tenant's own columns.
+// DimRow is a row of a dimension: its key and the tenant's own columns.
 type DimRow struct {
 	Tenant billing.TenantID
 	Key    string
-	Extra  []*string // in the order of Build.WriteDimension's columns; nil is null
+	Extra  []*string // in the order of the columns given to Build.WriteDimension; nil is null
 }
 
-// Datasets are all datasets, facts first.
+// Datasets returns all datasets, facts first.
 func Datasets() []Dataset {
 	return []Dataset{AccountDays, ServiceDays, Events, Changes, DimAccount, DimService, DimRegion, DimPricing}
 }

@@ -14,7 +14,7 @@ import (
 	_ "github.com/duckdb/duckdb-go/v2"
 )
 
-// duck opens DuckDB with the views of a release.
+// duck returns a DuckDB with the views of a release.
 func duck(t testing.TB, dir string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("duckdb", "")
@@ -32,7 +32,7 @@ func duck(t testing.TB, dir string) *sql.DB {
 	return db
 }
 
-// query is a result as text, columns by "|", rows by newline.
+// query returns a result as text: columns separated by "|", rows by newlines.
 func query(t testing.TB, db *sql.DB, q string) string {
 	t.Helper()
 	rows, err := db.Query(q)
@@ -70,7 +70,7 @@ func query(t testing.TB, db *sql.DB, q string) string {
 
 func diskLake(t testing.TB) *Series {
 	t.Helper()
-	// A directory whose name would be a pattern, or end the SQL text.
+	// The name has characters of patterns, and a quote that would end the SQL string.
 	root := filepath.Join(t.TempDir(), "it's a [lake]*?")
 	s := Open(root, OS(), func() time.Time { return testNow }).Tenant("acme")
 	lock(t, s)
@@ -133,8 +133,8 @@ func TestDuckDBReadsExactly(t *testing.T) {
 	}
 }
 
-// TestDuckDBSkipsByStatistics: parquet-go v0.32.0 alone takes a negative decimal for the greatest,
-// and DuckDB then finds none of these rows. See internal/parquet.
+// TestDuckDBSkipsByStatistics: the writer of parquet-go v0.32.0 orders decimals as unsigned bytes (its issue 592), and
+// DuckDB then finds none of these rows. See the comment of package parquet.
 func TestDuckDBSkipsByStatistics(t *testing.T) {
 	s := diskLake(t)
 	b, err := s.Begin(1, nil)

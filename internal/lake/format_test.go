@@ -10,10 +10,9 @@ import (
 
 var update = flag.Bool("update", false, "write golden files instead of comparing")
 
-// TestFormat holds a release against a golden manifest, which has every file's SHA-256: a change to
-// any byte of a file, also one that a new version of the Parquet library brings, is a change of
-// format. Then files that are linked and files that are written anew no longer agree on what the
-// same rows look like.
+// TestFormat compares a release with a golden manifest, which has every file's SHA-256. A change to any byte of a file
+// is a change of format, even if a new version of the Parquet library makes it: a release that links older files would
+// hold two forms of the same rows.
 func TestFormat(t *testing.T) {
 	l, _ := memLake()
 	s := l.Tenant("acme")
@@ -35,6 +34,6 @@ func TestFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("the release is not that of format %d: if it is meant to be, run with -update and say so in docs/format-release.md\n%s", ManifestFormat, got)
+		t.Errorf("the release differs from format %d; if that is intended, run with -update and document it in docs/format-release.md\n%s", ManifestFormat, got)
 	}
 }

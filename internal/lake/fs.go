@@ -10,15 +10,15 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// FS is the file system that a lake lives on: Pebble's, and what publishing
-// needs beside it. OS is the real one, Mem one in memory.
+// FS is the file system that a lake is on: Pebble's, with the operations that publishing needs besides. OS is the
+// machine's, Mem one in memory.
 type FS interface {
 	vfs.FS
-	// Symlink makes name a link to target.
+	// Symlink creates the symbolic link name, which points to target.
 	Symlink(target, name string) error
-	// Readlink is the target of a link; it fails with fs.ErrNotExist.
+	// Readlink returns the target of a link. fs.ErrNotExist.
 	Readlink(name string) (string, error)
-	// RenameNew renames and fails with fs.ErrExist when newname exists.
+	// RenameNew renames a file or directory, and fails with fs.ErrExist if newname exists.
 	RenameNew(oldname, newname string) error
 }
 
@@ -45,19 +45,19 @@ func readFile(fsys FS, name string) ([]byte, error) {
 	data := make([]byte, info.Size())
 	n, err := io.ReadFull(f, data)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		err = nil // shorter than its size said: the hash will tell
+		err = nil // the file shrank: the hash check finds it
 	}
 	return data[:n], err
 }
 
-// replaceFile makes name hold data, whole or not at all, and durable.
-// temporary is a name on the same file system.
+// replaceFile writes data to name, atomically and durably: it writes and syncs the file temporary, which is on the same
+// file system, renames it, and syncs the directory.
 func replaceFile(fsys FS, temporary, name string, data []byte) error {
 	f, err := fsys.Create(temporary, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(bytes.Clone(data)) // a write may change what it is given, and the caller compares it later
+	_, err = f.Write(bytes.Clone(data)) // Write may overwrite its argument, and the caller still needs data
 	if err == nil {
 		err = f.Sync()
 	}
@@ -79,8 +79,8 @@ func exists(fsys FS, name string) (bool, error) {
 	return err == nil, err
 }
 
-// linkRefused reports errors of Link that say that this file system, or this
-// file, takes no (more) hard link, so that a copy must do.
+// linkRefused reports whether an error of Link means that this file system, or this file, takes no further hard link,
+// so that a copy is needed.
 func linkRefused(err error) bool {
 	for _, errno := range []syscall.Errno{syscall.EXDEV, syscall.EMLINK, syscall.EPERM, syscall.ENOTSUP, syscall.ENOSYS} {
 		if errors.Is(err, errno) {

@@ -12,33 +12,33 @@ import (
 	"daybook/internal/billing"
 )
 
-// What a tenant's directory holds.
+// The names in a tenant's directory.
 const (
-	releasesDir  = "releases"    // NNNNNN/, one directory a release
-	manifestsDir = "manifests"   // NNNNNN.json, of every release ever made, kept for good; of pruned ones NNNNNN.json.gz
-	tmpDir       = "tmp"         // what is being written
-	asideDir     = "aside"       // releases that were never current and failed their hashes
-	prunedDir    = "pruned"      // NNNNNN, pruned releases that are being removed
+	releasesDir  = "releases"    // NNNNNN/: one directory for each release
+	manifestsDir = "manifests"   // NNNNNN.json for each release ever published; NNNNNN.json.gz once it is pruned
+	tmpDir       = "tmp"         // files and releases that are being written
+	asideDir     = "aside"       // releases that never became current and failed verification
+	prunedDir    = "pruned"      // NNNNNN/: pruned releases that are being removed
 	currentLink  = "current"     // → releases/NNNNNN
 	lockName     = "lock"        // empty, never removed
-	holdName     = "hold.json"   // only while the tenant is on hold
-	keptName     = "kept.json"   // labels
-	prunedName   = "pruned.json" // releases in their grace period, and since when
+	holdName     = "hold.json"   // exists only while the tenant is on hold
+	keptName     = "kept.json"   // labels of releases that are never pruned
+	prunedName   = "pruned.json" // releases in their grace period, and when it began
 	manifestName = "manifest.json"
 )
 
-// dirMode is that of every directory of a lake. The process's umask may take more away; others than owner
-// and group may not read what a tenant is charged, whatever it says.
+// dirMode is the mode of every directory of a lake. The umask may restrict it further. Only owner and group may read
+// a tenant's costs, whatever the umask allows.
 const dirMode = 0o750
 
-// Lake is a directory of tenants.
+// Lake is a directory with a subdirectory for each tenant.
 type Lake struct {
 	root string
 	fs   FS
 	now  func() time.Time
 }
 
-// Open names a lake; nothing is read or made. now is the clock for grace periods.
+// Open returns the lake in a directory. It reads and creates nothing. now is the clock for grace periods.
 func Open(root string, fsys FS, now func() time.Time) *Lake {
 	if absolute, err := filepath.Abs(root); err == nil {
 		root = absolute
@@ -46,7 +46,7 @@ func Open(root string, fsys FS, now func() time.Time) *Lake {
 	return &Lake{root: root, fs: fsys, now: now}
 }
 
-// Tenants are the tenants that have a directory, ascending.
+// Tenants returns the tenants that have a directory, in ascending order.
 func (l *Lake) Tenants() ([]billing.TenantID, error) {
 	names, err := l.fs.List(l.root)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -60,7 +60,7 @@ func (l *Lake) Tenants() ([]billing.TenantID, error) {
 		if !validTenant(name) {
 			continue
 		}
-		// A tenant's directory is one that was locked at least once.
+		// Lock creates the lock file, so a directory without one is no tenant's.
 		if ok, err := exists(l.fs, l.fs.PathJoin(l.root, name, lockName)); err == nil && ok {
 			tenants = append(tenants, billing.TenantID(name))
 		}
@@ -69,13 +69,13 @@ func (l *Lake) Tenants() ([]billing.TenantID, error) {
 	return tenants, nil
 }
 
-// Tenant is one tenant's series of releases; its directory need not exist.
+// Tenant returns one tenant's series of releases. Its directory need not exist.
 func (l *Lake) Tenant(t billing.TenantID) *Series {
 	return &Series{fs: l.fs, now: l.now, root: l.root, tenant: t, dir: l.fs.PathJoin(l.root, string(t))}
 }
 
-// validTenant repeats the tenant's charset (1–64 of [A-Za-z0-9_.-], no dot in
-// front), because here it becomes a directory's name.
+// validTenant reports whether a tenant's id may name a directory: 1 to 64 characters of [A-Za-z0-9_.-], no leading
+// dot. The rule for ids of tenants is the same; it is repeated here because this package makes paths of them.
 func validTenant(name string) bool {
 	if len(name) < 1 || len(name) > 64 || name[0] == '.' {
 		return false
@@ -90,10 +90,10 @@ func validTenant(name string) bool {
 	return true
 }
 
-// number is a release's number as in names of files and directories.
+// number formats a release number for names of files and directories.
 func number(n int) string { return fmt.Sprintf("%06d", n) }
 
-// parseNumber reads what number wrote, and nothing else.
+// parseNumber parses exactly what number formats.
 func parseNumber(s string) (int, bool) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || number(n) != s {

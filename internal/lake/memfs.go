@@ -12,14 +12,13 @@ import (
 
 const memLink = "symbolic link to "
 
-// Mem is a lake's file system over one in memory, crashable or not. A symbolic
-// link is kept as a small file that names its target, and, like a real one, is
-// as durable as its directory's entry; paths are not resolved through it.
+// Mem returns a lake's file system over one in memory, crashable or not. A symbolic link is a small file that holds its
+// target. It is durable once its directory is synced, as a real link is. Paths are not resolved through it.
 func Mem(under vfs.FS) FS { return &memFS{FS: under} }
 
 type memFS struct {
 	vfs.FS
-	mu sync.Mutex // makes RenameNew one step among those of this package
+	mu sync.Mutex // makes Symlink and RenameNew atomic
 }
 
 func (m *memFS) Symlink(target, name string) error {

@@ -12,9 +12,8 @@ import (
 	"daybook/internal/test/rot"
 )
 
-// TestNamesCannotEscape is why writes need no os.Root: every path that a publication touches is of
-// the tenant's directory and made of constants, numbers and dates. Ids of accounts, events, services
-// and regions are values in files, never names of any.
+// TestNamesCannotEscape: every path that a publication touches is in the tenant's directory and consists of constants,
+// numbers and dates, so writes need no os.Root. Ids of accounts, events, services and regions are never in a path.
 func TestNamesCannotEscape(t *testing.T) {
 	hostile := []string{"../../../etc/passwd", "..", "/etc/passwd", "a\\..\\b", "usage_date=2025-01-01/../../x", "CON", "a\nb", "ａ", "%2e%2e%2f"}
 	slices.Sort(hostile)
@@ -64,7 +63,7 @@ func TestNamesCannotEscape(t *testing.T) {
 	}
 }
 
-// TestHostileTenantIsRefused: a tenant's id is the one name that comes from outside.
+// TestHostileTenantIsRefused: the tenant's id is the only part of a path that a user chooses.
 func TestHostileTenantIsRefused(t *testing.T) {
 	for _, id := range []string{"", ".", "..", ".hidden", "../acme", "/etc", "a/b", "a\\b", "a\x00b", "a\nb", "ａ", strings.Repeat("a", 65)} {
 		fsys := newFaultFS(Mem(rot.NewCrashable()))
@@ -78,7 +77,7 @@ func TestHostileTenantIsRefused(t *testing.T) {
 	}
 }
 
-// TestHostileManifestIsRefused: paths in a manifest, which is read from disk, do not lead out of its release.
+// TestHostileManifestIsRefused: a path in a manifest must not lead out of its release.
 func TestHostileManifestIsRefused(t *testing.T) {
 	s := Open("/lake", Mem(rot.NewCrashable()), nil).Tenant("acme")
 	for _, path := range []string{"", "..", "../x", "a/../../x", "/etc/passwd", "a//b", "./a", "a/."} {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Hold keeps a tenant from publishing after a rollback.
+// Hold stops publishing for a tenant, as after a rollback.
 type Hold struct {
 	Since time.Time `json:"since"`
 	Why   string    `json:"why"`
 	Who   string    `json:"who"`
 }
 
-// Hold is the hold in force; nil when there is none.
+// Hold returns the hold in force; nil if there is none.
 func (s *Series) Hold() (*Hold, error) {
 	h := new(Hold)
 	found, err := s.readNote(holdName, h)
@@ -25,7 +25,7 @@ func (s *Series) Hold() (*Hold, error) {
 	return h, err
 }
 
-// SetHold sets, or with nil lifts, the hold. Needs the lock.
+// SetHold sets the hold or, with nil, lifts it. It needs the lock.
 func (s *Series) SetHold(h *Hold) error {
 	if h != nil {
 		return s.writeNote(holdName, h)
@@ -39,7 +39,7 @@ func (s *Series) SetHold(h *Hold) error {
 	return nil
 }
 
-// Keep labels a release so that it is never pruned; an empty label lifts that. Needs the lock.
+// Keep labels a release, so that it is never pruned. An empty label removes the label. It needs the lock. ErrNoRelease.
 func (s *Series) Keep(n int, label string) error {
 	labels, err := s.labels()
 	if err != nil {
@@ -64,14 +64,15 @@ func (s *Series) Keep(n int, label string) error {
 	return s.writeNote(keptName, labels)
 }
 
-// labels are the labels of kept releases.
+// labels returns the labels by release.
 func (s *Series) labels() (map[int]string, error) {
 	labels := map[int]string{}
 	_, err := s.readNote(keptName, &labels)
 	return labels, err
 }
 
-func (s *Series) readNote(name string, into any) (bool, error) {
+// readNote reads a JSON file of the tenant's directory; found is false if there is none.
+func (s *Series) readNote(name string, into any) (found bool, err error) {
 	data, err := readFile(s.fs, s.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -85,6 +86,7 @@ func (s *Series) readNote(name string, into any) (bool, error) {
 	return true, nil
 }
 
+// writeNote replaces a JSON file of the tenant's directory.
 func (s *Series) writeNote(name string, note any) error {
 	data, err := json.MarshalIndent(note, "", " ")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OS is the machine's file system.
+// OS returns the machine's file system.
 func OS() FS { return osFS{vfs.Default} }
 
 type osFS struct{ vfs.FS }
@@ -24,16 +24,15 @@ func (osFS) RenameNew(oldname, newname string) error {
 	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.ENOTSUP) {
 		return err
 	}
-	// A file system without the flag. The tenant's lock keeps other publishers
-	// away between the look and the rename.
+	// The file system has no such rename. The tenant's lock keeps other publishers away between check and rename.
 	if _, err := os.Lstat(newname); err == nil {
 		return &os.LinkError{Op: "rename", Old: oldname, New: newname, Err: fs.ErrExist}
 	}
 	return os.Rename(oldname, newname)
 }
 
-// Lock is flock(2). Pebble's own is a record lock, which the process loses as
-// soon as it closes any descriptor of the file.
+// Lock takes an flock(2). Pebble's own is a record lock, which a process loses when it closes any descriptor of the
+// file.
 func (osFS) Lock(name string) (io.Closer, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// renameNoReplace renames, unless newname exists.
 func renameNoReplace(oldname, newname string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, oldname, unix.AT_FDCWD, newname, unix.RENAME_NOREPLACE)
 	if err != nil {

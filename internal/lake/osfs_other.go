@@ -4,5 +4,5 @@ package lake
 
 import "golang.org/x/sys/unix"
 
-// renameNoReplace has no portable form: the caller looks first.
+// renameNoReplace is not portable: the caller checks and renames.
 func renameNoReplace(_, _ string) error { return unix.ENOSYS }

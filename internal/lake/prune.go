@@ -7,25 +7,26 @@ import (
 	"time"
 )
 
-// Retention says which releases Prune leaves.
+// Retention is which releases Prune keeps.
 type Retention struct {
-	Keep  int           // the newest so many
-	Age   time.Duration // and all younger; by as-of
-	Grace time.Duration // how long a pruned release stays where it is
+	Keep  int           // how many of the newest
+	Age   time.Duration // and all that are younger, by as-of
+	Grace time.Duration // how long a pruned release stays readable
 }
 
-// Pruned is what Prune did.
+// Pruned is the outcome of Prune.
 type Pruned struct {
-	Releases []int // pruned by this call
-	Removed  []int // pruned by this or an earlier call, and their grace period is over
+	Releases []int // marked as pruned by this call
+	Removed  []int // removed: their grace period is over
 }
 
-// Prune prunes what retention does not keep. It never takes the current release, one that is newer,
-// or one that is kept by label. Needs the lock.
+// Prune marks the releases that retention does not keep as pruned, and removes those whose grace period is over. It
+// never prunes the current release, a newer one, or one with a label. With dryRun it changes nothing. It needs the
+// lock.
 //
-// A pruned release stays where it is, whole, until its grace period is over, because readers that
-// have resolved it open its files by path. Then it is renamed away, so that it goes in one step, and
-// removed; its manifest stays. A release that is kept again during its grace period is pruned no longer.
+// A pruned release stays whole and in its place during its grace period, because readers that have resolved it open its
+// files by path. Then a rename makes all of it disappear at once, and it is removed; its manifest stays. A release that
+// gets a label during its grace period is no longer pruned.
 func (s *Series) Prune(r Retention, dryRun bool) (Pruned, error) {
 	var done Pruned
 	candidates, err := s.unkept(r)
@@ -59,7 +60,7 @@ func (s *Series) Prune(r Retention, dryRun bool) (Pruned, error) {
 	return done, s.remove(done.Removed)
 }
 
-// unkept are the releases that retention does not keep, ascending.
+// unkept returns the releases that retention does not keep, in ascending order.
 func (s *Series) unkept(r Retention) ([]int, error) {
 	current, _, err := s.Resolve()
 	if errors.Is(err, ErrNoRelease) {
@@ -93,16 +94,16 @@ func (s *Series) unkept(r Retention) ([]int, error) {
 	return unkept, nil
 }
 
-// prunedAt says of the releases in their grace period when it began.
+// prunedAt returns the releases in their grace period and when it began.
 func (s *Series) prunedAt() (map[int]time.Time, error) {
 	marks := map[int]time.Time{}
 	_, err := s.readNote(prunedName, &marks)
 	return marks, err
 }
 
-// remove takes releases out of the readers' sight, one step each, and removes them.
+// remove removes releases, each by one rename.
 func (s *Series) remove(releases []int) error {
-	// What an earlier call that was cut short left would be in the way.
+	// An interrupted call may have left a release of the same number.
 	if err := s.emptyDir(prunedDir); err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (s *Series) remove(releases []int) error {
 	return errors.Join(s.archiveManifests(), s.emptyDir(prunedDir))
 }
 
-// renameAway moves release n to pruned/; its manifest stays.
+// renameAway moves release n to pruned/. Its manifest stays in manifests/.
 func (s *Series) renameAway(n int) error {
 	if err := s.keepManifest(n); err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 	"daybook/internal/test/rot"
 )
 
-// TestPrunedReleaseStaysForItsGrace: who has resolved a release reads it by path until the grace
-// period is over, and then it is gone whole.
+// TestPrunedReleaseStaysForItsGrace: a reader that has resolved a release reads it by path until the grace period is
+// over. Then all of it is gone.
 func TestPrunedReleaseStaysForItsGrace(t *testing.T) {
 	now := testNow
 	s := Open(t.TempDir(), OS(), func() time.Time { return now }).Tenant("acme")
@@ -50,7 +50,7 @@ func TestPrunedReleaseStaysForItsGrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	now = now.Add(time.Minute)
-	prune([]int{2}, []int{1, 3}) // kept and let go, its grace period begins anew
+	prune([]int{2}, []int{1, 3}) // its label is gone: the grace period begins again
 	for n, there := range map[int]bool{1: false, 2: true, 3: false, 4: true} {
 		if _, err := os.Stat(s.Dir(n)); (err == nil) != there {
 			t.Errorf("release %d: %v", n, err)
@@ -64,9 +64,9 @@ func TestPrunedReleaseStaysForItsGrace(t *testing.T) {
 	}
 }
 
-// TestPruneFailsAtEachOperation fails each file system operation of a pruning in turn, in place of
-// it or after it happened, with and without a power cut: what is kept stays whole, what is pruned is
-// whole or gone, and pruning again ends the work.
+// TestPruneFailsAtEachOperation fails each file system operation of Prune in turn, before or after it happened, with
+// and without a power cut. Releases that are kept stay whole, pruned ones are whole or gone, and the next Prune
+// completes the work.
 func TestPruneFailsAtEachOperation(t *testing.T) {
 	errFault := errors.New("injected fault")
 	keep := Retention{Keep: 1}
@@ -104,7 +104,7 @@ func TestPruneFailsAtEachOperation(t *testing.T) {
 	}
 }
 
-// prunesOn checks a lake of three releases whose pruning was cut short, and ends it.
+// prunesOn checks a lake of three releases after an interrupted Prune, and completes it.
 func prunesOn(t *testing.T, s *Series, keep Retention) {
 	t.Helper()
 	unlock, err := s.Lock()

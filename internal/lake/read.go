@@ -18,7 +18,7 @@ import (
 	"daybook/internal/parquet"
 )
 
-// ReadAccountDays reads a day's daily_account_cost from a release, its hash checked first.
+// ReadAccountDays reads a day's rows of daily_account_cost, after it has checked the file's hash. ErrDamaged.
 func (s *Series) ReadAccountDays(m *Manifest, d billing.Day) ([]AccountDayRow, error) {
 	var rows []AccountDayRow
 	for _, f := range m.dayFiles(AccountDays, d) {
@@ -37,7 +37,7 @@ func (s *Series) ReadAccountDays(m *Manifest, d billing.Day) ([]AccountDayRow, e
 	return rows, nil
 }
 
-// ReadServiceDays reads a day's account_service_day_cost, its hash checked first.
+// ReadServiceDays reads a day's rows of account_service_day_cost, after it has checked the file's hash. ErrDamaged.
 func (s *Series) ReadServiceDays(m *Manifest, d billing.Day) ([]ServiceDayRow, error) {
 	var rows []ServiceDayRow
 	for _, f := range m.dayFiles(ServiceDays, d) {
@@ -54,7 +54,8 @@ func (s *Series) ReadServiceDays(m *Manifest, d billing.Day) ([]ServiceDayRow, e
 	return rows, nil
 }
 
-// ReadChanges reads the ledger rows that release n wrote.
+// ReadChanges reads the rows of account_day_changes that release n wrote, after it has checked the file's hash.
+// ErrDamaged.
 func (s *Series) ReadChanges(m *Manifest, n int) ([]ChangeRow, error) {
 	var rows []ChangeRow
 	for _, f := range m.filesOf(Changes) {
@@ -79,11 +80,11 @@ func (s *Series) ReadChanges(m *Manifest, n int) ([]ChangeRow, error) {
 	return rows, nil
 }
 
-// ReadDimension reads a dimension: its own columns' names, and its rows.
+// ReadDimension reads a dimension: the names of the tenant's own columns, and the rows. ErrDamaged.
 func (s *Series) ReadDimension(m *Manifest, ds Dataset) (columns []string, rows []DimRow, err error) {
 	key, ok := dimensionKeys[ds]
 	if !ok {
-		return nil, nil, fmt.Errorf("read dimension: %s is none", ds)
+		return nil, nil, fmt.Errorf("read dimension: %s is not a dimension", ds)
 	}
 	for _, f := range m.filesOf(ds) {
 		name, err := s.filePath(m.Release, f)
@@ -135,9 +136,9 @@ func readDimension(fsys FS, name string, f File, key string, take func(DimRow)) 
 	return extra, nil
 }
 
-// ReadEvents reads a file of normalized_billing_events, its hash checked first, in memory bounded
-// by a few pages. Each row is the caller's. Times are truncated to microseconds; Op, source
-// revision, digest and the topic's ordinal are not in the file.
+// ReadEvents reads a file of normalized_billing_events after it has checked the file's hash. Memory is bounded by a few
+// pages. Each row belongs to the caller. Times are truncated to microseconds; Op, source revision, digest and the
+// topic's ordinal are not in the file. ErrDamaged.
 func (s *Series) ReadEvents(m *Manifest, f File) iter.Seq2[*EventRow, error] {
 	return func(yield func(*EventRow, error) bool) {
 		fail := func(err error) { yield(nil, fmt.Errorf("read %s of release %d: %w", f.Path, m.Release, err)) }
@@ -208,11 +209,11 @@ func allColumns(schema *parquet.Schema) []int {
 	return columns
 }
 
-// readHashed is a file's bytes, when they are those that the manifest names; else ErrDamaged.
+// readHashed returns a file's bytes, after it has compared their number and hash with its entry. ErrDamaged.
 func readHashed(fsys FS, name string, f File) ([]byte, error) {
 	data, err := readFile(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: it is gone", ErrDamaged)
+		return nil, fmt.Errorf("%w: the file does not exist", ErrDamaged)
 	}
 	if err != nil {
 		return nil, err
@@ -282,11 +283,11 @@ func damaged(err error) error {
 	return err
 }
 
-// openHashed opens a file whose bytes are those that the manifest names; else ErrDamaged.
+// openHashed opens a file after it has compared the number and the hash of its bytes with its entry. ErrDamaged.
 func openHashed(fsys FS, name string, f File) (vfs.File, error) {
 	file, err := fsys.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: it is gone", ErrDamaged)
+		return nil, fmt.Errorf("%w: the file does not exist", ErrDamaged)
 	}
 	if err != nil {
 		return nil, err
@@ -302,6 +303,7 @@ func openHashed(fsys FS, name string, f File) (vfs.File, error) {
 	return file, nil
 }
 
+// sameBytes compares the number and the SHA-256 of bytes with a file's entry. ErrDamaged.
 func sameBytes(size int64, sum []byte, f File) error {
 	if size != f.Bytes {
 		return fmt.Errorf("%w: %d bytes instead of %d", ErrDamaged, size, f.Bytes)

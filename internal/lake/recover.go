@@ -6,16 +6,17 @@ import (
 	"io/fs"
 )
 
-// Recovery is what Recover found.
+// Recovery is the outcome of Recover.
 type Recovery struct {
-	Finished int    // the release whose switch was finished; 0: none
-	Aside    string // where a bad release was put; empty: none
+	Finished int    // the release whose switch was completed; 0: none
+	Aside    string // where a damaged release was moved; empty: there was none
 }
 
-// Recover finishes or sets aside a release newer than current, and empties tmp/. Needs the lock.
+// Recover completes the switch to a release that is newer than current, or sets that release aside, and empties tmp/.
+// It needs the lock.
 //
-// A release reaches releases/ by a rename of a synced directory, so a newer one there is whole, or
-// the disk broke its word: its hashes decide.
+// A release reaches releases/ by a rename of a synced directory, so a newer one should be whole. In case the disk did
+// not sync it, its hashes are verified.
 func (s *Series) Recover() (Recovery, error) {
 	var found Recovery
 	current, _, err := s.Resolve()
@@ -44,13 +45,14 @@ func (s *Series) Recover() (Recovery, error) {
 		}
 		found.Finished = n
 	}
-	// A switch that was seen but perhaps not synced becomes durable here.
+	// The last switch may not have been synced.
 	if err := errors.Join(syncDir(s.fs, s.path(releasesDir)), syncDir(s.fs, s.dir)); err != nil {
 		return found, fmt.Errorf("sync lake directory: %w", err)
 	}
 	return found, s.emptyDir(tmpDir)
 }
 
+// verifyRelease verifies a release that is in releases/.
 func (s *Series) verifyRelease(n int) error {
 	m, err := s.readManifest(s.fs.PathJoin(s.Dir(n), manifestName), n)
 	if err != nil {
@@ -59,7 +61,7 @@ func (s *Series) verifyRelease(n int) error {
 	return s.Verify(m, nil)
 }
 
-// setAside puts a release that was never current where nothing reads it.
+// setAside moves a release that never was current to aside/, and returns its new directory.
 func (s *Series) setAside(n int) (string, error) {
 	if err := s.fs.MkdirAll(s.path(asideDir), dirMode); err != nil {
 		return "", fmt.Errorf("make directory: %w", err)
@@ -73,7 +75,7 @@ func (s *Series) setAside(n int) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("set release %d aside: %w", n, err)
 		}
-		// Its number is free again, so its manifest must not stand for it.
+		// Its number will be used again, so its manifest must go.
 		if err := s.fs.Remove(s.path(manifestsDir, number(n)+keptSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("set release %d aside: %w", n, err)
 		}
@@ -86,7 +88,7 @@ func (s *Series) setAside(n int) (string, error) {
 	}
 }
 
-// switchTo makes release n, which lies in releases/, current, and keeps its manifest for good.
+// switchTo makes release n, which is in releases/, current, and adds its manifest to manifests/.
 func (s *Series) switchTo(n int) error {
 	if err := syncDir(s.fs, s.path(releasesDir)); err != nil {
 		return fmt.Errorf("sync releases: %w", err)
@@ -103,18 +105,18 @@ func (s *Series) switchTo(n int) error {
 		return fmt.Errorf("switch to release %d: %w", n, err)
 	}
 	if err := s.fs.Rename(temporary, s.path(currentLink)); err != nil {
-		// The outcome is unclear: what the link names decides.
+		// The rename may have happened: the target of the link decides.
 		if now, _, readErr := s.Resolve(); readErr != nil || now != n {
 			return fmt.Errorf("switch to release %d: %w", n, err)
 		}
 	}
 	if err := syncDir(s.fs, s.dir); err != nil {
-		return fmt.Errorf("release %d is current, but not known to be durable; run again: %w", n, err)
+		return fmt.Errorf("release %d is current, but may not be durable; run again: %w", n, err)
 	}
 	return nil
 }
 
-// keepManifest puts a second name on a release's manifest, which pruning leaves.
+// keepManifest links a release's manifest into manifests/, where pruning leaves it.
 func (s *Series) keepManifest(n int) error {
 	if err := s.fs.MkdirAll(s.path(manifestsDir), dirMode); err != nil {
 		return err
@@ -137,7 +139,7 @@ func (s *Series) keepManifest(n int) error {
 	return syncDir(s.fs, s.path(manifestsDir))
 }
 
-// emptyDir removes what is in a directory of the tenant's, which need not exist.
+// emptyDir removes everything in a directory of the tenant, which need not exist.
 func (s *Series) emptyDir(dir string) error {
 	names, err := s.fs.List(s.path(dir))
 	if errors.Is(err, fs.ErrNotExist) {

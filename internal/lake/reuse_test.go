@@ -9,7 +9,7 @@ import (
 	"daybook/internal/billing"
 )
 
-// dayOfEvents are the events of one day, by account.
+// dayOfEvents is the events of one day by account.
 type dayOfEvents struct {
 	day  billing.Day
 	rows map[billing.AccountID][]EventRow
@@ -31,7 +31,7 @@ func (e *dayOfEvents) set(t testing.TB, r *rand.Rand, a billing.AccountID, n int
 	e.rows[a] = rows
 }
 
-// accounts are the accounts with events, ascending, and how many.
+// accounts returns the accounts with events, in ascending order, and the number of events of each.
 func (e *dayOfEvents) accounts() (accounts []billing.AccountID, counts []int64) {
 	for a, rows := range e.rows {
 		if len(rows) > 0 {
@@ -53,14 +53,14 @@ func (e *dayOfEvents) of(accounts []billing.AccountID) []EventRow {
 	return rows
 }
 
-// TestReusedRowGroupsEqualRewritten: a file of which row groups are taken over from a released one is the same, byte for
-// byte, as one that is written anew from the same rows, and so is its entry. It reads back without a fault.
+// TestReusedRowGroupsEqualRewritten: a file that reuses row groups of a released one has the bytes, and the manifest
+// entry, of a file that is written from all rows. It reads back without a fault.
 func TestReusedRowGroupsEqualRewritten(t *testing.T) {
 	seeds := 16
 	if testing.Short() {
 		seeds = 4
 	}
-	taken := 0
+	reused := 0
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
@@ -108,7 +108,7 @@ func TestReusedRowGroupsEqualRewritten(t *testing.T) {
 				changed[a] = true
 			}
 			accounts, counts := e.accounts()
-			anew := build(2, prev, events(e.of(accounts)...))
+			rewritten := build(2, prev, events(e.of(accounts)...))
 
 			released, err := s.OpenEvents(prev, prev.filesOf(Events)[0])
 			if err != nil {
@@ -127,16 +127,16 @@ func TestReusedRowGroupsEqualRewritten(t *testing.T) {
 				if ok && !slices.ContainsFunc(in, func(a billing.AccountID) bool { return changed[a] }) {
 					flush()
 					segments = append(segments, Segment{Reused: k})
-					taken += k.end - k.first
+					reused += k.end - k.first
 				} else {
 					open = append(open, in...)
 				}
 			}
 			flush()
-			again := build(3, prev, segments...)
-			anew.Path, anew.WrittenBy = again.Path, again.WrittenBy
-			if got, want := fmt.Sprintf("%+v", again), fmt.Sprintf("%+v", anew); got != want {
-				t.Errorf("taken over %s\n     anew %s", got, want)
+			mixed := build(3, prev, segments...)
+			rewritten.Path, rewritten.WrittenBy = mixed.Path, mixed.WrittenBy
+			if got, want := fmt.Sprintf("%+v", mixed), fmt.Sprintf("%+v", rewritten); got != want {
+				t.Errorf("reused %s\nwritten %s", got, want)
 			}
 			m, err := s.Current()
 			if err != nil {
@@ -147,12 +147,12 @@ func TestReusedRowGroupsEqualRewritten(t *testing.T) {
 			}
 		})
 	}
-	if taken < seeds {
-		t.Errorf("%d row groups were taken over in %d files", taken, seeds)
+	if reused < seeds {
+		t.Errorf("%d row groups were reused in %d files", reused, seeds)
 	}
 }
 
-// TestRowGroupsOutOfPlace: what does not ascend is refused.
+// TestRowGroupsOutOfPlace: segments whose accounts are not in ascending order are refused.
 func TestRowGroupsOutOfPlace(t *testing.T) {
 	l, _ := memLake()
 	s := l.Tenant("acme")
@@ -180,7 +180,7 @@ func TestRowGroupsOutOfPlace(t *testing.T) {
 	}
 	d := day(t, "2025-01-01")
 	if _, err := b.WriteEvents(d, 0, Segment{Reused: k}, Segment{Reused: k}); err == nil {
-		t.Error("a row group was taken over twice")
+		t.Error("a row group was copied twice")
 	}
 	if _, err := b.WriteEvents(d, 1, events(event(t, d, string(n.Last), "a", "1")), Segment{Reused: k}); err == nil {
 		t.Error("a row group follows an account of its own")

@@ -16,9 +16,8 @@ import (
 	"daybook/internal/test/rot"
 )
 
-// TestRotIsNamedOrHarmless damages every sector of every file of a lake. A
-// reader that verifies, one that does not, and the next publisher may only say the
-// same numbers or refuse by name.
+// TestRotIsNamedOrHarmless damages every sector of every file of a lake. A reader that verifies, one that does not, and
+// the next publisher get the same numbers or an error that names the damage.
 func TestRotIsNamedOrHarmless(t *testing.T) {
 	under := vfs.NewMem()
 	s := Open("/lake", Mem(under), nil).Tenant("acme")
@@ -40,7 +39,7 @@ func TestRotIsNamedOrHarmless(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A link is no file with sectors: it can only be lost or be an old one.
+	// A link has no sectors: it can be lost, or be an older one.
 	link := "/lake/acme/" + currentLink
 	target := now[link]
 	delete(now, link)
@@ -121,7 +120,7 @@ func useRotted(t *testing.T, fsys FS, want string) (refused bool, err error) {
 			return true, err
 		}
 	}
-	// Whoever does not verify reads the same, or is refused.
+	// A reader that does not verify reads the same, or is refused.
 	got, err := figures(s)
 	switch {
 	case err != nil:
@@ -144,7 +143,7 @@ func useRotted(t *testing.T, fsys FS, want string) (refused bool, err error) {
 	return verified != nil, nil
 }
 
-// figures are the manifest and all rows of the current release, as text.
+// figures returns the manifest and all rows of the current release as text.
 func figures(s *Series) (string, error) {
 	m, err := s.Current()
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"daybook/internal/billing"
 )
 
-// Series is one tenant's releases. Reading methods may be used by anyone at any time; writing ones
-// need the lock.
+// Series is the releases of one tenant. Reading methods may be called at any time by any process. Writing methods need
+// the lock.
 type Series struct {
 	fs     FS
 	now    func() time.Time
@@ -23,10 +23,10 @@ type Series struct {
 	dir    string // the tenant's
 }
 
-// Lock makes the tenant's directory if need be and locks it against other publishers; ErrLocked.
+// Lock locks the tenant's directory against other publishers, and creates it if it does not exist. ErrLocked.
 func (s *Series) Lock() (unlock func() error, err error) {
 	if !validTenant(string(s.tenant)) {
-		return nil, fmt.Errorf("lock lake: %q cannot be a tenant", s.tenant)
+		return nil, fmt.Errorf("lock lake: %q is not a valid tenant id", s.tenant)
 	}
 	for _, name := range []string{releasesDir, manifestsDir, tmpDir} {
 		if err := s.fs.MkdirAll(s.path(name), dirMode); err != nil {
@@ -48,10 +48,10 @@ func (s *Series) Lock() (unlock func() error, err error) {
 	return closer.Close, nil
 }
 
-// Dir is the absolute directory of release n, whether or not it exists.
+// Dir returns the absolute directory of release n, whether or not it exists.
 func (s *Series) Dir(n int) string { return s.path(releasesDir, number(n)) }
 
-// Resolve is what `current` names now: its number and absolute directory. ErrNoRelease.
+// Resolve returns the number and the absolute directory of the release that `current` names. ErrNoRelease.
 func (s *Series) Resolve() (n int, dir string, err error) {
 	target, err := s.fs.Readlink(s.path(currentLink))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -67,7 +67,7 @@ func (s *Series) Resolve() (n int, dir string, err error) {
 	return 0, "", fmt.Errorf("resolve current: %w: the link names %q", ErrDamaged, target)
 }
 
-// Current is the newest release's manifest; nil when there is none.
+// Current returns the manifest of the newest release; nil if there is none.
 func (s *Series) Current() (*Manifest, error) {
 	n, dir, err := s.Resolve()
 	if errors.Is(err, ErrNoRelease) {
@@ -83,7 +83,7 @@ func (s *Series) Current() (*Manifest, error) {
 	return m, err
 }
 
-// Manifest is release n's manifest (also of pruned ones); ErrNoRelease.
+// Manifest returns the manifest of release n, pruned or not. ErrNoRelease.
 func (s *Series) Manifest(n int) (*Manifest, error) {
 	m, err := s.readManifest(s.fs.PathJoin(s.Dir(n), manifestName), n)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -98,17 +98,17 @@ func (s *Series) Manifest(n int) (*Manifest, error) {
 	return m, err
 }
 
-// Entry is one line of List.
+// Entry is a release in List.
 type Entry struct {
 	Release int
-	Pruned  bool // gone, or in its grace period
+	Pruned  bool // removed, or in its grace period
 	Current bool
 	Label   string
-	Own     int64 // bytes that this release alone holds
+	Own     int64 // bytes of files that no other release has
 	Bytes   int64 // of all its files
 }
 
-// List is every release ever made, oldest first. Of one that is gone the sizes are 0.
+// List returns every release ever published, oldest first. The sizes of a removed release are 0.
 func (s *Series) List() ([]Entry, error) {
 	current, _, err := s.Resolve()
 	if errors.Is(err, ErrNoRelease) {
@@ -145,7 +145,7 @@ func (s *Series) List() ([]Entry, error) {
 	slices.Sort(all)
 	var entries []Entry
 	for _, n := range slices.Compact(all) {
-		if n > current { // begun, never current
+		if n > current { // its publication was interrupted
 			continue
 		}
 		e := Entry{Release: n, Current: n == current, Label: labels[n], Pruned: manifests[n] == nil}
@@ -165,9 +165,8 @@ func (s *Series) List() ([]Entry, error) {
 	return entries, nil
 }
 
-// holdings reads the manifests of releases that are there, and counts how many of them hold each
-// file. A file is named after the release that wrote it, so its path in the release says whether
-// two releases share it.
+// holdings reads the manifests of releases on disk, and counts the releases that have each file. A file is named after
+// the release that wrote it, so two releases share a file if they have the same path.
 func (s *Series) holdings(present []int) (manifests map[int]*Manifest, holders map[string]int, err error) {
 	manifests, holders = map[int]*Manifest{}, map[string]int{}
 	for _, n := range present {
@@ -183,10 +182,10 @@ func (s *Series) holdings(present []int) (manifests map[int]*Manifest, holders m
 	return manifests, holders, nil
 }
 
-// present are the numbers under releases/, ascending.
+// present returns the numbers of the releases in releases/, in ascending order.
 func (s *Series) present() ([]int, error) { return s.numbers(releasesDir, "") }
 
-// numbers are the release numbers that name entries of a directory, ascending.
+// numbers returns the release numbers before a suffix in the names of a directory's entries, in ascending order.
 func (s *Series) numbers(dir, suffix string) ([]int, error) {
 	names, err := s.fs.List(s.path(dir))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -206,13 +205,14 @@ func (s *Series) numbers(dir, suffix string) ([]int, error) {
 	return numbers, nil
 }
 
+// path returns a path in the tenant's directory.
 func (s *Series) path(elements ...string) string {
 	return s.fs.PathJoin(append([]string{s.dir}, elements...)...)
 }
 
-// filePath is where a file of release n lies.
+// filePath returns the path of a file of release n. ErrDamaged.
 func (s *Series) filePath(n int, f File) (string, error) {
-	// A manifest is read from disk: its paths must not lead out of the release.
+	// The path comes from a manifest on disk: it must not lead out of the release.
 	if f.Path == "" || path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path || strings.HasPrefix(f.Path, "..") {
 		return "", fmt.Errorf("%w: the manifest of release %d names the path %q", ErrDamaged, n, f.Path)
 	}

@@ -2,15 +2,15 @@ package lake
 
 import "errors"
 
-// Usage is what a tenant's releases hold on disk: their Parquet files, each counted once however
-// many releases link it. Manifests, and pruned releases in their grace period, are not in it.
+// Usage is the disk space of a tenant's releases: their Parquet files, each counted once, however many releases link
+// it. Manifests are not counted.
 type Usage struct {
-	Releases int   // that are there
-	Bytes    int64 // of all of them together
-	Newest   int64 // of these, what the newest release alone holds: what removing it would free
+	Releases int   // that are on disk
+	Bytes    int64 // of all their files
+	Newest   int64 // of the files of the newest release alone: what its removal would free
 }
 
-// Usage adds up what the releases' manifests list.
+// Usage sums up what the releases' manifests list.
 func (s *Series) Usage() (u Usage, err error) {
 	current, _, err := s.Resolve()
 	if errors.Is(err, ErrNoRelease) {
@@ -30,9 +30,9 @@ func (s *Series) Usage() (u Usage, err error) {
 	u.Releases = len(manifests)
 	for n, m := range manifests {
 		for _, f := range m.Files {
-			shared, left := holders[f.Path]
-			if !left {
-				continue // counted at another release that holds it
+			shared, counted := holders[f.Path]
+			if !counted {
+				continue // counted with another release
 			}
 			delete(holders, f.Path)
 			u.Bytes += f.Bytes

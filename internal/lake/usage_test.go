@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// onDisk adds up the Parquet files below a directory, each inode once, and those that have one name only.
+// onDisk returns the bytes of the Parquet files below a directory, each inode counted once, and of those with one name.
 func onDisk(t *testing.T, dir string) (all, single int64) {
 	t.Helper()
 	var seen []os.FileInfo
@@ -23,7 +23,7 @@ func onDisk(t *testing.T, dir string) (all, single int64) {
 		}
 		for _, other := range seen {
 			if os.SameFile(info, other) {
-				single -= info.Size() // only its second name: files here have two at most
+				single -= info.Size() // its second name; no file here has three
 				return nil
 			}
 		}

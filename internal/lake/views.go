@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// DuckDBViews are the CREATE VIEW statements, one a line, that read the release
-// in dir, which must be a resolved directory (releases/NNNNNN, never current).
+// DuckDBViews returns CREATE VIEW statements, one on each line, that read the release in dir. dir is a resolved
+// directory (releases/NNNNNN), not current.
 func DuckDBViews(dir string) string {
-	// In a pattern a special character stands for itself inside brackets; in SQL a quote is doubled.
+	// Brackets escape special characters of a glob pattern; a second quote escapes a quote in SQL.
 	escape := strings.NewReplacer("[", "[[]", "*", "[*]", "?", "[?]", "'", "''")
 	var lines strings.Builder
 	for _, ds := range Datasets() {

@@ -18,9 +18,9 @@ type Segment struct {
 	Reused *ReusedRowGroups // instead of Rows
 }
 
-// WriteEvents writes one file of a day's events and returns its manifest entry. part counts the day's files from 0. Rows
-// ascend by account and event id, and an account is in one segment only. The bytes are the same whether row groups
-// are reused or their rows are written again. Memory is bounded by a row group.
+// WriteEvents writes one file of a day's events and returns its manifest entry. part counts the day's files from 0.
+// Rows ascend by account and event id, and an account is in one segment only. The bytes are the same whether row
+// groups are reused or their rows are written again. Memory is bounded by a row group.
 func (b *Build) WriteEvents(d billing.Day, part int, segments ...Segment) (File, error) {
 	f := File{Dataset: Events, Day: &d, Path: b.dayPath(Events, d, part)}
 	var reused []bool
@@ -81,7 +81,7 @@ func (b *Build) WriteWholeDay(d billing.Day, limit int64, rows iter.Seq2[*EventR
 	return f, err == nil, err
 }
 
-// WriteServiceDays writes a day's service-days, ascending by account and service.
+// WriteServiceDays writes a day's rows of account_service_day_cost, ascending by account and service.
 func (b *Build) WriteServiceDays(d billing.Day, rows []ServiceDayRow) (File, error) {
 	f := File{Dataset: ServiceDays, Day: &d, Path: b.dayPath(ServiceDays, d, 0)}
 	return b.writeFile(f, serviceDaySchema, func(w *fileWriter, f *File) error {
@@ -113,7 +113,7 @@ func (b *Build) WriteServiceDays(d billing.Day, rows []ServiceDayRow) (File, err
 	})
 }
 
-// WriteAccountDays writes a day's account-days, ascending by account.
+// WriteAccountDays writes a day's rows of daily_account_cost, ascending by account.
 func (b *Build) WriteAccountDays(d billing.Day, rows []AccountDayRow) (File, error) {
 	f := File{Dataset: AccountDays, Day: &d, Path: b.dayPath(AccountDays, d, 0)}
 	return b.writeFile(f, accountDaySchema, func(w *fileWriter, f *File) error {
@@ -153,7 +153,7 @@ func (b *Build) WriteAccountDays(d billing.Day, rows []AccountDayRow) (File, err
 	})
 }
 
-// WriteChanges writes this release's ledger, ascending by day and account.
+// WriteChanges writes this release's rows of account_day_changes, ascending by day and account.
 func (b *Build) WriteChanges(rows []ChangeRow) (File, error) {
 	f := File{Dataset: Changes, Path: path.Join(string(Changes), "release="+number(b.n), b.partName(0))}
 	return b.writeFile(f, changeSchema, func(w *fileWriter, _ *File) error {
@@ -185,7 +185,7 @@ func (b *Build) WriteChanges(rows []ChangeRow) (File, error) {
 	})
 }
 
-// WriteDimension writes a dimension, ascending by key; columns name Extra.
+// WriteDimension writes a dimension's rows, ascending by key. columns are the names of DimRow.Extra.
 func (b *Build) WriteDimension(ds Dataset, columns []string, rows []DimRow) (File, error) {
 	schema, err := dimensionSchema(ds, columns)
 	if err != nil {
@@ -261,7 +261,7 @@ func (b *Build) partName(part int) string {
 	return fmt.Sprintf("part-%s-%d.parquet", number(b.n), part)
 }
 
-// checkKey refuses another tenant's row and an empty key.
+// checkKey returns an error for a row of another tenant and for an empty part of a key.
 func (b *Build) checkKey(t billing.TenantID, key ...string) error {
 	if t != b.series.tenant {
 		return fmt.Errorf("row %q belongs to tenant %q, not to %q", slices.Clone(key), t, b.series.tenant)
@@ -272,5 +272,5 @@ func (b *Build) checkKey(t billing.TenantID, key ...string) error {
 	return nil
 }
 
-// ascends reports whether key b follows key a.
+// ascends reports whether key b is greater than key a.
 func ascends(a, b [2]string) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[1] }

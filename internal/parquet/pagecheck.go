@@ -95,7 +95,7 @@ func (f *File) checkPages(rowGroup, column int) error {
 	return nil
 }
 
-// checkBody checks what parquet-go does not check of the bytes of a page: the checksum of a page that states none, or 0,
+// checkBody checks what parquet-go does not check of the bytes of a page: the checksum of a page that states none or 0,
 // and that the definition levels have as many nulls as the header states.
 func (f *File) checkBody(h *pageHeader, offset int64) error {
 	if h.crc == 0 {
