@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// places is how many decimal places an amount has: amounts are integers of 10^-18 dollars.
+// places is the number of decimal places of an amount. Amounts are integers in units of 10^-18 dollars.
 const places = 18
 
-// ten38 is the first amount that DECIMAL(38,18) does not hold.
+// ten38 is the first amount outside DECIMAL(38,18).
 var ten38 = power(38)
 
 // power is 10^n.
 func power(n int64) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(n), nil) }
 
-// amount reads a JSON number, in units of 10^-18, rounded half-even where it has more places. ok is false
-// for another text, and for what DECIMAL(38,18) does not hold.
+// amount parses a JSON number in units of 10^-18, rounded half-even if it has more places. ok is false for other
+// text and for amounts outside DECIMAL(38,18).
 func amount(number string) (units *big.Int, exact, ok bool) {
 	s := scanner{text: []byte(number)}
 	if !s.number() || s.at != len(number) {
@@ -33,7 +33,7 @@ func amount(number string) (units *big.Int, exact, ok bool) {
 		return new(big.Int), true, true
 	}
 	exponent.Add(exponent, big.NewInt(places-int64(len(fraction))))
-	// The number is digits × 10^exponent units. Out here the answer is known without the power of ten.
+	// The number is digits × 10^exponent units. The result of a large exponent is known without computing the power.
 	switch size := new(big.Int).Add(exponent, big.NewInt(int64(len(digits)))); {
 	case size.Cmp(big.NewInt(38)) > 0:
 		return nil, false, false
@@ -62,7 +62,7 @@ func amount(number string) (units *big.Int, exact, ok bool) {
 	return units, exact, true
 }
 
-// dollars is an amount as Daybook prints it: exact, no exponent, no trailing zeros.
+// dollars formats an amount as Daybook does: exact, without exponent and trailing zeros.
 func dollars(units *big.Int) string {
 	digits, minus := strings.CutPrefix(units.String(), "-")
 	if len(digits) <= places {
@@ -78,7 +78,7 @@ func dollars(units *big.Int) string {
 	return whole + "." + fraction
 }
 
-// whole reads a JSON number whose value is an integer from 0 to 2^63 - 1, however it is written.
+// whole parses a JSON number whose value is an integer from 0 to 2^63 - 1, in any notation.
 func whole(number string) (int64, bool) {
 	units, exact, ok := amount(number)
 	if !ok || !exact || units.Sign() < 0 {

@@ -15,7 +15,7 @@ import (
 	"daybook/internal/lake"
 )
 
-// Config says how to audit. Each default is stated in its tag alone.
+// Config is the configuration of an audit. The tags have the defaults.
 type Config struct {
 	Release     int           `help:"The release; default the newest." placeholder:"N"`
 	MemoryBytes int64         `help:"Memory for sorting, in bytes; what does not fit goes to temporary files." default:"268435456" env:"DAYBOOK_AUDIT_MEMORY_BYTES"`
@@ -30,10 +30,10 @@ func DefaultConfig() Config {
 	return Config{MemoryBytes: 256 << 20, Limit: 1000, IdleTimeout: time.Minute}
 }
 
-// minMemory is what sorting needs to be worth its name.
+// minMemory is the smallest memory that makes sorted runs of a useful length.
 const minMemory = 1 << 20
 
-// Validate reports every fault of the configuration in one error.
+// Validate returns all faults of the configuration in one error.
 func (c *Config) Validate() error {
 	var faults []error
 	if c.MemoryBytes < minMemory {
@@ -55,13 +55,13 @@ func (c *Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// AccountDay is one that is to be explained.
+// AccountDay is an account-day to explain.
 type AccountDay struct {
 	Day     string `json:"usage_date"`
 	Account string `json:"account_id"`
 }
 
-// UnmarshalText reads DAY/ACCOUNT; the account may hold any character.
+// UnmarshalText parses DAY/ACCOUNT. The account may contain any character.
 func (a *AccountDay) UnmarshalText(text []byte) error {
 	day, account, ok := strings.Cut(string(text), "/")
 	if _, err := time.Parse(time.DateOnly, day); err != nil || !ok || account == "" {
@@ -71,15 +71,15 @@ func (a *AccountDay) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Reader gives the records of an input: each partition's in the order of offsets, and all of them, or an
-// error. Records beside the input are ignored.
+// Reader returns all records of an input, those of a partition in the order of offsets, or an error. Records
+// outside the input are ignored.
 type Reader func(ctx context.Context, in Input) iter.Seq2[Record, error]
 
-// Deps is what an auditor works with.
+// Deps are the dependencies of an Auditor.
 type Deps struct {
 	Lake *lake.Lake
 	Read Reader
-	// Progress is told how much of a stage is done ("records", then "days"); may be nil.
+	// Progress is called with the progress of a stage ("records", then "days"). It may be nil.
 	Progress func(stage string, done, total int64)
 }
 
@@ -90,7 +90,7 @@ type Auditor struct {
 	tenant billing.TenantID
 }
 
-// New makes an auditor. The configuration must be valid.
+// New returns an Auditor. The configuration must be valid.
 func New(cfg Config, tenant billing.TenantID, deps Deps) *Auditor {
 	if deps.Progress == nil {
 		deps.Progress = func(string, int64, int64) {}
@@ -99,28 +99,29 @@ func New(cfg Config, tenant billing.TenantID, deps Deps) *Auditor {
 	return &Auditor{cfg: cfg, deps: deps, tenant: tenant}
 }
 
-// Report is what an audit found.
+// Report is the result of an audit.
 type Report struct {
 	Tenant  billing.TenantID `json:"tenant_id"`
 	Release int              `json:"release"`
 	AsOf    time.Time        `json:"as_of"`
-	// Records were read from the log, of all tenants; Missing offsets had none (transactions, compaction).
+	// Records is the number of records that were read, of all tenants. Missing is the number of offsets without a
+	// record (transactions, compaction).
 	Records int64 `json:"records"`
 	Missing int64 `json:"offsets_without_record"`
-	// What the log comes to.
+	// Totals of the log.
 	Days        int    `json:"days"`
 	AccountDays int64  `json:"account_days"`
 	ServiceDays int64  `json:"service_days"`
 	Events      int64  `json:"events"`
 	Withheld    int64  `json:"withheld_records"`
 	Total       string `json:"total_usd"`
-	// Differing cells and rows, of which Differences holds the first.
+	// Differing is the number of differing cells and rows. Differences has the first of them.
 	Differing   int64         `json:"differing"`
 	Differences []Difference  `json:"differences"`
 	Explained   []Explanation `json:"explained,omitempty"`
 }
 
-// Err is ErrDifference when anything differs.
+// Err returns ErrDifference if anything differs.
 func (r *Report) Err() error {
 	if r.Differing == 0 {
 		return nil
@@ -128,7 +129,7 @@ func (r *Report) Err() error {
 	return fmt.Errorf("%w: release %d and the log differ in %d places", ErrDifference, r.Release, r.Differing)
 }
 
-// Audit rebuilds the release from the log and compares. What differs is in the report and no error.
+// Audit rebuilds the release from the log and compares. Differences are in the report and are not an error.
 func (a *Auditor) Audit(ctx context.Context) (*Report, error) {
 	s := a.deps.Lake.Tenant(a.tenant)
 	m, err := s.Find(a.cfg.Release)
@@ -157,7 +158,7 @@ func (a *Auditor) Audit(ctx context.Context) (*Report, error) {
 
 // audit rebuilds the days of a release from its basis and compares them.
 func (a *Auditor) audit(ctx context.Context, b *basis, c *comparison) (err error) {
-	books, err := a.keepBooks(ctx, b)
+	books, err := a.collectPostings(ctx, b)
 	if err != nil {
 		return err
 	}

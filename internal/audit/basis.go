@@ -9,20 +9,20 @@ import (
 	"daybook/internal/lake"
 )
 
-// The kinds of decision that an audit heeds, as manifests name them.
+// The kinds of decision that an audit applies, as manifests name them.
 const (
 	gapAccepted       = "gap_accepted"
 	quarantineSettled = "quarantine_resolved"
 )
 
-// Input is the part of a log that a release was made from.
+// Input is the part of a log that is the input of a release.
 type Input struct {
 	Cluster string
 	Spans   []Span
 }
 
-// Span is the records of one partition from From up to, not including, Next. Those in Gaps were passed
-// over, whether or not they are there.
+// Span is the records of one partition from From up to, but not including, Next. Offsets in Gaps are skipped, even if
+// their records exist.
 type Span struct {
 	Topic      lake.Topic
 	Partition  int32
@@ -30,13 +30,13 @@ type Span struct {
 	Gaps       []lake.Gap
 }
 
-// skips reports whether the record at an offset was passed over.
+// skips reports whether the record at an offset is skipped.
 func (s *Span) skips(offset int64) bool {
 	return offset < s.From || offset >= s.Next ||
 		slices.ContainsFunc(s.Gaps, func(g lake.Gap) bool { return g.FromOffset <= offset && offset < g.NextOffset })
 }
 
-// begin is the first offset that is needed; Next where none is.
+// begin is the first required offset, or Next if there is none.
 func (s *Span) begin() int64 {
 	at := s.From
 	for again := true; again; {
@@ -50,7 +50,7 @@ func (s *Span) begin() int64 {
 	return min(at, s.Next)
 }
 
-// offsets is how many offsets the span has beside its gaps.
+// offsets is the number of offsets of the span outside its gaps.
 func (s *Span) offsets() int64 {
 	n := s.Next - s.From
 	for _, g := range s.Gaps {
@@ -59,18 +59,18 @@ func (s *Span) offsets() int64 {
 	return n
 }
 
-// basis is what a release was made from: the input, the rules and the decisions of its manifest. All days of a
-// release have the same.
+// basis is the input, the rules and the decisions of a release, from its manifest. All days of a release have the same
+// basis.
 type basis struct {
 	m       *lake.Manifest
 	input   Input
 	settled map[billing.Source]bool // records, without their timestamps
-	covers  func(day string) bool   // whether the day has to be in the release
+	covers  func(day string) bool   // whether the release must have the day
 	cutoff  time.Duration
 }
 
-// basisOf finds what a release was made from. The days that have to be in it are those that its manifest lists, and
-// those whose cutoff had passed at its as-of. A rollback has the days of its target.
+// basisOf returns the basis of a release. The release must have the days that its manifest lists, and those whose
+// cutoff had passed at its as-of. A rollback has the days of its target.
 func basisOf(s *lake.Series, m *lake.Manifest) (*basis, error) {
 	listed := make(map[string]bool, len(m.Days))
 	for i := range m.Days {
@@ -91,7 +91,7 @@ func basisOf(s *lake.Series, m *lake.Manifest) (*basis, error) {
 	return newBasis(m, func(day string) bool { return listed[day] || day <= last })
 }
 
-// timeOfDay is the cutoff of a manifest, since midnight.
+// timeOfDay is the cutoff of a manifest as the time since midnight.
 func timeOfDay(m *lake.Manifest) (time.Duration, error) {
 	at, err := time.Parse("15:04", m.Cutoff)
 	if err != nil {
@@ -100,7 +100,7 @@ func timeOfDay(m *lake.Manifest) (time.Duration, error) {
 	return time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute, nil
 }
 
-// newBasis reads a manifest.
+// newBasis returns the basis of a manifest.
 func newBasis(m *lake.Manifest, covers func(day string) bool) (*basis, error) {
 	if m.Rules == nil || len(m.Topics) == 0 {
 		return nil, fmt.Errorf("release %d: %w: it was made by an older Daybook; audit a newer one", m.Release, ErrNoBasis)
@@ -120,7 +120,7 @@ func newBasis(m *lake.Manifest, covers func(day string) bool) (*basis, error) {
 			return nil, fmt.Errorf("manifest of release %d: topic %q has a position and no place: %w", m.Release, p.Topic, lake.ErrDamaged)
 		}
 		if t.Elsewhere {
-			continue // nothing in it can be this tenant's
+			continue // the topic cannot have events of this tenant
 		}
 		span := Span{Topic: t, Partition: p.Partition, From: p.FirstOffset, Next: p.NextOffset}
 		for i := range m.Decisions {
@@ -140,7 +140,7 @@ func newBasis(m *lake.Manifest, covers func(day string) bool) (*basis, error) {
 	return b, nil
 }
 
-// judge is how records are read under this basis.
+// judge returns the judge that applies the rules of this basis.
 func (b *basis) judge() *judge {
 	j := &judge{rules: *b.m.Rules, bound: map[billing.TopicOrdinal]string{}}
 	for _, t := range b.m.Topics {
@@ -149,8 +149,8 @@ func (b *basis) judge() *judge {
 	return j
 }
 
-// complete reports whether the account-days of a day may be complete: no accepted gap may have held events
-// of it, and every partition that may hold the tenant's had been read up to the day's cutoff.
+// complete reports whether the account-days of a day may be complete: no accepted gap may have had events of the
+// day, and every partition that may have events of the tenant had been read up to the cutoff of the day.
 func (b *basis) complete(day string) bool {
 	for i := range b.m.Decisions {
 		d := &b.m.Decisions[i]

@@ -27,7 +27,7 @@ type Difference struct {
 	Released string `json:"released,omitempty"`
 }
 
-// The words of Difference.What.
+// Values of Difference.What.
 const (
 	differs = "differs"
 	missing = "missing"
@@ -49,7 +49,7 @@ func (t *tally) add(e *event) {
 
 func (t *tally) String() string { return fmt.Sprintf("%s of %d events", dollars(t.units), t.events) }
 
-// comparison holds a release against the log.
+// comparison compares a release with the log.
 type comparison struct {
 	series *lake.Series
 	m      *lake.Manifest
@@ -77,7 +77,7 @@ func (c *comparison) finish() *Report {
 	return &c.report
 }
 
-// differ notes a difference.
+// differ records a difference.
 func (c *comparison) differ(d Difference) {
 	c.report.Differing++
 	if c.cfg.Limit == 0 || len(c.report.Differences) < c.cfg.Limit {
@@ -85,7 +85,7 @@ func (c *comparison) differ(d Difference) {
 	}
 }
 
-// cell compares one cell of a row that both have.
+// cell compares one cell of a row that both sides have.
 func (c *comparison) cell(row Difference, column, audited, released string) {
 	if audited != released {
 		row.What, row.Column, row.Audited, row.Released = differs, column, audited, released
@@ -93,7 +93,7 @@ func (c *comparison) cell(row Difference, column, audited, released string) {
 	}
 }
 
-// row notes a row that one side lacks.
+// row records a row that one side does not have.
 func (c *comparison) row(row Difference, what, says string) {
 	if row.What = what; what == missing {
 		row.Audited = says
@@ -103,9 +103,9 @@ func (c *comparison) row(row Difference, what, says string) {
 	c.differ(row)
 }
 
-// compare walks the days of the log and of the release side by side. Each event has one place in the log, so an event
-// that is in two account-days of the release, or in none, differs.
-func (c *comparison) compare(ctx context.Context, b *basis, books *books, progress func(string, int64, int64)) error {
+// compare compares the days of the log and of the release in order. Each event is in one account-day of the log, so an
+// event that is in two account-days of the release, or in none, is a difference.
+func (c *comparison) compare(ctx context.Context, b *basis, books *postings, progress func(string, int64, int64)) error {
 	in := walk(books.entries())
 	defer in.stop()
 	if err := in.advance(); err != nil {
@@ -136,31 +136,31 @@ func (c *comparison) compare(ctx context.Context, b *basis, books *books, progre
 	return nil
 }
 
-// dayOf is a day in the words of lake.
+// dayOf converts a day to the type of lake.
 func dayOf(day string) (billing.Day, error) {
 	t, err := time.Parse(time.DateOnly, day)
 	return billing.Day(t.Unix() / (24 * 60 * 60)), err
 }
 
-// dayAudit is one day under comparison.
+// dayAudit is the comparison of one day.
 type dayAudit struct {
 	*comparison
 	day      string
-	complete bool // but for what is withheld
-	in       *walker[entry]
+	complete bool // unless a record is withheld
+	in       *cursor[entry]
 
-	expected []string // accounts that should have sent something, ascending
+	expected []string // expected accounts, ascending
 	rows     []lake.AccountDayRow
 	services []lake.ServiceDayRow
-	events   *walker[*lake.EventRow]
+	events   *cursor[*lake.EventRow]
 
 	total       *tally
 	accountDays int64
 	digest      *big.Int
 }
 
-// day compares a day; manifest is nil where the release does not list it.
-func (c *comparison) day(day string, manifest *lake.DayEntry, complete bool, in *walker[entry]) error {
+// day compares a day. manifest is nil if the release does not list the day.
+func (c *comparison) day(day string, manifest *lake.DayEntry, complete bool, in *cursor[entry]) error {
 	d := &dayAudit{comparison: c, day: day, complete: complete, in: in, total: newTally(), digest: new(big.Int)}
 	defer func() {
 		if d.events != nil {
@@ -193,7 +193,7 @@ func (c *comparison) day(day string, manifest *lake.DayEntry, complete bool, in 
 	return nil
 }
 
-// open reads the day from the release.
+// open reads the day of the release.
 func (d *dayAudit) open(released bool) error {
 	if !released {
 		d.events = walk(func(func(*lake.EventRow, error) bool) {})
@@ -227,7 +227,7 @@ func (d *dayAudit) open(released bool) error {
 	return d.events.advance()
 }
 
-// next is the least account that is left on either side.
+// next is the smallest remaining account of both sides.
 func (d *dayAudit) next() (account string, ok bool) {
 	least := func(a string) {
 		if !ok || a < account {
@@ -252,7 +252,7 @@ func (d *dayAudit) next() (account string, ok bool) {
 	return account, ok
 }
 
-// account compares one account-day: its events one by one, then what they add up to.
+// account compares one account-day: its events one by one, then its totals.
 func (d *dayAudit) account(account string) error {
 	sum, withheld := newTally(), int64(0)
 	services := map[string]*tally{}
@@ -321,7 +321,7 @@ func (d *dayAudit) event(account string, e *event) error {
 	return d.events.advance()
 }
 
-// extraEvents notes the account's released events before an id, or all that are left.
+// extraEvents records the released events of the account before an id, or all remaining ones.
 func (d *dayAudit) extraEvents(account string, before *string) error {
 	for d.events.more {
 		r := &d.events.head.Event

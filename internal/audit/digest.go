@@ -14,7 +14,7 @@ const digestSize = 16
 // two128 is the modulus of sums of digests, and of negative amounts.
 var two128 = new(big.Int).Lsh(big.NewInt(1), 128)
 
-// digest is the digest of an event's content, as docs/audit.md draws it: the first half of a SHA-256.
+// digest is the digest of an event's content (docs/audit.md): the first half of a SHA-256.
 func (e *event) digest(tenant string) *big.Int {
 	day, _ := time.Parse(time.DateOnly, e.day)
 	cost := new(big.Int).Mod(e.cost, two128) // two's complement
@@ -28,7 +28,7 @@ func (e *event) digest(tenant string) *big.Int {
 	return new(big.Int).SetBytes(sum[:digestSize])
 }
 
-// hexDigest is a sum of digests as manifests have it.
+// hexDigest formats a sum of digests as manifests do.
 func hexDigest(sum *big.Int) string {
 	return hex.EncodeToString(new(big.Int).Mod(sum, two128).FillBytes(make([]byte, digestSize)))
 }

@@ -9,12 +9,11 @@ import (
 	"daybook/internal/billing"
 )
 
-// errEntry: a temporary file does not hold what was written into it.
+// errEntry: a temporary file does not contain what was written.
 var errEntry = errors.New("a temporary file is damaged")
 
-// versionKey orders an event's versions under its id, the greatest first: what comes before the first
-// accepted one has not been superseded, and what comes after it does not count. An id holds no control
-// character, so a zero ends it.
+// versionKey orders the versions of an event under its id, the greatest first. Versions before the first accepted
+// one are not superseded; those after it do not count. An id has no control characters, so a zero byte ends it.
 func versionKey(b []byte, e *event) []byte {
 	b = append(append(b, e.id...), 0)
 	start := len(b)
@@ -28,16 +27,16 @@ func versionKey(b []byte, e *event) []byte {
 	return b
 }
 
-// eventOf is the part of a versionKey that names the event.
+// eventOf returns the part of a versionKey that identifies the event.
 func eventOf(key []byte) []byte { return key[:bytes.IndexByte(key, 0)] }
 
-// The kinds of what stands in an account-day. Their order is that of the comparison.
+// The kinds of postings of an account-day, in the order of the comparison.
 const (
 	kindWithheld = 'w' // a record in quarantine
 	kindEvent    = 'x' // a winner
 )
 
-// postingKey orders what stands in account-days as a release does: by day, account and event.
+// postingKey orders postings as a release does: by day, account and event.
 func postingKey(b []byte, e *event) []byte {
 	b = append(b, e.day...)
 	for i := range len(e.account) {
@@ -55,7 +54,7 @@ func postingKey(b []byte, e *event) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(e.source.Offset))
 }
 
-// appendEvent appends an event in a form for temporary files alone.
+// appendEvent appends an event in the format of the temporary files.
 func appendEvent(b []byte, e *event) []byte {
 	flags := byte(0)
 	if e.deleted {
@@ -81,7 +80,7 @@ func appendEvent(b []byte, e *event) []byte {
 	return b
 }
 
-// parseEvent reads what appendEvent wrote.
+// parseEvent parses the result of appendEvent.
 func parseEvent(b []byte) (*event, error) {
 	if len(b) == 0 {
 		return nil, errEntry

@@ -4,12 +4,12 @@ import "errors"
 
 // Errors of this package. Those of lake (ErrNoRelease, ErrDamaged …) pass through.
 var (
-	// ErrDifference: the release does not say what the log comes to.
+	// ErrDifference: the release differs from the log.
 	ErrDifference = errors.New("numbers differ")
-	// ErrIncomplete: the log does not hold any more, or not yet, what the release was made from.
+	// ErrIncomplete: the log no longer has, or does not yet have, the input of the release.
 	ErrIncomplete = errors.New("the log is not complete")
-	// ErrOtherLog: the cluster or a topic is not the one that the release was made from.
+	// ErrOtherLog: the cluster or a topic is not that of the release.
 	ErrOtherLog = errors.New("another log")
-	// ErrNoBasis: the manifest does not name what its numbers rest on.
+	// ErrNoBasis: the manifest does not name its input.
 	ErrNoBasis = errors.New("the manifest names no rules")
 )

@@ -2,7 +2,7 @@ package audit
 
 import "time"
 
-// Explanation is what an account-day comes to and the records behind it.
+// Explanation is the totals and the records of an account-day.
 type Explanation struct {
 	AccountDay
 	Total    string           `json:"total_usd"`
@@ -11,7 +11,7 @@ type Explanation struct {
 	Withheld []ExplainedEvent `json:"withheld,omitempty"`
 }
 
-// ExplainedEvent is a winner, or a record that is withheld, and where it is in the log.
+// ExplainedEvent is a winner or a withheld record, with its position in the log.
 type ExplainedEvent struct {
 	Event      string `json:"event_id,omitempty"`
 	Service    string `json:"service_name,omitempty"`
@@ -20,10 +20,10 @@ type ExplainedEvent struct {
 	Topic      string `json:"topic"`
 	Partition  int32  `json:"partition"`
 	Offset     int64  `json:"offset"`
-	Fault      string `json:"fault,omitempty"` // of a withheld one
+	Fault      string `json:"fault,omitempty"` // of a withheld record
 }
 
-// explanation is the one that was asked for of an account; nil where none was.
+// explanation returns the requested explanation of an account; nil if there is none.
 func (d *dayAudit) explanation(account string) *Explanation {
 	for i := range d.report.Explained {
 		if x := &d.report.Explained[i]; x.Day == d.day && x.Account == account {

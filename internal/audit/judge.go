@@ -17,23 +17,23 @@ var (
 	categories  = []string{"Usage", "Purchase", "Tax", "Credit", "Adjustment"}
 )
 
-// modelled are the members that an event's columns are made of.
+// modelled are the members that become columns of an event.
 var modelled = []string{
 	"event_id", "account_id", "service_name", "usage_date", "usage_start", "cost_usd", "ingested_at", "ingestion_date", "source_revision",
 	"region", "pricing_model", "tenant_id", "charge_category", "billing_period", "currency", "op",
 }
 
-// Record is one record of the log, as a consumer sees it.
+// Record is one record of the log.
 type Record struct {
 	Source billing.Source
 	Null   bool // a tombstone
 	Value  []byte
 }
 
-// event is one version of an event, or what could be read of a record that is none.
+// event is one version of an event, or the parsed part of a rejected record.
 type event struct {
-	fault   string // why the record is no event, in a word; empty for an event
-	tenant  string // empty where the record names none that it may name
+	fault   string // the reason of a rejected record; empty for an event
+	tenant  string // empty if the record names no valid tenant
 	id      string
 	account string
 	day     string // YYYY-MM-DD
@@ -47,24 +47,24 @@ type event struct {
 	source     billing.Source
 }
 
-// names reports whether a record that is no event names an account-day.
+// names reports whether a rejected record names an account-day.
 func (e *event) names() bool { return e.tenant != "" && e.account != "" && e.day != "" }
 
-// judge reads records by fixed rules.
+// judge parses records under fixed rules.
 type judge struct {
 	rules billing.Rules
 	bound map[billing.TopicOrdinal]string // the tenant that a topic is bound to
 }
 
-// reading is one record as it is judged.
+// reading is the state of judging one record.
 type reading struct {
 	*judge
 	*event
 	object
 }
 
-// judge reads one record. Every member is read whatever is wrong with the others, because a record that
-// is no event still counts for what it names.
+// judge parses one record. It parses every member whatever the faults of the others, because a rejected record still
+// makes the account-day that it names incomplete.
 func (j *judge) judge(r Record) *event {
 	e := &event{source: r.Source}
 	g := reading{judge: j, event: e}
@@ -87,26 +87,26 @@ func (j *judge) judge(r Record) *event {
 	if !timed {
 		g.wrong("no record timestamp")
 	}
-	g.whose()
-	g.which()
-	g.when(at, timed)
+	g.parseTenant()
+	g.parseIdentity()
+	g.parseVersion(at, timed)
 	if e.deleted && e.fault == "" {
 		return e
 	}
-	g.where(at, timed)
-	g.howMuch()
-	g.more()
+	g.parseAccountDay(at, timed)
+	g.parseCost()
+	g.parseRest()
 	return e
 }
 
-// wrong notes the first fault.
+// wrong records the first fault.
 func (g *reading) wrong(fault string) {
 	if g.fault == "" {
 		g.fault = fault
 	}
 }
 
-// given is a member's JSON text; nil where it is absent or null, and where it is not known which is meant.
+// given returns the JSON text of a member; nil if it is absent, null or ambiguous.
 func (g *reading) given(name string) []byte {
 	m, ok := g.members[name]
 	if !ok || m.twice || string(m.text) == "null" {
@@ -115,7 +115,7 @@ func (g *reading) given(name string) []byte {
 	return m.text
 }
 
-// text is a member's text. ok is false where the member is there and is no text.
+// text returns the text of a member. ok is false if the member exists and is not a string.
 func (g *reading) text(name string) (s string, there, ok bool) {
 	raw := g.given(name)
 	if raw == nil {
@@ -128,7 +128,7 @@ func (g *reading) text(name string) (s string, there, ok bool) {
 	return s, true, ok
 }
 
-// name is a text of the length of an identifier.
+// name returns a text with the length of an identifier.
 func (g *reading) name(member string) (string, bool) {
 	s, there, ok := g.text(member)
 	if !there || !ok || s == "" || len(s) > 256 {
@@ -137,8 +137,8 @@ func (g *reading) name(member string) (string, bool) {
 	return s, true
 }
 
-// whose finds the tenant.
-func (g *reading) whose() {
+// parseTenant parses the tenant.
+func (g *reading) parseTenant() {
 	bound := g.bound[g.source.Topic]
 	s, there, ok := g.text("tenant_id")
 	switch {
@@ -146,7 +146,7 @@ func (g *reading) whose() {
 		g.tenant = bound
 	case !there && g.whole:
 		g.tenant = "default"
-	case !there: // what was not read may have named one
+	case !there: // the part that could not be parsed may have named a tenant
 	case !ok || !tenantShape.MatchString(s):
 		g.wrong("tenant_id")
 	case bound != "" && s != bound:
@@ -156,8 +156,8 @@ func (g *reading) whose() {
 	}
 }
 
-// which finds the event and what is done to it.
-func (g *reading) which() {
+// parseIdentity parses the event id and the operation.
+func (g *reading) parseIdentity() {
 	id, ok := g.name("event_id")
 	for _, r := range id {
 		ok = ok && !unicode.IsControl(r)
@@ -176,7 +176,7 @@ func (g *reading) which() {
 	}
 }
 
-// moments reads two members that say the same moment: ok is false where one is there and says none.
+// moments parses two members that name the same time. ok is false if one exists and is not a time.
 func (g *reading) moments(first, second string) (a, b *moment, ok bool) {
 	read := func(name string) *moment {
 		s, there, plain := g.text(name)
@@ -191,11 +191,11 @@ func (g *reading) moments(first, second string) (a, b *moment, ok bool) {
 	return read(first), read(second), ok
 }
 
-// when finds what orders the versions.
-func (g *reading) when(at time.Time, timed bool) {
+// parseVersion parses the fields of the version order.
+func (g *reading) parseVersion(at time.Time, timed bool) {
 	a, b, ok := g.moments("ingested_at", "ingestion_date")
 	m := a
-	if a == nil || b != nil && a.date && !b.date { // of a date and a time, the time is meant
+	if a == nil || b != nil && a.date && !b.date { // of a date and a time, the time counts
 		m = b
 	}
 	agree := a == nil || b == nil || a.Equal(b.Time) || (a.date || b.date) && a.day() == b.day()
@@ -217,8 +217,8 @@ func (g *reading) when(at time.Time, timed bool) {
 	}
 }
 
-// where finds the account-day and the service.
-func (g *reading) where(at time.Time, timed bool) {
+// parseAccountDay parses the account-day and the service.
+func (g *reading) parseAccountDay(at time.Time, timed bool) {
 	var ok bool
 	if g.account, ok = g.name("account_id"); !ok {
 		g.wrong("account_id")
@@ -240,8 +240,8 @@ func (g *reading) where(at time.Time, timed bool) {
 	}
 }
 
-// howMuch finds the cost.
-func (g *reading) howMuch() {
+// parseCost parses the cost.
+func (g *reading) parseCost() {
 	currency, there, _ := g.text("currency")
 	if there && currency != "USD" {
 		g.wrong("currency")
@@ -270,8 +270,8 @@ func (g *reading) howMuch() {
 	}
 }
 
-// more reads what decides no total.
-func (g *reading) more() {
+// parseRest parses the members that no total depends on.
+func (g *reading) parseRest() {
 	optional := func(name string, valid func(string) bool) string {
 		s, there, ok := g.text(name)
 		if there && (!ok || !valid(s)) {

@@ -13,14 +13,14 @@ type moment struct {
 	date bool // without a time of day
 }
 
-// The least and the greatest moment that an event may name.
+// The smallest and the greatest time of an event.
 var (
 	epoch = time.Unix(0, 0).UTC()
 	end   = time.Unix(0, math.MaxInt64).UTC()
 )
 
-// parseMoment reads YYYY-MM-DD, for its 00:00 UTC, or an RFC 3339 time with an offset. Digits beyond
-// nanoseconds are cut; a leap second is none. It must be within 1970 to 2262.
+// parseMoment parses YYYY-MM-DD as its 00:00 UTC, or an RFC 3339 time with an offset, in the years 1970 to 2262. Digits
+// after the nanosecond are truncated; leap seconds are refused.
 func parseMoment(s string) (m moment, ok bool) {
 	const date, clock = "2006-01-02", "2006-01-02T15:04:05"
 	if len(s) == len(date) {
@@ -64,5 +64,5 @@ func parseMoment(s string) (m moment, ok bool) {
 
 func inRange(t time.Time) bool { return !t.Before(epoch) && !t.After(end) }
 
-// day is the moment's date in UTC.
+// day is the date in UTC.
 func (m moment) day() string { return m.Format("2006-01-02") }

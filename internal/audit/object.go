@@ -3,29 +3,29 @@ package audit
 import "unicode/utf8"
 
 const (
-	// maxDepth is how deep the objects and arrays of an event may nest; the event is 1.
+	// maxDepth is the greatest depth of nested objects and arrays of an event; the event itself has depth 1.
 	maxDepth = 64
-	// maxReadDepth ends the reading of a text that is no event anyway.
+	// maxReadDepth bounds the recursion in a text that is rejected anyway.
 	maxReadDepth = 10_000
 )
 
-// object is what can be read of a JSON text that should be one object, as RFC 8259 has it.
+// object is the parsed part of a JSON text that should be one object (RFC 8259).
 type object struct {
 	members map[string]member
-	// whole reports that the text was read to the object's end.
+	// whole reports that the text was parsed to the end of the object.
 	whole bool
-	// sound reports that nothing is wrong: no name twice in any object, all text valid, not too deep,
-	// nothing but white space behind.
+	// sound reports that there is no fault: no duplicate name in any object, valid text, not too deep, and only white
+	// space after the object.
 	sound bool
 }
 
-// member is a value as it is written; twice where the object has its name more than once.
+// member is the text of a value. twice is true if the object has its name more than once.
 type member struct {
 	text  []byte
 	twice bool
 }
 
-// readObject reads as much of an object as there is. The members point into text.
+// readObject parses as much of an object as there is. The members point into text.
 func readObject(text []byte) object {
 	o := object{members: map[string]member{}}
 	s := scanner{text: text, sound: utf8.Valid(text)}
@@ -45,14 +45,14 @@ func readObject(text []byte) object {
 	return o
 }
 
-// scanner walks over a JSON text. Its methods report false where the grammar ends.
+// scanner scans a JSON text. Its methods return false at a syntax error.
 type scanner struct {
 	text  []byte
 	at    int
 	sound bool
 }
 
-// pairs reads the rest of an object and gives each member that is complete to take.
+// pairs scans the rest of an object and calls take with each complete member.
 func (s *scanner) pairs(depth int, take func(name string, value []byte)) bool {
 	s.space()
 	if s.take('}') {
@@ -85,7 +85,7 @@ func (s *scanner) pairs(depth int, take func(name string, value []byte)) bool {
 	}
 }
 
-// value reads one value inside depth objects and arrays.
+// value scans one value at the given depth.
 func (s *scanner) value(depth int) bool {
 	if s.at == len(s.text) {
 		return false
@@ -117,7 +117,7 @@ func (s *scanner) value(depth int) bool {
 	return s.word("true") || s.word("false") || s.word("null")
 }
 
-// elements reads the rest of an array.
+// elements scans the rest of an array.
 func (s *scanner) elements(depth int) bool {
 	s.space()
 	if s.take(']') {
@@ -138,7 +138,7 @@ func (s *scanner) elements(depth int) bool {
 	}
 }
 
-// string reads a string and notes half surrogate pairs.
+// string scans a string and records unpaired surrogates.
 func (s *scanner) string() bool {
 	if !s.take('"') {
 		return false
@@ -170,7 +170,7 @@ func (s *scanner) string() bool {
 	return false
 }
 
-// number reads a number.
+// number scans a number.
 func (s *scanner) number() bool {
 	s.take('-')
 	if !s.take('0') && !s.digits() {
@@ -186,7 +186,7 @@ func (s *scanner) number() bool {
 	return true
 }
 
-// digits reads at least one digit.
+// digits scans at least one digit.
 func (s *scanner) digits() bool {
 	start := s.at
 	for s.at < len(s.text) && '0' <= s.text[s.at] && s.text[s.at] <= '9' {
@@ -217,7 +217,7 @@ func (s *scanner) space() {
 	}
 }
 
-// escape is the length of the escape that text begins with, 0 for none.
+// escape is the length of the escape at the start of text; 0 if there is none.
 func escape(text []byte) int {
 	if len(text) < 2 {
 		return 0
@@ -254,7 +254,7 @@ func unit(text []byte) (u uint16, ok bool) {
 	return u, true
 }
 
-// surrogates is the character of a \u escape, U+FFFD for half of a pair; long says that it took two escapes.
+// surrogates is the character of a \u escape; U+FFFD for an unpaired surrogate. long reports that it used two escapes.
 func surrogates(text []byte) (r rune, long bool) {
 	high, _ := unit(text)
 	switch {
@@ -268,14 +268,13 @@ func surrogates(text []byte) (r rune, long bool) {
 	return utf8.RuneError, false
 }
 
-// isReplacement reports whether the escape is that of U+FFFD itself.
+// isReplacement reports whether the escape is U+FFFD itself.
 func isReplacement(text []byte) bool {
 	u, _ := unit(text)
 	return u == 0xFFFD
 }
 
-// unquote is the text of a string that the scanner has read. ok is false where it is no text: invalid
-// UTF-8, or half of a surrogate pair.
+// unquote returns the text of a scanned string. ok is false for invalid UTF-8 and unpaired surrogates.
 func unquote(quoted []byte) (text string, ok bool) {
 	body := quoted[1 : len(quoted)-1]
 	ok = utf8.Valid(body)
@@ -314,7 +313,7 @@ func unquote(quoted []byte) (text string, ok bool) {
 	return string(out), ok
 }
 
-// quote writes text as a JSON string with no more escapes than there must be.
+// quote encodes text as a JSON string with as few escapes as possible.
 func quote(b []byte, text string) []byte {
 	b = append(b, '"')
 	for i := range len(text) {

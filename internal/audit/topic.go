@@ -19,20 +19,20 @@ import (
 )
 
 const (
-	// pollRecords bounds what one poll hands over.
+	// pollRecords bounds the records of one poll.
 	pollRecords = 10_000
-	// pollPause is between polls that brought nothing but errors.
+	// pollPause is the pause after a poll that returned only errors.
 	pollPause = 100 * time.Millisecond
 )
 
 // Kafka reads inputs from a cluster.
 type Kafka struct {
 	Config      kafka.Config
-	IdleTimeout time.Duration // how long the brokers may send nothing
+	IdleTimeout time.Duration // timeout without any record
 	Log         *slog.Logger
 }
 
-// Read is a Reader. It checks first that the cluster and the topics are those of the input and hold all of it.
+// Read is a Reader. It first checks that the cluster and the topics are those of the input and have all of it.
 func (k *Kafka) Read(ctx context.Context, in Input) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		if err := k.read(ctx, in, func(r Record) bool { return yield(r, nil) }); err != nil && !errors.Is(err, errEnough) {
@@ -41,7 +41,7 @@ func (k *Kafka) Read(ctx context.Context, in Input) iter.Seq2[Record, error] {
 	}
 }
 
-// errEnough ends a reading whose consumer has had enough.
+// errEnough ends a reading whose caller stopped.
 var errEnough = errors.New("enough")
 
 func (k *Kafka) read(ctx context.Context, in Input, yield func(Record) bool) error {
@@ -86,16 +86,16 @@ func (k *Kafka) read(ctx context.Context, in Input, yield func(Record) bool) err
 	return k.tail(ctx, cl, &t, yield)
 }
 
-// place names a partition.
+// place identifies a partition.
 type place struct {
 	topic     string
 	partition int32
 }
 
-// tail is the spans that are not read to their ends.
+// tail has the spans that are not read to their ends.
 type tail struct{ left map[place]*Span }
 
-// tail polls until every span was read to its end.
+// tail polls until every span is read to its end.
 func (k *Kafka) tail(ctx context.Context, cl *kgo.Client, t *tail, yield func(Record) bool) error {
 	heard := time.Now()
 	var trouble error
@@ -139,7 +139,7 @@ func (k *Kafka) tail(ctx context.Context, cl *kgo.Client, t *tail, yield func(Re
 	return nil
 }
 
-// take hands a record over and ends its span where it is the last.
+// take passes a record on, and ends its span if it is the last.
 func (t *tail) take(cl *kgo.Client, r *kgo.Record, yield func(Record) bool) bool {
 	p := place{r.Topic, r.Partition}
 	s := t.left[p]
@@ -163,7 +163,7 @@ func (t *tail) take(cl *kgo.Client, r *kgo.Record, yield func(Record) bool) bool
 	})
 }
 
-// silence is the error of brokers that send nothing.
+// silence is the error of brokers that send no records.
 func (t *tail) silence(idleTimeout time.Duration, trouble error) error {
 	var all []string
 	for p, s := range t.left {
@@ -177,7 +177,7 @@ func (t *tail) silence(idleTimeout time.Duration, trouble error) error {
 	return err
 }
 
-// check refuses another log, and one that lacks some of the input.
+// check refuses another log, and a log without all of the input.
 func (k *Kafka) check(ctx context.Context, admin *kadm.Client, in Input) error {
 	ctx, cancel := context.WithTimeout(ctx, k.IdleTimeout)
 	defer cancel()
@@ -205,7 +205,7 @@ func (k *Kafka) check(ctx context.Context, admin *kadm.Client, in Input) error {
 			return k.Config.Explain("topic "+name, t.Err)
 		}
 		if id := hex.EncodeToString(t.ID[:]); ids[name] != "" && t.ID != (kadm.TopicID{}) && id != ids[name] {
-			return fmt.Errorf("%w: topic %s was made anew: its id is %s, the release read %s", ErrOtherLog, name, id, ids[name])
+			return fmt.Errorf("%w: topic %s was recreated: its ID is %s, the release read %s", ErrOtherLog, name, id, ids[name])
 		}
 	}
 	starts, err := admin.ListStartOffsets(ctx, names...)

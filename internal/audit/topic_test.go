@@ -120,7 +120,7 @@ func TestRefusesAnotherLog(t *testing.T) {
 	}
 	other := span(0, 0, 1)
 	other.Topic.ID = strings.Repeat("ab", 16)
-	c.refused(ErrOtherLog, "was made anew", other)
+	c.refused(ErrOtherLog, "was recreated", other)
 	missing := span(0, 0, 1)
 	missing.Topic.Name = "nothing"
 	c.refused(nil, "topic nothing does not exist", missing)

@@ -9,24 +9,25 @@ import (
 	"daybook/internal/billing"
 )
 
-// cancelEvery is after how many records it is looked whether the audit is still wanted.
+// cancelEvery is the number of records between checks of the context.
 const cancelEvery = 1 << 12
 
-// books are what a log comes to: its winners and what is withheld, in the order of a release.
-type books struct {
+// postings are the winners and the withheld records of a log, in the order of a release.
+type postings struct {
 	postings *sorter
-	// Records were read; Missing offsets had none, as transactions and compaction leave them.
+	// records is the number of records that were read; missing is the number of offsets without a record (transactions,
+	// compaction).
 	records, missing int64
 }
 
-// close gives the temporary files back.
-func (b *books) close() error { return b.postings.Close() }
+// close removes the temporary files.
+func (b *postings) close() error { return b.postings.Close() }
 
-// keepBooks reads the records of a basis and finds what of them counts for the tenant, in two sorts: by event
-// and version, where the first accepted one of each event is its winner, and by account-day.
-func (a *Auditor) keepBooks(ctx context.Context, b *basis) (_ *books, err error) {
+// collectPostings reads the records of a basis and selects those that count for the tenant with two sorts: by event and
+// version, where the first accepted version of each event is its winner, and then by account-day.
+func (a *Auditor) collectPostings(ctx context.Context, b *basis) (_ *postings, err error) {
 	versions := newSorter(a.cfg.Temp, a.cfg.MemoryBytes/2)
-	out := &books{postings: newSorter(a.cfg.Temp, a.cfg.MemoryBytes/2)}
+	out := &postings{postings: newSorter(a.cfg.Temp, a.cfg.MemoryBytes/2)}
 	defer func() {
 		err = errors.Join(err, versions.Close())
 		if err != nil {
@@ -36,7 +37,7 @@ func (a *Auditor) keepBooks(ctx context.Context, b *basis) (_ *books, err error)
 	if err := a.readLog(ctx, b, versions, out); err != nil {
 		return nil, err
 	}
-	var winner string // the event whose winner was found
+	var winner string // the event whose winner is known
 	found := false
 	n := 0
 	for p, err := range versions.sorted() {
@@ -66,8 +67,8 @@ func (a *Auditor) keepBooks(ctx context.Context, b *basis) (_ *books, err error)
 	return out, nil
 }
 
-// post enters an event, or a record that is withheld, in its account-day.
-func (b *books) post(of *basis, e *event, value []byte) error {
+// post adds an event or a withheld record to its account-day.
+func (b *postings) post(of *basis, e *event, value []byte) error {
 	if !of.covers(e.day) {
 		return nil
 	}
@@ -75,7 +76,7 @@ func (b *books) post(of *basis, e *event, value []byte) error {
 }
 
 // readLog reads and judges the records.
-func (a *Auditor) readLog(ctx context.Context, b *basis, versions *sorter, out *books) error {
+func (a *Auditor) readLog(ctx context.Context, b *basis, versions *sorter, out *postings) error {
 	type partition struct {
 		topic billing.TopicOrdinal
 		n     int32
@@ -132,15 +133,15 @@ func (a *Auditor) readLog(ctx context.Context, b *basis, versions *sorter, out *
 	return nil
 }
 
-// entry is a posting as it is read back.
+// entry is a posting that is read back.
 type entry struct {
 	*event
 	withheld bool
 }
 
-// entries walks the postings, ascending by day, account and event; what is withheld comes first in its
+// entries returns the postings in ascending order of day, account and event. Withheld records are first in their
 // account-day.
-func (b *books) entries() iter.Seq2[entry, error] {
+func (b *postings) entries() iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
 		for p, err := range b.postings.sorted() {
 			var e *event
