@@ -14,8 +14,8 @@ import (
 
 // batch is one write being gathered. It is reused.
 type batch struct {
-	parts    []*state.Part // decoded; none if they go into a load
-	free     []*state.Part
+	parts    []*state.PackedPart // decoded; none if they go into a load
+	free     []*state.PackedPart
 	count    int // records delivered
 	advances []state.Advance
 	index    map[state.PartitionID]int // into advances
@@ -106,8 +106,8 @@ func (b *batch) add(js judges, t state.Topic, p *kgo.FetchPartition, next int64,
 }
 
 // part is an empty part for records of a partition.
-func (b *batch) part(id state.PartitionID) *state.Part {
-	p := &state.Part{}
+func (b *batch) part(id state.PartitionID) *state.PackedPart {
+	p := &state.PackedPart{}
 	if n := len(b.free); n > 0 {
 		p, b.free = b.free[n-1], b.free[:n-1]
 	}
@@ -117,7 +117,7 @@ func (b *batch) part(id state.PartitionID) *state.Part {
 }
 
 // lastPart is the last part if it is of the partition, else a new one.
-func (b *batch) lastPart(id state.PartitionID) *state.Part {
+func (b *batch) lastPart(id state.PartitionID) *state.PackedPart {
 	if n := len(b.parts); n > 0 && b.parts[n-1].Partition == id {
 		return b.parts[n-1]
 	}

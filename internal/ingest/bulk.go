@@ -24,7 +24,7 @@ const bulkRecords = 50_000
 
 // bulk decodes records straight into a load, on all cores. It is made for one run.
 type bulk struct {
-	*state.Load
+	*state.BulkLoad
 	parts chan part
 	ended <-chan struct{} // of the run's context
 }
@@ -35,8 +35,8 @@ type part struct {
 	records []*kgo.Record
 }
 
-func newBulk(ctx context.Context, l *state.Load) *bulk {
-	return &bulk{Load: l, parts: make(chan part, partsWaiting*l.Workers()), ended: ctx.Done()}
+func newBulk(ctx context.Context, l *state.BulkLoad) *bulk {
+	return &bulk{BulkLoad: l, parts: make(chan part, partsWaiting*l.Workers()), ended: ctx.Done()}
 }
 
 // judge shares records out to the workers. What is cut off when the run ends is of a load that failed.
@@ -56,7 +56,7 @@ func (b *bulk) work(worker int, d *decode.Decoder) error {
 		for _, r := range p.records {
 			var out state.Record
 			judgeOne(d, p.topic, r, &out)
-			if err := b.Take(worker, &out); err != nil {
+			if err := b.Add(worker, &out); err != nil {
 				return err
 			}
 			r.Recycle()
@@ -68,7 +68,7 @@ func (b *bulk) work(worker int, d *decode.Decoder) error {
 // loadBulk reads the topics up to until, in bulk, and makes all of it durable at once. Half of the way is to read
 // and to sort, the other half to merge what was sorted.
 func (g *Ingester) loadBulk(ctx context.Context, until map[state.PartitionID]int64, memory int64) (err error) {
-	load, err := g.store.NewLoad(memory)
+	load, err := g.store.NewBulkLoad(memory)
 	if err != nil {
 		return err
 	}

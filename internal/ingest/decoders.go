@@ -52,7 +52,7 @@ type decoder struct {
 }
 
 // judge adds the verdicts on records to a part. The part does not refer to them afterwards.
-func (d *decoder) judge(t state.Topic, records []*kgo.Record, out *state.Part) {
+func (d *decoder) judge(t state.Topic, records []*kgo.Record, out *state.PackedPart) {
 	for _, r := range records {
 		judgeOne(d.lending, t, r, &d.record)
 		if d.record.Rejection != nil || d.record.Event.Op == billing.Delete {

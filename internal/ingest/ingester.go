@@ -84,7 +84,7 @@ type Ingester struct {
 	copies    *copies
 	throttled *throttledLogger
 	until     map[state.PartitionID]int64 // nil: no end; read these far and no farther
-	bulk      *state.Load                 // nil: batches are written one by one
+	bulk      *state.BulkLoad             // nil: batches are written one by one
 
 	outcomes   [billing.OutcomeCount]int64   // of this run; apply's until it has ended
 	progressed atomic.Pointer[clock.Reading] // when records were last written

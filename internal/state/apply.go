@@ -4,14 +4,13 @@ import (
 	"fmt"
 
 	"daybook/internal/billing"
-	"daybook/internal/extsort"
 	"daybook/internal/state/format"
 )
 
-// Apply writes a batch in one atomic write, durable on return. Records are applied in the order given. An error
-// means that nothing was applied, in the database or in memory, and that the batch may be applied again; a failure of the
-// write itself ends the process by way of Options.Fatal, because what is on disk is then unknown. Apply does not retain b,
-// but may modify the buffers of its parts until it returns.
+// Apply writes a batch in one atomic write, durable on return. Records are applied in the order given. An error means that
+// nothing was applied, in the database or in memory, and that the batch may be applied again; a failure of the write
+// itself ends the process by way of Options.Fatal, because what is on disk is then unknown. Apply does not retain b, but
+// may modify the buffers of its parts until it returns.
 func (s *Store) Apply(b *Batch) (Applied, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -23,94 +22,108 @@ func (s *Store) Apply(b *Batch) (Applied, error) {
 		s.mu.unfiltered = false
 		s.startFilters()
 	}
-	w := s.beginLocked(format.EntryBatch)
-	if w.bulk = records >= s.o.BulkRecords; w.bulk {
+	tx := s.beginLocked(format.EntryBatch)
+	if tx.asTables = records >= s.o.BulkRecords; tx.asTables {
 		s.awaitFilterLocked(records)
 	}
-	partitions := make(map[PartitionID]*taken, len(b.Advances))
-	for i := range b.Advances {
-		a := &b.Advances[i]
-		if partitions[a.Partition] != nil {
-			return Applied{}, fmt.Errorf("%w: partition %d of topic %d twice in a batch", ErrPosition, a.Partition.Partition, a.Partition.Topic)
-		}
-		if err := w.advance(a); err != nil {
-			return Applied{}, err
-		}
-		partitions[a.Partition] = &taken{advance: a, position: w.positions[a.Partition]}
+	progress, err := tx.applyAdvances(b)
+	if err != nil {
+		return Applied{}, err
 	}
-	for _, c := range b.CaughtUp {
-		p := w.position(c.Partition)
-		if p == nil {
-			return Applied{}, fmt.Errorf("%w: partition %d of topic %d is caught up but has no position", ErrPosition, c.Partition.Partition, c.Partition.Topic)
-		}
-		p.CaughtUpAt, p.CaughtUpBoot, p.CaughtUpUptime = c.At.UTC(), c.Boot, c.Uptime
-	}
-	applied := Applied{Reasons: map[billing.Reason]int64{}}
-	if err := w.lookUp(b.Parts); err != nil {
+	reasons, rounded := map[billing.Reason]int64{}, int64(0)
+	if err := tx.lookUp(b.Parts); err != nil {
 		return Applied{}, err
 	}
 	for _, p := range b.Parts {
 		if p.rows == 0 {
 			continue
 		}
-		of := partitions[p.Partition]
-		if of == nil {
+		partition := progress[p.Partition]
+		if partition == nil {
 			return Applied{}, p.within(nil)
 		}
-		if err := p.within(of.advance); err != nil {
+		if err := p.within(partition.advance); err != nil {
 			return Applied{}, err
 		}
-		outcomes, err := w.part(p, applied.Reasons)
+		outcomes, err := tx.applyPart(p, reasons)
 		if err != nil {
 			return Applied{}, err
 		}
-		w.count(of.position, &outcomes)
-		of.records += int64(p.rows)
-		applied.Rounded += p.rounded
+		tx.count(partition.position, &outcomes)
+		partition.records += int64(p.rows)
+		rounded += p.rounded
 	}
-	for id, of := range partitions {
-		if n := of.advance.Delivered - of.records; n != 0 {
-			return Applied{}, fmt.Errorf("%w: partition %d of topic %d: %d records more delivered than in the batch", ErrPosition, id.Partition, id.Topic, n)
+	for id, partition := range progress {
+		if n := partition.advance.Delivered - partition.records; n != 0 {
+			return Applied{}, fmt.Errorf("%w: partition %d of topic %d: %d records more delivered than in the batch", ErrPosition,
+				id.Partition, id.Topic, n)
 		}
 	}
-	done, err := w.finish()
+	applied, err := tx.commit()
 	if err != nil {
 		return Applied{}, err
 	}
-	done.Reasons, done.Rounded = applied.Reasons, applied.Rounded
-	return done, nil
+	applied.Reasons, applied.Rounded = reasons, rounded
+	return applied, nil
 }
 
-// taken is what a batch takes from one partition.
-type taken struct {
+// partitionProgress is what a batch brings of one partition.
+type partitionProgress struct {
 	advance  *Advance
 	position *Position
-	records  int64
+	records  int64 // applied so far
 }
 
-// part applies the records of one partition.
-func (w *write) part(p *Part, reasons map[billing.Reason]int64) (outcomes [billing.OutcomeCount]int64, err error) {
-	for t := range p.tenants {
-		w.seen(t)
+// applyAdvances moves the positions of a batch.
+func (tx *transaction) applyAdvances(b *Batch) (map[PartitionID]*partitionProgress, error) {
+	progress := make(map[PartitionID]*partitionProgress, len(b.Advances))
+	for i := range b.Advances {
+		a := &b.Advances[i]
+		if progress[a.Partition] != nil {
+			return nil, fmt.Errorf("%w: partition %d of topic %d twice in a batch", ErrPosition, a.Partition.Partition, a.Partition.Topic)
+		}
+		if err := tx.advance(a); err != nil {
+			return nil, err
+		}
+		progress[a.Partition] = &partitionProgress{advance: a, position: tx.positions[a.Partition]}
 	}
-	w.totals.LocatorDigest.Add(p.locators)
-	w.totals.RecordDigest.Add(p.records)
-	changes := &w.s.mu.changes
-	memory := changes.Lend(p.slabs)
-	for c := p.cursor(); c.step(); {
+	for _, c := range b.CaughtUp {
+		p := tx.position(c.Partition)
+		if p == nil {
+			return nil, fmt.Errorf("%w: partition %d of topic %d is caught up but has no position", ErrPosition,
+				c.Partition.Partition, c.Partition.Topic)
+		}
+		p.CaughtUpAt, p.CaughtUpBoot, p.CaughtUpUptime = c.At.UTC(), c.Boot, c.Uptime
+	}
+	return progress, nil
+}
+
+// applyPart applies the records of one part, whose events were looked up, and returns how many had each outcome. The rows
+// of the part are added to the transaction without being copied: the part must not change until the transaction ends.
+func (tx *transaction) applyPart(p *PackedPart, reasons map[billing.Reason]int64) (outcomes [billing.OutcomeCount]int64, err error) {
+	for t := range p.tenants {
+		tx.addTenant(t)
+	}
+	tx.totals.LocatorDigest.Add(p.locators)
+	tx.totals.RecordDigest.Add(p.records)
+	memory := tx.s.mu.rows.Lend(p.slabs)
+	for c := p.cursor(); c.next(); {
 		outcome := billing.New
-		if r := c.rareRecord(); r == nil {
-			if sl := w.slots.find(c.hash, c.eventKey()); sl != nil {
-				outcome, err = w.oneOf(sl, &c)
+		r := c.unpackedRecord()
+		switch {
+		case r == nil:
+			if e := tx.events.find(c.hash, c.eventKey()); e != nil {
+				outcome, err = tx.applyUpsert(e, &c, memory)
 			} else {
-				w.alone(changes, memory, &c)
+				tx.applyOnlyVersion(&c, memory)
 			}
-		} else if r.Rejection == nil {
-			outcome, err = w.event(w.slots.find(c.hash, w.rareKey(r)), &r.Event)
-		} else {
+		case r.Rejection == nil:
+			v := deletedVersion(r.Event.Version)
+			outcome, err = tx.resolve(tx.events.find(c.hash, tx.keyOf(&c)), &v, recordRow{})
+		default:
 			outcome = billing.Quarantined
 			reasons[r.Rejection.Reason]++
-			w.rejected(r, r.source())
+			tx.quarantineRecord(r)
 		}
 		if err != nil {
 			return outcomes, err
@@ -120,40 +133,32 @@ func (w *write) part(p *Part, reasons map[billing.Reason]int64) (outcomes [billi
 	return outcomes, nil
 }
 
-// rareKey is the key of the event that a rejection or a delete names. It is valid until the next one.
-func (w *write) rareKey(r *Record) []byte {
-	t, id := r.Event.Tenant, r.Event.ID
-	if r.Rejection != nil {
-		t, id = r.Rejection.Tenant, r.Rejection.Event
-	}
-	w.key = format.AppendEventKey(w.key[:0], t, id)
-	return w.key
-}
-
-// alone applies the only version of an event that the store and the batch have. Its rows are as they are to be stored.
-func (w *write) alone(changes *extsort.Rows, memory int, c *partCursor) {
-	t := &w.totals
+// applyOnlyVersion applies the only version of an event that the store and the batch have. Its rows are stored as they are.
+func (tx *transaction) applyOnlyVersion(c *partCursor, memory int) {
+	t := &tx.totals
 	c.setGeneration(t.Generation)
-	record := c.recordAt()
-	changes.Refer(memory+c.slab, c.at, c.locatorKey, c.locator)
-	changes.Refer(memory+c.slab, record, c.recordKey, c.record)
+	tx.s.mu.rows.Refer(memory+c.slab, c.at, c.locatorKey, c.locator)
+	row := c.recordRow(memory)
+	row.appendTo(&tx.s.mu.rows, format.SpaceRecord)
 	t.Locators++
 	t.Records++
-	if accountDay := c.b[record : record+int(c.accountDay)]; !w.added[string(accountDay)] {
-		w.added[string(accountDay)] = true
+	// A look-up by converted bytes allocates nothing; an AccountDay would cost two strings an event.
+	if accountDay := row.row[:c.accountDay]; !tx.added[string(accountDay)] {
+		tx.added[string(accountDay)] = true
 	}
 }
 
-// oneOf applies a version of an event that has, or may have, others.
-func (w *write) oneOf(sl *slot, c *partCursor) (billing.Outcome, error) {
-	record := c.recordAt()
-	w.totals.LocatorDigest.Sub(format.HashLocator(c.b[c.at:record]))
-	w.totals.RecordDigest.Sub(format.HashRecord(c.b[record:c.next]))
-	e, err := c.event(&w.s.mu.words)
+// applyUpsert applies a version of an event that has, or may have, others.
+func (tx *transaction) applyUpsert(e *eventEntry, c *partCursor, memory int) (billing.Outcome, error) {
+	row := c.recordRow(memory)
+	// The part's digests have its rows. encodeEvent adds those that are stored.
+	tx.totals.LocatorDigest.Sub(format.HashLocator(c.b[c.at:c.recordAt()]))
+	tx.totals.RecordDigest.Sub(format.HashRecord(row.row))
+	v, err := tx.s.mu.parser.parse(row.row[:row.key], row.row[row.key:])
 	if err != nil {
 		return 0, err
 	}
-	return w.event(sl, e)
+	return tx.resolve(e, &v, row)
 }
 
 // source is the record's place in the log.
@@ -164,15 +169,23 @@ func (r *Record) source() billing.Source {
 	return r.Event.Version.Source
 }
 
+// eventID is the event that the record names; a rejection may name none.
+func (r *Record) eventID() (billing.TenantID, billing.EventID) {
+	if r.Rejection != nil {
+		return r.Rejection.Tenant, r.Rejection.Event
+	}
+	return r.Event.Tenant, r.Event.ID
+}
+
 // advance moves one partition's position, or makes it on first sight.
-func (w *write) advance(a *Advance) error {
-	p := w.position(a.Partition)
+func (tx *transaction) advance(a *Advance) error {
+	p := tx.position(a.Partition)
 	if p == nil {
-		if int(a.Partition.Topic) >= len(w.s.mu.identity.Topics) {
+		if int(a.Partition.Topic) >= len(tx.s.mu.identity.Topics) {
 			return fmt.Errorf("%w: the state has no topic %d", ErrPosition, a.Partition.Topic)
 		}
 		p = &Position{Partition: a.Partition, FirstOffset: a.FirstOffset, NextOffset: a.FirstOffset, LastOffset: -1}
-		w.positions[a.Partition] = p
+		tx.positions[a.Partition] = p
 	}
 	if a.From != p.NextOffset || a.Next < a.From {
 		return fmt.Errorf("%w: partition %d of topic %d: batch of offsets %d to %d, the state is at %d", ErrPosition,
@@ -187,6 +200,6 @@ func (w *write) advance(a *Advance) error {
 	if a.Delivered > 0 {
 		p.LastOffset, p.LastDigest = a.LastOffset, a.LastDigest
 	}
-	w.spans = append(w.spans, format.Span{Partition: a.Partition, From: a.From, Next: a.Next})
+	tx.spans = append(tx.spans, format.Span{Partition: a.Partition, From: a.From, Next: a.Next})
 	return nil
 }

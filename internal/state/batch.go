@@ -51,7 +51,7 @@ func NewCaughtUp(id PartitionID, at clock.Reading) CaughtUp {
 
 // Batch is one atomic write.
 type Batch struct {
-	Parts    []*Part // applied in this order; of a partition of Advances each
+	Parts    []*PackedPart // applied in this order; of a partition of Advances each
 	Advances []Advance
 	CaughtUp []CaughtUp
 }
@@ -61,7 +61,7 @@ func (b *Batch) Add(records ...Record) {
 	for i := range records {
 		id := format.PartitionOf(records[i].source())
 		if n := len(b.Parts); n == 0 || b.Parts[n-1].Partition != id {
-			b.Parts = append(b.Parts, &Part{Partition: id})
+			b.Parts = append(b.Parts, &PackedPart{Partition: id})
 		}
 		b.Parts[len(b.Parts)-1].Add(&records[i])
 	}

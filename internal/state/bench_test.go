@@ -20,6 +20,8 @@ type generator struct {
 	rng    *rand.Rand
 	offset int64
 	old    []billing.Event
+	repeat float64 // share of events sent again; 0: one in fifty
+	move   float64 // share of events that a later version moves to another account
 }
 
 func (g *generator) batch(n int) *delivered {
@@ -30,9 +32,17 @@ func (g *generator) batch(n int) *delivered {
 		id := billing.EventID(fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", g.rng.Uint32(), g.rng.Uint32()&0xffff, g.rng.Uint32()&0xfff,
 			0x8000|g.rng.Uint32()&0x3fff, g.rng.Uint64()&0xffffffffffff))
 		source := billing.Source{Partition: 0, Offset: g.offset, RecordTime: 1735000000000 + g.offset}
-		if len(g.old) > 0 && g.rng.IntN(50) == 0 {
+		repeat := g.repeat
+		if repeat == 0 {
+			repeat = 0.02
+		}
+		if again := g.rng.Float64(); len(g.old) > 0 && again < repeat+g.move {
 			*e = g.old[g.rng.IntN(len(g.old))]
 			e.Version.Source = source
+			if again >= repeat {
+				e.Account = billing.AccountID(fmt.Sprintf("%012d", 100000000000+g.rng.IntN(2000)))
+				e.Version.IngestedAt = 1735000000e9 + billing.Instant(g.offset)*1e6
+			}
 			g.offset++
 			continue
 		}
@@ -47,7 +57,7 @@ func (g *generator) batch(n int) *delivered {
 			Version: billing.Version{IngestedAt: 1735000000e9 + billing.Instant(g.offset)*1e6,
 				Source: source},
 		}
-		if i%16 == 0 {
+		if i%16 == 0 || g.repeat+g.move > 0 {
 			g.old = append(g.old, *e)
 		}
 		g.offset++
@@ -114,6 +124,39 @@ func BenchmarkApply(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ReportMetric(float64(s.db.Metrics().Total().TablesSize)/float64(g.offset), "B/event-compacted")
+		})
+	}
+}
+
+// BenchmarkApplyVersions fills a new state with events of which some were there before, at any time of the past: few
+// (2 %), a fifth repeated, or a fifth moved to another account. events/s of the first is what the others are measured by.
+func BenchmarkApplyVersions(b *testing.B) {
+	const batch = 250_000
+	for _, bench := range []struct {
+		name         string
+		repeat, move float64
+	}{{"few", 0.02, 1e-9}, {"repeats", 0.2, 0}, {"moves", 0.02, 0.2}} {
+		b.Run(bench.name, func(b *testing.B) {
+			s := diskStore(b, b.TempDir()+"/state", 1)
+			g := &generator{rng: rand.New(rand.NewPCG(1, 2)), repeat: bench.repeat, move: bench.move}
+			b.ResetTimer()
+			var making time.Duration
+			began := cpuTime(b)
+			for range b.N {
+				b.StopTimer()
+				cpu := cpuTime(b)
+				records := g.batch(batch)
+				packed := records.batch()
+				making += cpuTime(b) - cpu
+				b.StartTimer()
+				if _, err := s.Apply(packed); err != nil {
+					b.Fatal(err)
+				}
+			}
+			events := float64(b.N) * batch
+			b.ReportMetric(events/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(float64(cpuTime(b)-began-making)/events, "cpu-ns/event")
+			b.ReportMetric(float64(s.db.Metrics().DiskSpaceUsage())/float64(g.offset), "B/event")
 		})
 	}
 }

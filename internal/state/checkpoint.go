@@ -24,10 +24,10 @@ func (s *Store) Checkpoint(dir string) (Head, error) {
 		return Head{}, fmt.Errorf("checkpoint: %s exists already", dir)
 	}
 	head := s.mu.journal.Head
-	c := &s.mu.changes
-	c.Reset()
-	c.Set(format.SequenceKey(format.SpaceKeptDigest, uint64(head.Sequence)), head.Digest[:])
-	s.commit(c)
+	rows := &s.mu.rows
+	rows.Reset()
+	rows.Set(format.SequenceKey(format.SpaceKeptDigest, uint64(head.Sequence)), head.Digest[:])
+	s.writeBatch(rows)
 	// Flushed, because the copy of a live WAL can lack a write that precedes one it holds.
 	if err := s.db.FlushOrFail(); err != nil {
 		return Head{}, fmt.Errorf("checkpoint: %w", err)

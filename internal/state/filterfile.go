@@ -16,23 +16,23 @@ import (
 	"daybook/internal/state/format"
 )
 
-// The membership filter is saved when a store closes, so that the next one need not read all locators. It is
-// of one point of one journal: what was added since is of the generation that was the newest then, or of later ones,
-// and those alone are read. A file that is missing, torn, of another state or of a point that the
-// journal does not have any more is passed over. It is not synced: its own hash tells whether it is whole.
+// The Bloom filter of events is saved when a store closes, so that the next one does not read all locators. The file
+// belongs to one entry of one journal. Events added since are in the generation that was the newest then, or in later ones,
+// and only those are read. A file that is missing, torn, of another state, or of an entry that the journal no longer has
+// is ignored. It is not synced, because its hash shows whether it is complete.
 //
 //	magic, database id, sequence, digest there, newest generation, blocks; the blocks; XXH3-128 of all before it
 const (
-	filterName  = "membership-filter" // inside of the database's directory: Pebble leaves other names alone
+	filterName  = "membership-filter" // in the database's directory, where Pebble ignores unknown names
 	filterMagic = "daybook filter 1"
 	filterHead  = len(filterMagic) + 32 + 8 + 16 + 2 + 8
-	// filterShare bounds what the file takes, in bytes an event: of fewer events the locators are soon read.
+	// filterShare is the largest size of a saved filter, in bytes an event: the locators of fewer events are read as fast.
 	filterShare = 8
 )
 
 var errNoFilter = errors.New("no saved filter of this state")
 
-// filterFile is what a saved filter is of.
+// filterFile is the header of a saved filter: which state it belongs to, and its size.
 type filterFile struct {
 	database   DatabaseID
 	head       Head
@@ -48,7 +48,7 @@ func (h *filterFile) append(b []byte) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(h.blocks))
 }
 
-// parseFilterFile reads what append wrote, of the size of filterHead.
+// parseFilterFile reads what append wrote. b has filterHead bytes.
 func parseFilterFile(b []byte) (h filterFile, err error) {
 	rest, ok := bytes.CutPrefix(b, []byte(filterMagic))
 	if !ok {
@@ -65,24 +65,25 @@ func parseFilterFile(b []byte) (h filterFile, err error) {
 
 func (s *Store) filterPath() string { return filepath.Join(s.dir, s.o.Sub, filterName) }
 
-// saveFilterLocked writes the filter, unless there are few events. What fails costs the next start time, and is logged.
+// saveFilterLocked saves the filter of events, unless there are few events. A failure is logged; it costs time at the next start.
 func (s *Store) saveFilterLocked() {
-	h := filterFile{s.mu.identity.Database, s.mu.journal.Head, s.mu.journal.Totals.Generation, len(s.filter.blocks)}
-	if !s.filter.filled.Load() || h.head == s.filterAt || s.mu.journal.Totals.Locators*filterShare < int64(h.blocks)*64 {
+	f := s.mu.filters
+	h := filterFile{s.mu.identity.Database, s.mu.journal.Head, s.mu.journal.Totals.Generation, len(f.events.blocks)}
+	if !f.events.filled.Load() || h.head == f.savedAt || s.mu.journal.Totals.Locators*filterShare < int64(h.blocks)*64 {
 		return
 	}
 	path := s.filterPath()
-	if err := s.filter.write(s.o.FS, path+".tmp", &h); err != nil {
-		s.o.Logger.Warn("membership filter not saved, the next start reads all locators", "err", errors.Join(err, s.o.FS.Remove(path+".tmp")))
+	if err := f.events.write(s.o.FS, path+".tmp", &h); err != nil {
+		s.o.Logger.Warn("failed to save Bloom filter, the next start reads all locators", "err", errors.Join(err, s.o.FS.Remove(path+".tmp")))
 		return
 	}
 	if err := s.o.FS.Rename(path+".tmp", path); err != nil {
-		s.o.Logger.Warn("membership filter not saved, the next start reads all locators", "err", err)
+		s.o.Logger.Warn("failed to save Bloom filter, the next start reads all locators", "err", err)
 	}
 }
 
-// write writes a filter that nobody adds to.
-func (f *filter) write(fs vfs.FS, path string, h *filterFile) (err error) {
+// write writes the filter, which must not change meanwhile, to a file.
+func (f *bloomFilter) write(fs vfs.FS, path string, h *filterFile) (err error) {
 	file, err := fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
@@ -113,9 +114,10 @@ func (f *filter) write(fs vfs.FS, path string, h *filterFile) (err error) {
 	return w.Flush()
 }
 
-// loadFilter adds what was saved, and returns the oldest generation that may hold events added since;
-// current says that there are none. errNoFilter. Bits of a file that proves bad stay: they only cost look-ups.
-func (s *Store) loadFilter(v view, now Head, database DatabaseID) (from format.Generation, current bool, err error) {
+// loadFilter adds the saved filter to f and returns the oldest generation that may have events added since; current reports
+// that there are none. The error is errNoFilter if there is no file for this state. Bits of a file whose hash proves wrong
+// stay in f: they only cost look-ups.
+func (s *Store) loadFilter(f *bloomFilter, v view, now Head, database DatabaseID) (from format.Generation, current bool, err error) {
 	file, err := s.o.FS.Open(s.filterPath(), vfs.SequentialReadsOption)
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, false, errNoFilter
@@ -135,12 +137,12 @@ func (s *Store) loadFilter(v view, now Head, database DatabaseID) (from format.G
 	if err != nil {
 		return 0, false, err
 	}
-	if h.database != database || h.blocks != len(s.filter.blocks) {
+	if h.database != database || h.blocks != len(f.blocks) {
 		return 0, false, errNoFilter
 	}
 	current = h.head == now
 	if !current {
-		// Nothing was lost since, if the journal has that entry: it begins with its digest.
+		// If the journal still has that entry, all events of the file are in the state. An entry begins with its digest.
 		found, err := v.get(format.SequenceKey(format.SpaceJournal, uint64(h.head.Sequence)), func(entry []byte) error {
 			if !bytes.HasPrefix(entry, h.head.Digest[:]) {
 				return errNoFilter
@@ -160,7 +162,7 @@ func (s *Store) loadFilter(v view, now Head, database DatabaseID) (from format.G
 		if _, err := io.ReadFull(r, b[:n*64]); err != nil {
 			return 0, false, err
 		}
-		s.filter.merge(i, b[:n*64])
+		f.addBlocks(i, b[:n*64])
 		i += n
 	}
 	sum := hash.Sum128().Bytes()
@@ -169,19 +171,7 @@ func (s *Store) loadFilter(v view, now Head, database DatabaseID) (from format.G
 		return 0, false, err
 	}
 	if sum != sealedSum {
-		return 0, false, fmt.Errorf("%w: its hash differs", errNoFilter)
+		return 0, false, fmt.Errorf("%w: the hash does not match", errNoFilter)
 	}
 	return h.generation, current, nil
-}
-
-// merge adds saved blocks, from the block at on.
-func (f *filter) merge(at int, b []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.used = true
-	for ; len(b) > 0; at, b = at+1, b[64:] {
-		for i := range f.blocks[at] {
-			f.blocks[at][i] |= binary.LittleEndian.Uint64(b[8*i:])
-		}
-	}
 }

@@ -33,11 +33,11 @@ func TestSavedFilter(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.filling.Wait()
-		if got := s.filterAt == s.mu.journal.Head; got != current {
+		if got := s.mu.filters.savedAt == s.mu.journal.Head; got != current {
 			t.Errorf("%s: taken as it was saved: %t, want %t", how, got, current)
 		}
 		for i := range next {
-			if !s.filter.has(xxh3.Hash128(format.AppendEventKey(nil, "default", event(fmt.Sprint("e", i), "a", 1, 5, 1, i).Event.ID))) {
+			if !s.mu.filters.events.has(xxh3.Hash128(format.AppendEventKey(nil, "default", event(fmt.Sprint("e", i), "a", 1, 5, 1, i).Event.ID))) {
 				t.Fatalf("%s: event %d is not known", how, i)
 			}
 		}
@@ -111,7 +111,7 @@ func TestFilterOfAnotherJournal(t *testing.T) {
 	apply(t, s, 20, event("two", "b", 2, 7, 2, 20))
 	head, id := s.mu.journal.Head, s.mu.identity.Database
 	writeFile(t, o.FS, filepath.Join("copy", LiveDir, filterName), saved)
-	if _, _, err := s.loadFilter(s.view, head, id); err == nil {
+	if _, _, err := s.loadFilter(s.mu.filters.events, s.view, head, id); err == nil {
 		t.Error("a filter was taken that is of another course of the journal")
 	}
 	if err := s.Close(); err != nil {

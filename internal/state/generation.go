@@ -16,8 +16,8 @@ const (
 	generationShare = 16
 )
 
-// beginGeneration starts another generation if the newest is large enough.
-func beginGeneration(t *format.Totals, least int64) {
+// startGeneration starts another generation if the newest is large enough.
+func startGeneration(t *format.Totals, least int64) {
 	if t.Locators-t.Older >= max(least, t.Locators/generationShare) && t.Generation < format.MaxGeneration {
 		t.Generation++
 		t.Older = t.Locators

@@ -172,13 +172,11 @@ func (r *Reader) Events(t billing.TenantID, d billing.Day, from, to billing.Acco
 	}
 }
 
-// Winner looks up one event.
+// Winner returns the winner of one event, without its Digest, and whether there is one.
 func (r *Reader) Winner(t billing.TenantID, id billing.EventID) (dedup.Winner, bool, error) {
-	st, err := r.stored(r.journal.Totals.Generation, t, id)
-	if err != nil || st == nil {
-		return dedup.Winner{}, false, err
-	}
-	return st.winner, true, nil
+	w, found, err := r.storedWinner(r.journal.Totals.Generation, t, id)
+	w.winner.Digest = billing.Digest{} // it has a meaning in this process alone
+	return w.winner, found, err
 }
 
 // Ties are the tied winners of a tenant's day.

@@ -7,12 +7,11 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Retry judges all quarantined records again by rules and, in one journalled
-// write, applies those that judge accepts and adopts the rules. judge returns
-// the record with its new verdict. Accepted ones leave quarantine, and the
-// others take their new reason, so that the state is what a rebuild with these
-// rules would make. It is refused with ErrRules unless rules are looser than or
-// equal to the state's, because a record that was accepted is not judged again.
+// Retry judges all quarantined records again by rules, applies those that judge accepts, and makes rules those of the
+// state, in one journalled write. judge returns the record with its new verdict. Accepted records leave quarantine and
+// the others take their new reason, so that the state is what a rebuild with these rules would make. Because a record that
+// was accepted is not judged again, rules must accept whatever the state's rules accept; else the error is ErrRules. As
+// with Apply, an error means that nothing was applied.
 func (s *Store) Retry(rules billing.Rules, d Decision, judge func(q *Quarantined) Record) (Applied, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -22,82 +21,107 @@ func (s *Store) Retry(rules billing.Rules, d Decision, judge func(q *Quarantined
 	if err := rules.Validate(); err != nil {
 		return Applied{}, fmt.Errorf("retry: %w", err)
 	}
-	if err := looser(s.mu.identity.Rules, rules); err != nil {
+	if err := checkLooser(s.mu.identity.Rules, rules); err != nil {
 		return Applied{}, fmt.Errorf("%w: %w; remedy: ingest rebuild", ErrRules, err)
 	}
-	w := s.beginLocked(format.EntryRetry)
-	applied := Applied{Reasons: map[billing.Reason]int64{}}
-	var sources []billing.Source
-	err := s.view.scanPrefix([]byte{format.SpaceQuarantine}, func(key, _ []byte) error {
-		p, offset, err := format.ParseSource(key[1:])
-		sources = append(sources, billing.Source{Topic: p.Topic, Partition: p.Partition, Offset: offset})
-		return err
-	})
+	tx := s.beginLocked(format.EntryRetry)
+	reasons := map[billing.Reason]int64{}
+	accepted, err := tx.judgeAgain(rules, judge, reasons)
 	if err != nil {
 		return Applied{}, err
 	}
+	rounded := int64(0)
 	d.Kind, d.Records = RulesLoosened, nil
-	for _, src := range sources {
-		q, found, err := s.view.quarantined(src, true)
+	for _, p := range accepted {
+		outcomes, err := tx.applyPart(&p.PackedPart, reasons)
 		if err != nil {
 			return Applied{}, err
 		}
+		outcomes[billing.Quarantined] -= int64(len(p.sources))
+		tx.count(tx.position(p.Partition), &outcomes)
+		rounded += p.rounded
+		d.Records = append(d.Records, p.sources...)
+	}
+	id := s.mu.identity
+	id.Rules = rules
+	tx.identity = &id
+	tx.decide(d)
+	applied, err := tx.commit()
+	if err != nil {
+		return Applied{}, err
+	}
+	applied.Reasons, applied.Rounded = reasons, rounded
+	return applied, nil
+}
+
+// acceptedPart is what Retry accepts of one partition.
+type acceptedPart struct {
+	PackedPart
+	sources []billing.Source
+}
+
+// judgeAgain judges all quarantined records. It removes those that are accepted from quarantine and returns them by
+// partition, ascending, with entries for their events; it changes the verdict of the others and counts their reasons.
+func (tx *transaction) judgeAgain(rules billing.Rules, judge func(q *Quarantined) Record, reasons map[billing.Reason]int64) ([]*acceptedPart, error) {
+	sources, err := tx.s.view.quarantinedSources()
+	if err != nil {
+		return nil, err
+	}
+	var accepted []*acceptedPart
+	for _, src := range sources {
+		q, found, err := tx.s.view.quarantined(src, true)
+		if err != nil {
+			return nil, err
+		}
 		if !found {
-			return Applied{}, fmt.Errorf("%w: quarantined record at topic %d, partition %d, offset %d is gone", ErrDamaged,
+			return nil, fmt.Errorf("%w: quarantined record at topic %d, partition %d, offset %d is gone", ErrDamaged,
 				src.Topic, src.Partition, src.Offset)
 		}
 		if q.Cut() {
-			if rules.MaxRecordBytes > s.mu.identity.Rules.MaxRecordBytes && q.Size <= rules.MaxRecordBytes {
-				return Applied{}, fmt.Errorf("%w: of the record at partition %d, offset %d only the first MiB was kept; remedy: ingest rebuild",
+			if rules.MaxRecordBytes > tx.s.mu.identity.Rules.MaxRecordBytes && q.Size <= rules.MaxRecordBytes {
+				return nil, fmt.Errorf("%w: of the record at partition %d, offset %d only the first MiB was kept; remedy: ingest rebuild",
 					ErrRules, src.Partition, src.Offset)
 			}
 			continue
 		}
-		rec := judge(q)
-		h, err := w.held(src)
+		r := judge(q)
+		change, err := tx.quarantined(src)
 		if err != nil {
-			return Applied{}, err
+			return nil, err
 		}
-		if rec.Rejection != nil {
-			h.q.Rejection = *rec.Rejection
-			applied.Reasons[rec.Rejection.Reason]++
+		if r.Rejection != nil {
+			change.record.Rejection = *r.Rejection
+			reasons[r.Rejection.Reason]++
 			continue
 		}
-		h.gone = true
-		w.totals.Quarantined--
-		sl, err := w.slot(rec.Event.Tenant, rec.Event.ID)
-		if err != nil {
-			return Applied{}, err
+		change.removed = true
+		tx.totals.Quarantined--
+		if _, err := tx.entry(r.Event.Tenant, r.Event.ID); err != nil {
+			return nil, err
 		}
-		outcome, err := w.event(sl, &rec.Event)
-		if err != nil {
-			return Applied{}, err
+		id := format.PartitionOf(src)
+		if n := len(accepted); n == 0 || accepted[n-1].Partition != id {
+			accepted = append(accepted, &acceptedPart{PackedPart: PackedPart{Partition: id}})
 		}
-		p := w.position(format.PartitionOf(src))
-		p.Outcomes[billing.Quarantined]--
-		p.Outcomes[outcome]++
-		w.outcomes[billing.Quarantined]--
-		w.outcomes[outcome]++
-		if rec.Rounded {
-			applied.Rounded++
-		}
-		d.Records = append(d.Records, src)
+		p := accepted[len(accepted)-1]
+		p.Add(&r)
+		p.sources = append(p.sources, src)
 	}
-	id := s.mu.identity
-	id.Rules = rules
-	w.identity = &id
-	w.decide(d)
-	done, err := w.finish()
-	if err != nil {
-		return Applied{}, err
-	}
-	done.Reasons, done.Rounded = applied.Reasons, applied.Rounded
-	return done, nil
+	return accepted, nil
 }
 
-// looser says why a record that is accepted by old might not be by next, or
-// might come to another event.
-func looser(old, next billing.Rules) error {
+// quarantinedSources are the places in the log of all quarantined records, ascending.
+func (v view) quarantinedSources() (all []billing.Source, err error) {
+	err = v.scanPrefix([]byte{format.SpaceQuarantine}, func(key, _ []byte) error {
+		p, offset, err := format.ParseSource(key[1:])
+		all = append(all, billing.Source{Topic: p.Topic, Partition: p.Partition, Offset: offset})
+		return err
+	})
+	return all, err
+}
+
+// checkLooser returns an error if a record that old accepts might be rejected by next, or belong to another event.
+func checkLooser(old, next billing.Rules) error {
 	strictness := map[billing.NegativePolicy]int{billing.RejectNegative: 2, billing.LabelledNegative: 1, billing.AllowNegative: 0}
 	if strictness[next.DefaultNegative] > strictness[old.DefaultNegative] {
 		return fmt.Errorf("negative costs: %s is stricter than %s", next.DefaultNegative, old.DefaultNegative)

@@ -28,31 +28,29 @@ type Store struct {
 	db      *engine.DB
 	view    view
 	metrics *metrics
-	filter  *filter // of locator keys
-	held    *filter // of the quarantine's index by event
-	// filterAt is the journal's head of which filter was saved when it was read; zero: it has grown since, or was not saved.
-	filterAt Head
 
-	closing  atomic.Bool
-	filling  sync.WaitGroup
-	filtered <-chan struct{} // closed when the filters are filled, or cannot be
+	closing atomic.Bool
+	filling sync.WaitGroup // goroutines that fill filters
 
 	// mu is the apply lock: whoever writes holds it.
 	mu struct {
 		sync.Mutex
 		closed     bool
 		identity   Identity
-		base       *format.Journal
-		journal    *format.Journal
-		unfolded   int
-		unfiltered bool // since a load: the filters are made when more comes
+		base       *format.Journal // folded
+		journal    *format.Journal // base and the entries after it
+		unfolded   int             // number of those entries
+		filters    *filters
+		unfiltered bool // a load was begun: filters are made when events come
 		positions  map[PartitionID]*Position
 		tenants    map[billing.TenantID]bool
-		decisions  uint64         // number of the last one
-		slots      slots          // of the write in hand
-		lookup     lookup         // of its events
-		words      format.Strings // of events read from its rows
-		changes    extsort.Rows
+		decisions  uint64 // number of the last one
+
+		// Memory of the one transaction that there is at a time.
+		events eventTable
+		lookup winnerLookup
+		parser versionParser
+		rows   extsort.Rows
 	}
 }
 
@@ -171,26 +169,6 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// startFilters makes the filters and fills them in the background. What is
-// written meanwhile is added by its writer. Of a brief store they stay unfilled.
-func (s *Store) startFilters() {
-	if s.o.Brief {
-		s.filter, s.held = newFilter(0), newFilter(0)
-		return
-	}
-	s.filter, s.held = newFilter(s.o.FilterBytes), newFilter(s.o.FilterBytes/16)
-	snapshot, head, database := s.db.NewSnapshot(), s.mu.journal.Head, s.mu.identity.Database
-	filled := make(chan struct{})
-	s.filtered = filled
-	s.filling.Go(func() {
-		defer close(filled)
-		err := errors.Join(s.fillFilters(view{snapshot}, head, database), snapshot.Close())
-		if err != nil && !errors.Is(err, errClosed) {
-			s.o.Logger.Warn("membership filter not filled, every event is looked up", "err", err)
-		}
-	})
-}
-
 // checkFirst opens the database read-only and checks it, so that a damaged one is
 // refused before anything of it is changed.
 func checkFirst(sub string, o Options, lock *pebble.Lock) error {
@@ -284,11 +262,10 @@ func (s *Store) Identity() Identity {
 	return s.mu.identity
 }
 
-// commit makes the collected rows durable, in one write. It returns only when
-// they are; any error ends the process, because after one nobody knows what is on disk.
-func (s *Store) commit(c *extsort.Rows) {
-	batch := s.db.NewBatchWithSize(c.Bytes() + 16*c.Len() + 64)
-	err := fillBatch(batch, c)
+// writeBatch makes rows durable in one write. A failure ends the process, because what is on disk is then unknown.
+func (s *Store) writeBatch(rows *extsort.Rows) {
+	batch := s.db.NewBatchWithSize(rows.Bytes() + 16*rows.Len() + 64)
+	err := fillBatch(batch, rows)
 	if err == nil {
 		err = batch.Commit(pebble.Sync)
 	}

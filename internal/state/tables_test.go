@@ -51,7 +51,7 @@ func TestBigWritesWaitForCompactions(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 
-	const writes = deepL0 + 8
+	const writes = maxSublevels + 8
 	applied := make(chan int, writes)
 	go func() {
 		defer close(applied)
@@ -76,8 +76,8 @@ func TestBigWritesWaitForCompactions(t *testing.T) {
 			waiting = valueOf(t, s.metrics.compactionWait) > 0.1
 		}
 	}
-	if depth := s.db.Metrics().Levels[0].Sublevels; depth > deepL0 {
-		t.Errorf("L0 has %d sublevels, want at most %d", depth, deepL0)
+	if depth := s.db.Metrics().Levels[0].Sublevels; depth > maxSublevels {
+		t.Errorf("L0 has %d sublevels, want at most %d", depth, maxSublevels)
 	}
 	close(g.opened)
 	for range applied {

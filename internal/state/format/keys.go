@@ -185,6 +185,14 @@ func AppendTieKey(b []byte, t billing.TenantID, d billing.Day, id billing.EventI
 	return AppendEventID(AppendDayPrefix(b, SpaceTie, t, d), id)
 }
 
+// AppendTieKeyOfLocator is AppendTieKey of the event that a locator's key names.
+func AppendTieKeyOfLocator(b, locator []byte, d billing.Day) []byte {
+	event := locator[LocatorHeader:]
+	tenant := bytes.IndexByte(event, keyEnd) + 1
+	b = append(append(b, SpaceTie), event[:tenant]...)
+	return append(appendKeyDay(b, d), event[tenant:]...)
+}
+
 func QuarantineKey(space byte, src billing.Source) []byte {
 	return AppendSource([]byte{space}, PartitionOf(src), src.Offset)
 }

@@ -61,3 +61,6 @@ const MaxGeneration = math.MaxUint16
 
 // LocatorGeneration is the generation of a locator's key that locatorEvent has read.
 func LocatorGeneration(key []byte) Generation { return Generation(binary.BigEndian.Uint16(key[1:])) }
+
+// SetLocatorGeneration replaces the generation in a locator's key.
+func SetLocatorGeneration(key []byte, g Generation) { binary.BigEndian.PutUint16(key[1:], uint16(g)) }

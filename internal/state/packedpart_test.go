@@ -18,7 +18,7 @@ func TestPartGivesRecordsBack(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		id := PartitionID{Partition: 3}
-		var p Part
+		var p PackedPart
 		for range rapid.IntRange(1, 3).Draw(t, "uses") {
 			p.Reset(id)
 			var records []Record
@@ -40,12 +40,12 @@ func TestPartGivesRecordsBack(t *testing.T) {
 }
 
 // givesBack fails unless p holds the records.
-func givesBack(t *rapid.T, p *Part, records []Record) {
-	var words format.Strings
+func givesBack(t *rapid.T, p *PackedPart, records []Record) {
+	var strings format.Strings
 	var locators, rows format.SetDigest
 	c := p.cursor()
 	for _, want := range records {
-		if !c.step() {
+		if !c.next() {
 			t.Fatalf("%d rows of %d records", p.rows, len(records))
 		}
 		tenant, event := want.Event.Tenant, want.Event.ID
@@ -59,24 +59,25 @@ func givesBack(t *rapid.T, p *Part, records []Record) {
 		if c.hash != hash {
 			t.Fatalf("event %q has the hash %v, want %v", event, c.hash, hash)
 		}
-		if r := c.rareRecord(); r != nil {
+		if r := c.unpackedRecord(); r != nil {
 			if !reflect.DeepEqual(*r, want) {
 				t.Fatalf("got %+v, want %+v", *r, want)
 			}
 			continue
 		}
-		got, err := c.event(&words)
-		if err != nil || *got != want.Event {
+		var got billing.Event
+		row := c.recordRow(0)
+		if err := format.ParseRecord(row.row[:row.key], row.row[row.key:], &got, &strings); err != nil || got != want.Event {
 			t.Fatalf("got %+v, %v, want %+v", got, err, want.Event)
 		}
 		locators.Add(format.HashLocator(c.b[c.at:c.recordAt()]))
-		rows.Add(format.HashRecord(c.b[c.recordAt():c.next]))
+		rows.Add(format.HashRecord(row.row))
 		c.setGeneration(7)
 		if g := format.LocatorGeneration(c.b[c.at:]); g != 7 {
 			t.Fatalf("generation %d, want 7", g)
 		}
 	}
-	if c.step() || p.rows != len(records) || p.locators != locators || p.records != rows {
+	if c.next() || p.rows != len(records) || p.locators != locators || p.records != rows {
 		t.Fatalf("more than %d rows, or another digest", len(records))
 	}
 }
@@ -84,7 +85,7 @@ func givesBack(t *rapid.T, p *Part, records []Record) {
 // TestPartHasTheRecordsOfItsAdvance: a record of another partition, or one that its advance does not pass over, is refused.
 func TestPartHasTheRecordsOfItsAdvance(t *testing.T) {
 	for name, offsets := range map[string][]int64{"before": {4, 5}, "after": {5, 8}, "inside": {5, 7}} {
-		p := Part{}
+		p := PackedPart{}
 		for _, offset := range offsets {
 			r := event("e", "a", 1, 1, offset, offset)
 			p.Add(&r)

@@ -47,8 +47,8 @@ type fataler interface {
 	Errorf(format string, args ...any)
 }
 
-// add gives a load a batch: its records to all workers at once.
-func (l *Load) add(b *delivered) error {
+// addBatch gives a load a batch: its records to all workers at once.
+func (l *BulkLoad) addBatch(b *delivered) error {
 	if err := l.Advance(b.Advances); err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (l *Load) add(b *delivered) error {
 		part := b.Records[len(b.Records)*i/n : len(b.Records)*(i+1)/n]
 		g.Go(func() error {
 			for j := range part {
-				if err := l.Take(i, &part[j]); err != nil {
+				if err := l.Add(i, &part[j]); err != nil {
 					return err
 				}
 			}
@@ -70,12 +70,12 @@ func (l *Load) add(b *delivered) error {
 // load puts batches into a new state in bulk.
 func load(t fataler, s *Store, memory int64, batches []*delivered) {
 	t.Helper()
-	l, err := s.NewLoad(memory)
+	l, err := s.NewBulkLoad(memory)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, b := range batches {
-		if err := l.add(b); err != nil {
+		if err := l.addBatch(b); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -221,12 +221,12 @@ func sameArrival(t fataler, a, b *Reader) {
 
 // loading loads the course's batches into the state of fs, which is empty; every row is a run of its own.
 func loading(s *Store) error {
-	l, err := s.NewLoad(1)
+	l, err := s.NewBulkLoad(1)
 	if err != nil {
 		return err
 	}
 	for n := 0; n < courseBatches && err == nil; n++ {
-		err = l.add(newCourse(nil).batch(n))
+		err = l.addBatch(newCourse(nil).batch(n))
 	}
 	if err == nil {
 		_, err = l.Commit(context.Background())
@@ -388,7 +388,7 @@ func TestSweepLoad(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	s := openTest(t, testOptions(vfs.NewMem()))
 	defer func() { _ = s.Close() }()
-	l, err := s.NewLoad(1 << 20)
+	l, err := s.NewBulkLoad(1 << 20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -399,7 +399,7 @@ func TestLoadRefuses(t *testing.T) {
 		"no partition":    {Records: []Record{event("e", "a", 1, 1, 0, 0)}},
 		"outside":         {Advances: []Advance{advance(0, 1)}, Records: []Record{event("e", "a", 1, 1, 1, 1)}},
 	} {
-		err := l.add(b)
+		err := l.addBatch(b)
 		if err == nil {
 			_, err = l.Commit(t.Context())
 		}
@@ -409,14 +409,14 @@ func TestLoadRefuses(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if l, err = s.NewLoad(1 << 20); err != nil {
+		if l, err = s.NewBulkLoad(1 << 20); err != nil {
 			t.Fatal(err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	one := &delivered{Advances: []Advance{advance(0, 1)}, Records: []Record{event("e", "a", 1, 1, 0, 0)}}
-	if err := l.add(one); err != nil {
+	if err := l.addBatch(one); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Commit(ctx); !errors.Is(err, context.Canceled) {
@@ -428,7 +428,7 @@ func TestLoadRefuses(t *testing.T) {
 	if _, err := s.Apply(one.batch()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.NewLoad(1 << 20); err == nil || !strings.Contains(err.Error(), "holds 1 events") {
+	if _, err := s.NewBulkLoad(1 << 20); err == nil || !strings.Contains(err.Error(), "holds 1 events") {
 		t.Errorf("a state with events: %v", err)
 	}
 }
@@ -441,10 +441,10 @@ func BenchmarkLoad(b *testing.B) {
 			dir := b.TempDir() + "/state"
 			s := diskStore(b, dir, 0)
 			g := &generator{rng: rand.New(rand.NewPCG(1, 2))}
-			var l *Load
+			var l *BulkLoad
 			var err error
 			if bulk {
-				if l, err = s.NewLoad(128 << 20); err != nil {
+				if l, err = s.NewBulkLoad(128 << 20); err != nil {
 					b.Fatal(err)
 				}
 				defer func() { _ = l.Close() }()
@@ -459,7 +459,7 @@ func BenchmarkLoad(b *testing.B) {
 				making += cpuTime(b) - cpu
 				b.StartTimer()
 				if bulk {
-					err = l.add(records)
+					err = l.addBatch(records)
 				} else {
 					_, err = s.Apply(records.batch())
 				}

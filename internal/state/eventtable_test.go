@@ -11,11 +11,11 @@ import (
 	"daybook/internal/state/format"
 )
 
-// TestSlots holds the table against a map, with hashes of which many are equal, from write to write.
-func TestSlots(t *testing.T) {
+// TestEventTable holds the table against a map, with hashes of which many are equal, from write to write.
+func TestEventTable(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var s slots
+		var s eventTable
 		for range rapid.IntRange(1, 3).Draw(t, "writes") {
 			s.reset()
 			want := map[billing.EventID]int{}
@@ -26,7 +26,7 @@ func TestSlots(t *testing.T) {
 				hash := xxh3.Uint128{Lo: uint64(n % 7), Hi: uint64(n % 3)}
 				found := s.find(hash, key)
 				at, there := want[id]
-				if (found != nil) != there || there && found != &s.all[at] {
+				if (found != nil) != there || there && found != &s.entries[at] {
 					t.Fatalf("event %s: found %t, want %t", id, found != nil, there)
 				}
 				if s.find(hash, format.AppendEventKey(nil, "other", id)) != nil {
@@ -35,14 +35,14 @@ func TestSlots(t *testing.T) {
 				if there {
 					continue
 				}
-				want[id] = len(s.all)
-				sl, err := s.add(hash, key)
-				if err != nil || sl.tenant != "t" || sl.id != id {
-					t.Fatalf("event %s has the slot %+v, %v", id, sl, err)
+				want[id] = len(s.entries)
+				e, err := s.add(hash, key)
+				if err != nil || e.tenant != "t" || string(e.eventKey()) != string(key) {
+					t.Fatalf("event %s has the entry %+v, %v", id, e, err)
 				}
 			}
-			if len(s.all) != len(want) {
-				t.Fatalf("%d slots of %d events", len(s.all), len(want))
+			if len(s.entries) != len(want) {
+				t.Fatalf("%d entries of %d events", len(s.entries), len(want))
 			}
 		}
 	})
