@@ -43,9 +43,9 @@ func (r RepeatedEvent) String() string {
 // file a repeated key is Verify's to find. It names the first 1000, ascending by id. The ids are read from the files,
 // whose hashes it does not check.
 //
-// Memory is bounded: each reading of all ids keeps the 64-bit hashes of up to 16 million of them, sorts these, and looks
-// for equal neighbours. A release of more events takes several readings. Ids whose hashes are equal are then read again
-// and compared as text.
+// Memory is bounded: each reading of all ids keeps the 64-bit hashes of up to 16 million of them, sorts these, and
+// looks for equal neighbours. A release of more events takes several readings. Ids whose hashes are equal are then read
+// again and compared as text.
 func (s *Series) RepeatedEvents(m *Manifest) ([]RepeatedEvent, error) {
 	return s.repeatedEvents(m, maxHashes)
 }
