@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Every day of years 1 to 9999 is compared with package time's calendar.
+// All days of the years 1 to 9999 are compared with the calendar of package time.
 func TestDayAgreesWithTheCalendar(t *testing.T) {
 	t.Parallel()
 	want := DayOf(time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC))

@@ -28,8 +28,8 @@ func TestDigestIsStable(t *testing.T) {
 	}
 }
 
-// Whatever field is changed, the digest must change, Version apart: a field
-// that is added to Event and forgotten in the digest fails here.
+// The digest changes with every field but Version. A field that is added to Event and forgotten in the digest fails
+// here.
 func TestDigestCoversEveryContentField(t *testing.T) {
 	t.Parallel()
 	base := sampleEvent()
@@ -60,7 +60,7 @@ func TestDigestCoversEveryContentField(t *testing.T) {
 	}
 }
 
-// A byte that moves from one field to its neighbour is another content.
+// Content changes when a byte moves from one field to the next.
 func TestDigestKeepsFieldsApart(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -76,7 +76,7 @@ func TestDigestKeepsFieldsApart(t *testing.T) {
 
 func TestVersionOrder(t *testing.T) {
 	t.Parallel()
-	// Each is greater than all before it: an earlier key outweighs all later ones.
+	// Each is greater than all before it, because an earlier key of the order decides before later ones.
 	ascending := []Version{
 		{IngestedAt: 1, SourceRevision: 1, Source: Source{1, 1, 1, -1}},
 		{IngestedAt: 1, SourceRevision: 1, Source: Source{1, 1, 2, -1}},

@@ -72,7 +72,7 @@ func TestParseMoney(t *testing.T) {
 	}
 }
 
-// jsonNumber is a JSON number, often near the edges of DECIMAL(38,18).
+// jsonNumber draws a JSON number, often near the limits of DECIMAL(38,18).
 func jsonNumber() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		s := rapid.SampledFrom([]string{"", "-"}).Draw(t, "sign")
@@ -87,14 +87,13 @@ func TestParseMoneyAgreesWithBigRat(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { checkAgainstRat(t, jsonNumber().Draw(t, "text")) })
 }
 
-// fataler is what a fuzz target and a property share.
+// fataler is implemented by *testing.T and *rapid.T.
 type fataler interface {
 	Helper()
 	Fatalf(format string, args ...any)
 }
 
-// checkAgainstRat holds ParseMoney of a syntactically valid number against
-// exact rational arithmetic.
+// checkAgainstRat compares ParseMoney of a syntactically valid number with exact rational arithmetic.
 func checkAgainstRat(t fataler, text string) {
 	t.Helper()
 	exact, ok := new(big.Rat).SetString(text)
@@ -132,7 +131,7 @@ func (m Money) bigInt() *big.Int {
 
 func tenTo(n int64) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(n), nil) }
 
-// roundHalfEven rounds by the definition: the floor, then look at the rest.
+// roundHalfEven rounds by the definition: it takes the floor and compares the rest with one half.
 func roundHalfEven(r *big.Rat) *big.Int {
 	floor := new(big.Int).Div(r.Num(), r.Denom()) // Euclidean; the denominator is positive
 	rest := new(big.Rat).Sub(r, new(big.Rat).SetInt(floor))
@@ -147,7 +146,7 @@ func roundHalfEven(r *big.Rat) *big.Int {
 	return floor
 }
 
-// amount is any Money in range, of any length.
+// amount draws any Money in range, of any number of digits.
 func amount() *rapid.Generator[Money] {
 	return rapid.Custom(func(t *rapid.T) Money {
 		units, ok := new(big.Int).SetString(rapid.StringMatching(`-?[0-9]{1,38}`).Draw(t, "units"), 10)

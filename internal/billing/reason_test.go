@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// Every constant in reason.go is in Reasons, in the same order, has a line of
-// doc, and is a metric label as it stands.
+// Every constant in reason.go is in Reasons, in the same order, has a doc comment of one line, and can be a
+// metric label.
 func TestReasonsAreAllListed(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "reason.go", nil, parser.ParseComments)

@@ -62,8 +62,7 @@ func TestRulesDigest(t *testing.T) {
 	if n := reflect.TypeFor[Rules]().NumField(); n != 6 {
 		t.Errorf("Rules has %d fields: name the new ones above", n)
 	}
-	// A state keeps its rules as JSON: reading them back changes nothing, and
-	// an empty map is as good as none.
+	// A state keeps its rules as JSON. Reading them back keeps the digest, and an empty map equals none.
 	text, err := json.Marshal(base)
 	if err != nil {
 		t.Fatal(err)

@@ -8,14 +8,13 @@ import (
 	"daybook/internal/billing"
 )
 
-// accepted are records that are events by the default rules, and what is worth
-// a look in each.
+// accepted are records that are events by the default rules. check looks at what is special of each.
 var accepted = []struct {
 	name  string
 	value string
 	check func(t testing.TB, e *billing.Event, rounded bool)
 }{
-	{"the least", with(), func(t testing.TB, e *billing.Event, _ bool) {
+	{"required members only", with(), func(t testing.TB, e *billing.Event, _ bool) {
 		if e.Tenant != billing.DefaultTenant || e.Region != "" || e.Attributes != "" || e.Category != "" || e.Period != "" {
 			t.Errorf("%+v", e)
 		}
@@ -68,7 +67,7 @@ var accepted = []struct {
 			t.Errorf("version %+v", e.Version)
 		}
 	}},
-	{"ingested_at and its date, either way round", with("ingested_at", `"2025-01-02"`, "ingestion_date", `"2025-01-02T03:00:00Z"`), func(t testing.TB, e *billing.Event, _ bool) {
+	{"ingested_at and its date, exchanged", with("ingested_at", `"2025-01-02"`, "ingestion_date", `"2025-01-02T03:00:00Z"`), func(t testing.TB, e *billing.Event, _ bool) {
 		if e.Version.IngestedAt != instant(t, "2025-01-02T03:00:00Z") {
 			t.Errorf("version %+v", e.Version)
 		}
@@ -137,7 +136,7 @@ var accepted = []struct {
 
 func TestAccepted(t *testing.T) {
 	t.Parallel()
-	d := New(billing.DefaultRules()) // one for all: nothing of a record may stay
+	d := New(billing.DefaultRules()) // one for all: no record may leave anything behind
 	for _, c := range accepted {
 		t.Run(c.name, func(t *testing.T) {
 			e := billing.Event{ID: "left over", Attributes: "left over", Region: "left over"}
@@ -152,9 +151,9 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// Two records with the same content have the same digest, however it is
-// written; the attributes' text is content.
-func TestContentDoesNotDependOnTheWriting(t *testing.T) {
+// Records with the same content have the same digest, in whichever notation. The attributes' text is part of
+// the content.
+func TestContentDoesNotDependOnNotation(t *testing.T) {
 	t.Parallel()
 	digest := func(value string) billing.Digest {
 		var e billing.Event
@@ -181,7 +180,8 @@ func TestContentDoesNotDependOnTheWriting(t *testing.T) {
 	}
 }
 
-// TestLending: a decoder that lends an event's text reads what any reads, allocates nothing for it, and takes it back.
+// TestLending: a lending decoder gives the same events, allocates nothing, and overwrites the text of the event
+// before.
 func TestLending(t *testing.T) {
 	own, lending := New(billing.DefaultRules()), Lending(billing.DefaultRules())
 	for _, a := range accepted {
@@ -201,11 +201,12 @@ func TestLending(t *testing.T) {
 	lent := e.ID
 	_, _ = lending.Decode(record(strings.ReplaceAll(benchmarkEvent, "01JGXK5V7Q", "7777777777")), &e)
 	if lent != e.ID {
-		t.Errorf("the text of the event before is still %q", lent)
+		t.Errorf("the next record does not overwrite the text %q", lent)
 	}
 }
 
-// TestHasControl compares hasControl with package unicode on every character, at every place in a word of eight bytes.
+// TestHasControl compares hasControl with package unicode on every character, at every place in a word of eight
+// bytes.
 func TestHasControl(t *testing.T) {
 	t.Parallel()
 	for r := rune(0); r < 0x3000; r++ {

@@ -6,7 +6,7 @@ import (
 	"daybook/internal/billing"
 )
 
-// benchmarkEvent is an event of about 300 bytes, as the design's load has it.
+// benchmarkEvent is an event of about 300 bytes, the size of the events of make bench.
 const benchmarkEvent = `{"event_id":"01JGXK5V7Q2M8N3P4R6S9T0WZA-000001","account_id":"004211223344","service_name":"AmazonEC2",` +
 	`"usage_start":"2025-01-01T13:00:00Z","cost_usd":0.0416666667,"ingested_at":"2025-01-01T14:02:11.123Z",` +
 	`"region":"eu-west-1","pricing_model":"on_demand","charge_category":"Usage","usage_type":"BoxUsage:t3.medium","team":"search"}`

@@ -50,8 +50,7 @@ func money(t testing.TB, text string) billing.Money {
 	return m
 }
 
-// with is a good event with members replaced or added; a value of "" removes
-// the member. It is as a table of tests wants it: what differs is what counts.
+// with returns a valid event with some members replaced or added. A value of "" removes the member.
 func with(changes ...string) string {
 	members := []string{"event_id", `"e1"`, "account_id", `"0042"`, "service_name", `"EC2"`, "usage_date", `"2025-01-01"`, "cost_usd", `15.0`}
 	for i := 0; i < len(changes); i += 2 {

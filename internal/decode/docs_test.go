@@ -27,8 +27,7 @@ func readDoc(t testing.TB, name string) string {
 	return string(text)
 }
 
-// docs/events.md lists every reason, in the order of the checks, with the
-// words that stand beside it in billing.
+// docs/events.md lists every reason, in the order of the checks, with its doc comment in billing.
 func TestDocsListEveryReason(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "../billing/reason.go", nil, parser.ParseComments)
@@ -63,7 +62,7 @@ func TestDocsListEveryReason(t *testing.T) {
 	}
 }
 
-// The fields that docs/events.md and the schema name are those of the decoder.
+// docs/events.md and the schema name the fields that the decoder knows, and no others.
 func TestDocsNameEveryField(t *testing.T) {
 	t.Parallel()
 	doc := readDoc(t, "events.md")
@@ -104,7 +103,7 @@ func TestDocsNameEveryField(t *testing.T) {
 	}
 }
 
-// The examples of docs/events.md have the verdicts that it gives.
+// The decoder gives the examples of docs/events.md the verdicts that the page gives.
 func TestDocsExamples(t *testing.T) {
 	t.Parallel()
 	_, table, _ := strings.Cut(readDoc(t, "events.md"), "| value | verdict |\n|---|---|\n")
@@ -150,8 +149,8 @@ func schema(t testing.TB) *jsonschema.Schema {
 	return s
 }
 
-// validates reports whether the schema takes a value; parsed says whether it
-// is JSON at all for the schema's reader.
+// validates reports whether a value is valid by the schema; parsed reports whether the schema's reader accepts
+// its JSON.
 func validates(s *jsonschema.Schema, value []byte) (valid, parsed bool) {
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(value))
 	if err != nil {
@@ -160,8 +159,8 @@ func validates(s *jsonschema.Schema, value []byte) (valid, parsed bool) {
 	return s.Validate(v) == nil, true
 }
 
-// What the decoder accepts is valid, and what it rejects is not, but for what
-// a schema cannot say: that is listed here, and on the page.
+// Every value that the decoder accepts is valid by the schema. Every value that it rejects is not, except for
+// rules that a schema cannot express, which are listed here and on the page.
 func TestSchemaAgreesWithDecoder(t *testing.T) {
 	t.Parallel()
 	s := schema(t)

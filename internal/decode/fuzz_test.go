@@ -16,9 +16,7 @@ import (
 	"daybook/internal/billing"
 )
 
-// naive is a second reading of a record, as plain as can be: encoding/json into
-// maps, big.Rat for money. ok is false where the text is not what the strict
-// JSON of an event may be.
+// naive is a record that is read by encoding/json into a map. ok is false if the text is not strict JSON.
 type naive struct {
 	members map[string]json.RawMessage
 	ok      bool
@@ -35,8 +33,8 @@ func readNaively(value []byte) naive {
 	return n
 }
 
-// strict walks the tokens of valid JSON for what encoding/json lets pass:
-// duplicate keys, half surrogate pairs, depth.
+// strict looks through the tokens of valid JSON for faults that encoding/json accepts: duplicate keys, half
+// surrogate pairs, depth.
 func strict(value []byte) bool {
 	d := json.NewDecoder(strings.NewReader(string(value)))
 	d.UseNumber()
@@ -107,7 +105,7 @@ func halfPair(text string) bool {
 	return false
 }
 
-// text is a member's string.
+// text returns the text of a string member.
 func (n naive) text(name string) string {
 	var s string
 	if raw := n.members[name]; len(raw) > 0 && raw[0] == '"' {
@@ -118,14 +116,14 @@ func (n naive) text(name string) string {
 	return s
 }
 
-// fataler is what a fuzz target and a property share.
+// fataler is implemented by *testing.T and *rapid.T.
 type fataler interface {
 	Helper()
 	Fatalf(format string, args ...any)
 }
 
-// checkVerdict holds the decoder's verdict on a value against the naive
-// reading and against itself.
+// checkVerdict compares the decoder's verdict on a value with the naive reading and with its verdict on the
+// same value again.
 func checkVerdict(t fataler, value []byte) {
 	t.Helper()
 	rules := billing.DefaultRules()
@@ -156,7 +154,7 @@ func checkVerdict(t fataler, value []byte) {
 		return
 	}
 	if !n.ok {
-		t.Fatalf("%q: accepted, but the naive reading does not take it", value)
+		t.Fatalf("%q: accepted, but the naive reading refuses it", value)
 	}
 	if string(e.ID) != n.text("event_id") || e.ID == "" || len(e.ID) > billing.MaxIDBytes || !e.Tenant.Valid() {
 		t.Fatalf("%q: %+v", value, e)
@@ -192,7 +190,7 @@ func checkCost(t fataler, value []byte, text string, e *billing.Event, rounded b
 	if !ok || !ok2 {
 		t.Fatalf("%q: cost %s of %q", value, e.Cost, text)
 	}
-	// At most half a unit of the 18th place, and none unless it says so.
+	// The difference is at most half a unit of the 18th place, and zero unless rounded is set.
 	diff := new(big.Rat).Sub(exact, got)
 	half := new(big.Rat).SetFrac(big.NewInt(1), big.NewInt(2_000_000_000_000_000_000))
 	if diff.Abs(diff).Cmp(half) > 0 || (diff.Sign() != 0) != rounded {
@@ -200,8 +198,8 @@ func checkCost(t fataler, value []byte, text string, e *billing.Event, rounded b
 	}
 }
 
-// checkAttributes: the members that are not modelled, all of them, ascending,
-// with the text of their values.
+// checkAttributes fails unless the attributes are all members that are not modelled, ascending by name, with
+// the text of their values.
 func checkAttributes(t fataler, value []byte, n naive, e *billing.Event) {
 	t.Helper()
 	want := maps.Clone(n.members)
@@ -248,8 +246,8 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value []byte) { checkVerdict(t, value) })
 }
 
-// Objects of odd members: FuzzDecode's checks over what a generator finds
-// faster than a fuzzer.
+// TestDecodeAgreesWithNaiveReading runs the checks of FuzzDecode on objects that a generator builds of odd
+// members, which it finds faster than a fuzzer.
 func TestDecodeAgreesWithNaiveReading(t *testing.T) {
 	t.Parallel()
 	names := []string{

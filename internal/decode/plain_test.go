@@ -50,8 +50,8 @@ func manyMembers(n int) string {
 	return "{" + b.String()[1:] + "}"
 }
 
-// comparePaths decodes a value with and without the fast path, and fails unless both find the same members and come
-// to the same verdict: event or rejection, with every field. It reports whether the fast path read the value.
+// comparePaths decodes a value with and without the fast path, and fails unless both find the same members and
+// give the same verdict: event or rejection, with every field. It reports whether the fast path read the value.
 func comparePaths(t fataler, value []byte) (plain bool) {
 	t.Helper()
 	compareMembers(t, value)
@@ -66,12 +66,12 @@ func comparePaths(t fataler, value []byte) (plain bool) {
 		r := record(string(value))
 		wantRounded, wantRej := library.Decode(r, &want)
 		for _, d := range []*Decoder{New(rules), Lending(rules)} {
-			// The records before it leave nothing behind, whichever path read them.
+			// Earlier records leave nothing behind, whichever path reads them.
 			for _, before := range []string{with("z", `{"a":[1,{"b":2}]}`, "y", `2`), with("\\u0061", `1`), with("x", `{"a":{"b":[1,`)} {
 				var e billing.Event
 				_, _ = d.Decode(record(before), &e)
 			}
-			got := billing.Event{ID: "of before", Attributes: "of before"}
+			got := billing.Event{ID: "earlier", Attributes: "earlier"}
 			kept := got
 			rounded, rej := d.Decode(r, &got)
 			if (rej == nil) != (wantRej == nil) || rej != nil && *rej != *wantRej {
@@ -107,7 +107,7 @@ func compareMembers(t fataler, value []byte) {
 	}
 }
 
-// TestPlainRecords: the fast path reads what producers write, and comes to the verdict of the library.
+// TestPlainRecords: the fast path reads what producers write, and gives the verdict of the library.
 func TestPlainRecords(t *testing.T) {
 	t.Parallel()
 	for _, value := range plainRecords(t) {
@@ -120,8 +120,8 @@ func TestPlainRecords(t *testing.T) {
 	}
 }
 
-// TestPathsAgree: both paths come to one verdict on every record of the other tests, on each cut short, and on
-// each with a byte changed.
+// TestPathsAgree: both paths give the same verdict on every record of the other tests, and find the same
+// members in each that is cut short or has a byte changed.
 func TestPathsAgree(t *testing.T) {
 	t.Parallel()
 	values := plainRecords(t)

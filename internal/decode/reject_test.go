@@ -12,8 +12,8 @@ func nested(depth int) string {
 	return strings.Repeat(`[`, depth) + strings.Repeat(`]`, depth)
 }
 
-// rejected are records that cannot be an event, at least one for each reason.
-// The samples of docs/event.schema.json are these too.
+// rejected are records that are not events, at least one for each reason that depends on the value alone. The
+// schema is tested with them too.
 var rejected = []struct {
 	reason billing.Reason
 	value  string
@@ -147,7 +147,7 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// The verdicts that depend on the rules or on the record beside its value.
+// Some verdicts depend on the rules, or on other parts of the record than its value.
 func TestRejectedByRules(t *testing.T) {
 	t.Parallel()
 	rules := billing.DefaultRules()
@@ -193,7 +193,7 @@ func TestRejectedByRules(t *testing.T) {
 	}
 }
 
-// Every reason is given by some record of the two tests above.
+// Some record of the two tests above is rejected for every reason.
 func TestEveryReasonIsGiven(t *testing.T) {
 	t.Parallel()
 	given := map[billing.Reason]bool{
@@ -211,12 +211,12 @@ func TestEveryReasonIsGiven(t *testing.T) {
 	}
 }
 
-// A record with all faults is rejected for the first, and mended one by one it
-// is rejected for each in the order of billing.Reasons.
+// A record with all faults is rejected for the first. When the faults are repaired one by one, it is rejected
+// for each in the order of billing.Reasons.
 func TestOrderOfChecks(t *testing.T) {
 	t.Parallel()
 	rules := billing.DefaultRules()
-	mend := []struct {
+	repairs := []struct {
 		reason  billing.Reason
 		changes []string
 	}{
@@ -242,19 +242,19 @@ func TestOrderOfChecks(t *testing.T) {
 	}
 	d := New(rules)
 	var e billing.Event
-	for _, m := range mend {
+	for _, m := range repairs {
 		if _, rej := d.Decode(record(with(changes...)), &e); rej == nil || rej.Reason != m.reason {
 			t.Fatalf("%v, want %s", rej, m.reason)
 		}
 		changes = append(changes, m.changes...)
 	}
 	if _, rej := d.Decode(record(with(changes...)), &e); rej != nil {
-		t.Fatalf("mended of all faults: %v", rej)
+		t.Fatalf("after all repairs: %v", rej)
 	}
 }
 
-// A rejection names what was readable beside the fault, wherever it stands.
-func TestRejectionKeepsWhatWasReadable(t *testing.T) {
+// A rejection contains the fields that can be read, wherever in the record the fault is.
+func TestRejectionKeepsReadableFields(t *testing.T) {
 	t.Parallel()
 	source := record("").Source
 	at := func(text string, revision int64) billing.Version {
