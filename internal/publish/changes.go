@@ -12,6 +12,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/dedup"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 	"daybook/internal/state"
 )
@@ -105,31 +106,17 @@ func scanMarkers(in *input, t billing.TenantID, from, to billing.Day, covered ma
 		if days[d] == nil {
 			days[d] = map[billing.AccountID][]string{}
 		}
-		days[d][m.AccountDay.Account] = changesSince(&m, before)
+		days[d][m.AccountDay.Account] = inspect.Causes(changesSince(&m, before), released)
 	}
 	return nil
 }
 
-// changeWords are the reasons of the ledger by bit of a marker's changes.
-var changeWords = [...]struct {
-	change dedup.Change
-	word   string
-}{
-	{dedup.Added, "new"},
-	{dedup.Corrected, "corrected"},
-	{dedup.MovedIn, "moved_in"},
-	{dedup.MovedOut, "moved_out"},
-	{dedup.Removed, "deleted"},
-	{dedup.Withheld, "quarantine"},
-}
-
-// changesSince are the reasons for which an account-day changed after a sequence.
-func changesSince(m *state.Marker, covered state.Sequence) []string {
-	words := make([]string, 0, 2)
-	for bit, w := range changeWords {
-		if m.Changes&w.change != 0 && m.BySequence[bit] > covered {
-			words = append(words, w.word)
+// changesSince are the kinds of change to an account-day after a sequence.
+func changesSince(m *state.Marker, covered state.Sequence) (c dedup.Change) {
+	for bit, sequence := range m.BySequence {
+		if kind := dedup.Change(1) << bit; m.Changes&kind != 0 && sequence > covered {
+			c |= kind
 		}
 	}
-	return words
+	return c
 }

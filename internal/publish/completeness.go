@@ -5,34 +5,19 @@ import (
 	"slices"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 	"daybook/internal/state"
-)
-
-// The reasons for which a number is not complete. That of a quarantined record
-// has its own reason behind the prefix.
-const (
-	reasonInputBehind = "input_behind"
-	reasonGapAccepted = "gap_accepted"
-	reasonNoEvents    = "no_events"
-	reasonSilent      = "account_silent" // an expected account sent nothing
-	quarantinePrefix  = "quarantine:"
-)
-
-// The FOCUS TimeSectors words of DayEntry.Completeness.
-const (
-	dayComplete   = "complete"
-	dayIncomplete = "incomplete"
 )
 
 // dayReasons says why no account-day of a day is complete; none when they may be.
 func (in *input) dayReasons(t billing.TenantID, d billing.Day, cutoff TimeOfDay) []string {
 	var reasons []string
 	if gapTouches(in.decisions, t, d) {
-		reasons = append(reasons, reasonGapAccepted)
+		reasons = append(reasons, inspect.ReasonGapAccepted)
 	}
 	if !in.readUpTo(t, cutoff.Of(d)) {
-		reasons = append(reasons, reasonInputBehind)
+		reasons = append(reasons, inspect.ReasonInputBehind)
 	}
 	return reasons
 }
@@ -75,7 +60,7 @@ func readWithheld(r *state.Reader, t billing.TenantID) (withheld, error) {
 			day = map[billing.AccountID][]string{}
 			w[q.Rejection.Day] = day
 		}
-		reason := quarantinePrefix + string(q.Rejection.Reason)
+		reason := inspect.ReasonQuarantine(q.Rejection.Reason)
 		if at, found := slices.BinarySearch(day[q.Rejection.Account], reason); !found {
 			day[q.Rejection.Account] = slices.Insert(day[q.Rejection.Account], at, reason)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 	"daybook/internal/rollup"
 	"daybook/internal/state"
@@ -98,20 +99,6 @@ type dayRows struct {
 	services []lake.ServiceDayRow
 }
 
-// servicesOf splits the account's service-days off the front of rows. Rows ascend by account, and so must the
-// accounts of successive calls.
-func servicesOf(rows []lake.ServiceDayRow, a billing.AccountID) (own, rest []lake.ServiceDayRow) {
-	start := 0
-	for start < len(rows) && rows[start].Account < a {
-		start++
-	}
-	end := start
-	for end < len(rows) && rows[end].Account == a {
-		end++
-	}
-	return rows[start:end], rows[end:]
-}
-
 // released reads a day's rows from the previous release.
 func (b *dayBuilder) released(w *dayPlan) (dayRows, error) {
 	if w.prev == nil || len(w.files) == 0 {
@@ -154,7 +141,7 @@ func (b *dayBuilder) replaceRows(w *dayPlan, old dayRows, folds []accountTotals,
 	oldServices := old.services
 	for _, a := range accounts {
 		var own []lake.ServiceDayRow
-		own, oldServices = servicesOf(oldServices, a)
+		own, oldServices = inspect.ServicesOf(oldServices, a)
 		_, dirty := w.dirty[a]
 		_, touched := w.touched[a]
 		was := released[a]
@@ -172,7 +159,11 @@ func (b *dayBuilder) replaceRows(w *dayPlan, old dayRows, folds []accountTotals,
 		}
 		before := len(now.services)
 		now.services = b.appendServices(now.services, a, totals)
-		row, err := b.judge(w, a, was, !slices.Equal(own, now.services[before:]), totals, r)
+		content := inspect.AccountDay{Row: was, Services: own}
+		if w.prev != nil {
+			content.Reasons = append(slices.Clone(w.prev.Reasons), w.prev.Accounts[string(a)]...)
+		}
+		row, err := b.judge(w, a, content, now.services[before:], totals, r)
 		if err != nil {
 			return now, err
 		}
@@ -185,70 +176,53 @@ func (b *dayBuilder) replaceRows(w *dayPlan, old dayRows, folds []accountTotals,
 	return now, nil
 }
 
-// judge compares a recomputed account-day with its released row, appends the change to the ledger in r, and returns
-// the new row, nil if the account-day is retracted. shifted reports that its service-days differ from the released.
-func (b *dayBuilder) judge(w *dayPlan, a billing.AccountID, was *lake.AccountDayRow, shifted bool, totals *rollup.Totals, r *dayResult) (*lake.AccountDayRow, error) {
-	why := w.why(a, totals.Events)
-	words, dirty := w.dirty[a]
-	numbers := was == nil || was.Total != totals.Total || was.Events != totals.Events || shifted
-	if w.prev != nil && w.known && !dirty && numbers && (was != nil || totals.Events > 0) {
-		r.differ = append(r.differ, differLine(a, w.day, was, totals))
-		words = []string{"damage_repaired"}
+// judge compares a recomputed account-day with the released one, appends the change to the ledger in r, and returns
+// the new row, nil if there is none any more.
+func (b *dayBuilder) judge(w *dayPlan, a billing.AccountID, was inspect.AccountDay, services []lake.ServiceDayRow, totals *rollup.Totals, r *dayResult) (*lake.AccountDayRow, error) {
+	is := inspect.AccountDay{Services: services, Reasons: w.why(a, totals.Events)}
+	if totals.Events > 0 || len(w.withheld[a]) > 0 || w.expected.has(a, w.day) {
+		is.Row = b.nextRow(a, was.Row, totals, len(is.Reasons) == 0)
 	}
-	present := totals.Events > 0 || len(w.withheld[a]) > 0 || w.expected.has(a, w.day)
-	change := lake.ChangeRow{Tenant: b.tenant, Account: a, Day: w.day, Reasons: slices.Clone(words)}
-	if was != nil {
-		change.Old, change.HasOld = was.Total, true
-	}
-	if present {
-		change.New, change.HasNew = totals.Total, true
-	}
-	var ok bool
-	if change.Delta, ok = change.New.Sub(change.Old); !ok {
-		return nil, fmt.Errorf("account %q on %s: %w", a, w.day, rollup.ErrOverflow)
-	}
-
-	var row *lake.AccountDayRow
+	causes, dirty := w.dirty[a]
 	switch {
-	case !present && was == nil:
-		return nil, nil
-	case !present:
-		change.Kind = lake.ChangeRetracted
-	case was == nil:
-		change.Kind = lake.ChangeNew
-		change.Reasons = append(change.Reasons, why...)
-		row = &lake.AccountDayRow{
+	case w.prev == nil:
+	case !inspect.NumbersDiffer(was, is):
+		if !w.known {
+			causes = nil // those of all its history
+		}
+	case !w.known:
+		causes = []string{inspect.ReasonStateRebuilt}
+	case !dirty:
+		r.differ = append(r.differ, differLine(a, w.day, was.Row, totals))
+		causes = []string{inspect.ReasonDamageRepaired}
+	}
+	change, changed, err := inspect.Change(billing.AccountDay{Tenant: b.tenant, Account: a, Day: w.day}, was, is, causes)
+	if err != nil {
+		return nil, err
+	}
+	if changed {
+		r.changes = append(r.changes, change)
+	}
+	return is.Row, nil
+}
+
+// nextRow is an account-day's new row: its revision, previous total and time of publication change with the total and
+// with data_complete.
+func (b *dayBuilder) nextRow(a billing.AccountID, was *lake.AccountDayRow, totals *rollup.Totals, complete bool) *lake.AccountDayRow {
+	if was == nil {
+		return &lake.AccountDayRow{
 			Tenant: b.tenant, Account: a, Total: totals.Total, Events: totals.Events,
-			Complete: len(why) == 0, PublishedAt: b.asOf, Revision: 1,
-		}
-	default:
-		next := *was
-		next.Events, next.Complete = totals.Events, len(why) == 0
-		if was.Total != totals.Total || was.Complete != next.Complete {
-			next.Total, next.PublishedAt = totals.Total, b.asOf
-			next.Previous, next.HasPrevious = was.Total, true
-			next.Revision++
-		}
-		row = &next
-		before := append(slices.Clone(w.prev.Reasons), w.prev.Accounts[string(a)]...)
-		completeness := !slices.Equal(before, why)
-		switch {
-		case numbers:
-			change.Kind = lake.ChangeRestated
-		case completeness:
-			change.Kind = lake.ChangeCompleteness
-		default:
-			return row, nil
-		}
-		if completeness {
-			change.Reasons = append(change.Reasons, why...)
-			if len(why) == 0 {
-				change.Reasons = append(change.Reasons, dayComplete)
-			}
+			Complete: complete, PublishedAt: b.asOf, Revision: 1,
 		}
 	}
-	r.changes = append(r.changes, change)
-	return row, nil
+	next := *was
+	next.Events, next.Complete = totals.Events, complete
+	if was.Total != totals.Total || was.Complete != complete {
+		next.Total, next.PublishedAt = totals.Total, b.asOf
+		next.Previous, next.HasPrevious = was.Total, true
+		next.Revision++
+	}
+	return &next
 }
 
 // appendServices appends the service-days of an account-day to rows.
@@ -298,9 +272,9 @@ func (b *dayBuilder) describe(w *dayPlan, now dayRows, r *dayResult) {
 			r.entry.Accounts[string(row.Account)] = reasons
 		}
 	}
-	r.entry.Completeness = dayComplete
+	r.entry.Completeness = inspect.Complete
 	if len(r.entry.Reasons) > 0 || len(r.entry.Accounts) > 0 {
-		r.entry.Completeness = dayIncomplete
+		r.entry.Completeness = inspect.Incomplete
 	}
 	services := map[string]struct{}{}
 	for i := range now.services {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 )
 
@@ -190,7 +191,7 @@ func (p *planner) firstDay(days map[billing.Day]*dayPlan) (first billing.Day, ok
 func sent(day *lake.DayEntry) int64 {
 	n := day.AccountDays
 	for _, reasons := range day.Accounts {
-		if slices.Contains(reasons, reasonSilent) {
+		if slices.Contains(reasons, inspect.ReasonSilent) {
 			n--
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 )
 
@@ -58,11 +59,11 @@ func TestSilentAccounts(t *testing.T) {
 	if row.Events != 0 || row.Complete || row.Revision != 1 {
 		t.Fatalf("row %+v", row)
 	}
-	if e := w.entry("2025-01-03"); e.Completeness != dayIncomplete || !slices.Equal(e.Accounts["a9"], []string{reasonSilent}) || e.AccountDays != 3 {
+	if e := w.entry("2025-01-03"); e.Completeness != inspect.Incomplete || !slices.Equal(e.Accounts["a9"], []string{inspect.ReasonSilent}) || e.AccountDays != 3 {
 		t.Fatalf("entry %+v", e)
 	}
 	for _, c := range r.Rows {
-		if c.Account == "a9" && (c.Kind != lake.ChangeNew || !slices.Equal(c.Reasons, []string{reasonSilent})) {
+		if c.Account == "a9" && (c.Kind != lake.ChangeNew || !slices.Equal(c.Reasons, []string{inspect.ReasonSilent})) {
 			t.Fatalf("ledger %+v", c)
 		}
 	}
@@ -82,10 +83,10 @@ func TestSilentAccounts(t *testing.T) {
 	if row.Total.String() != "2.5" || !row.Complete || row.Revision != 2 || row.Previous.Sign() != 0 || !row.HasPrevious || row.Events != 1 {
 		t.Fatalf("row %+v", row)
 	}
-	if len(r.Rows) != 1 || r.Rows[0].Kind != lake.ChangeRestated || strings.Join(r.Rows[0].Reasons, ",") != "new,complete" {
+	if len(r.Rows) != 1 || r.Rows[0].Kind != lake.ChangeRestated || strings.Join(r.Rows[0].Reasons, ",") != "late_event,account_silent_resolved" {
 		t.Fatalf("ledger %+v", r.Rows)
 	}
-	if e := w.entry("2025-01-03"); e.Completeness != dayComplete || len(e.Accounts) != 0 {
+	if e := w.entry("2025-01-03"); e.Completeness != inspect.Complete || len(e.Accounts) != 0 {
 		t.Fatalf("entry %+v", e)
 	}
 
@@ -166,7 +167,7 @@ func TestSilenceAndEmptyDays(t *testing.T) {
 	}
 	status, err := Completeness(w.series(), day("2025-01-09"), "a1")
 	w.check(err)
-	if status.Complete || !slices.Equal(status.Reasons, []string{reasonSilent}) {
+	if status.Complete || !slices.Equal(status.Reasons, []string{inspect.ReasonSilent}) {
 		t.Fatalf("status %+v", status)
 	}
 

@@ -1,12 +1,14 @@
 package publish
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 )
 
@@ -105,7 +107,7 @@ func (b *dayBuilder) checkRows(d billing.Day, now dayRows, f *faults) {
 			f.add(gateNegative, fmt.Sprintf("account %q on %s: total %s, and the policy of the tenant is to reject negative costs", row.Account, d, row.Total))
 		}
 		var own []lake.ServiceDayRow
-		own, services = servicesOf(services, row.Account)
+		own, services = inspect.ServicesOf(services, row.Account)
 		var sum billing.Money
 		var events int64
 		fits := true
@@ -147,7 +149,7 @@ func checkPlacement(changed map[billing.Day]map[billing.AccountID][]string, resu
 	for _, d := range slices.Sorted(maps.Keys(changed)) {
 		r := byDay[d]
 		for _, a := range slices.Sorted(maps.Keys(changed[d])) {
-			reasons := strings.Join(changed[d][a], ", ")
+			reasons := cmp.Or(strings.Join(changed[d][a], ", "), "quarantine")
 			if r == nil {
 				f.add(gatePlacement, fmt.Sprintf("account %q on %s changed (%s) and is not in the release", a, d, reasons))
 			} else if _, kept := slices.BinarySearch(r.kept, a); kept || r.linked {

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 	"daybook/internal/state"
 )
@@ -218,7 +219,7 @@ func TestGateOnTheLedger(t *testing.T) {
 func TestGateOnEmptyDays(t *testing.T) {
 	m := &lake.Manifest{Days: []lake.DayEntry{
 		{Day: day("2025-01-02"), Events: 1, AccountDays: 1}, {Day: day("2025-01-05"), Events: 1, AccountDays: 1},
-		{Day: day("2025-01-04"), AccountDays: 1, Accounts: map[string][]string{"silent": {reasonSilent}}}, // a row, but no event
+		{Day: day("2025-01-04"), AccountDays: 1, Accounts: map[string][]string{"silent": {inspect.ReasonSilent}}}, // a row, but no event
 	}}
 	empty := func(d string) string {
 		return gateEmptyDay + ": " + d + " has no event, days before and after it have: allow it with a decision or --allow-empty-days if that is right"

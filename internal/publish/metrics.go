@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 )
 
@@ -142,9 +143,9 @@ func (m *metrics) setReleaseStats(s *releaseStats) {
 	m.lateDays.WithLabelValues(lateBehind).Set(float64(s.behind))
 	m.lateness.Set(s.worst.Seconds())
 	m.covered.Set(seconds(s.covered))
-	m.days.WithLabelValues(dayComplete).Set(float64(s.complete))
-	m.days.WithLabelValues(dayIncomplete).Set(float64(s.incomplete))
-	m.days.WithLabelValues(reasonNoEvents).Set(float64(s.noEvents))
+	m.days.WithLabelValues(inspect.Complete).Set(float64(s.complete))
+	m.days.WithLabelValues(inspect.Incomplete).Set(float64(s.incomplete))
+	m.days.WithLabelValues(inspect.ReasonNoEvents).Set(float64(s.noEvents))
 	m.holds.Set(float64(s.holds))
 	m.releases.Set(float64(s.releases))
 	m.bytes.Set(float64(s.bytes))

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/state"
 )
 
@@ -76,7 +77,7 @@ func TestBoundTopicHoldsItsTenantAlone(t *testing.T) {
 	}
 	m, err := w.lake.Tenant("loud").Current()
 	w.check(err)
-	if m.Days[0].Completeness != dayIncomplete || !slices.Equal(m.Days[0].Reasons, []string{reasonInputBehind}) {
+	if m.Days[0].Completeness != inspect.Incomplete || !slices.Equal(m.Days[0].Reasons, []string{inspect.ReasonInputBehind}) {
 		t.Errorf("%+v", m.Days[0])
 	}
 	if m.Topics[1].Elsewhere || !w.current().Topics[1].Elsewhere || w.current().Rules.Bindings != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 )
 
@@ -128,7 +129,7 @@ func (p *planner) decide(day *dayPlan) {
 	}
 	for account, reasons := range day.prev.Accounts {
 		_, still := day.withheld[billing.AccountID(account)]
-		if !still && !slices.Contains(reasons, reasonSilent) {
+		if !still && !slices.Contains(reasons, inspect.ReasonSilent) {
 			day.touch(billing.AccountID(account))
 		}
 	}
@@ -181,7 +182,7 @@ func (d *dayPlan) why(a billing.AccountID, events int64) []string {
 // ofAccount are the reasons that concern this account-day only.
 func (d *dayPlan) ofAccount(a billing.AccountID, events int64) []string {
 	if len(d.withheld[a]) == 0 && events == 0 && d.expected.has(a, d.day) {
-		return []string{reasonSilent}
+		return []string{inspect.ReasonSilent}
 	}
 	return d.withheld[a]
 }

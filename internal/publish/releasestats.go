@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 )
 
@@ -95,12 +96,12 @@ func (s *releaseStats) add(series *lake.Series, outcome Outcome) error {
 		switch {
 		case m.Days[i].AccountDays == 0:
 			continue
-		case m.Days[i].Completeness == dayComplete:
+		case m.Days[i].Completeness == inspect.Complete:
 			s.complete++
 		default:
 			s.incomplete++
 		}
-		if slices.Contains(m.Days[i].Reasons, reasonInputBehind) {
+		if slices.Contains(m.Days[i].Reasons, inspect.ReasonInputBehind) {
 			s.behind++
 			s.waited(day)
 			upTo = min(upTo, day-1)

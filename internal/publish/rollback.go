@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
-	"daybook/internal/rollup"
 )
-
-// reasonRollback is the ledger's reason for what a rollback changes.
-const reasonRollback = "rollback"
 
 // Rollback makes a new release with the content of release n and puts the
 // tenant on hold, so that the next run does not publish again what was rolled
@@ -54,7 +50,7 @@ func (p *Publisher) Rollback(_ context.Context, tenant billing.TenantID, n int, 
 	if err := sameAttributes(current, target); err != nil {
 		return nil, err
 	}
-	changes, err := rollbackChanges(s, current, target)
+	changes, err := inspect.Changes(s, current, target, []string{inspect.ReasonRollback})
 	if err != nil {
 		return nil, err
 	}
@@ -165,97 +161,4 @@ func fillRollback(b *lake.Build, current, target *lake.Manifest, changes []lake.
 		return fmt.Errorf("publish release %d: %w", m.Release, err)
 	}
 	return nil
-}
-
-// rollbackChanges is the ledger of going from current to target.
-func rollbackChanges(s *lake.Series, current, target *lake.Manifest) ([]lake.ChangeRow, error) {
-	from, to := dailyFiles(current), dailyFiles(target)
-	days := make([]billing.Day, 0, len(from)+len(to))
-	for d := range from {
-		days = append(days, d)
-	}
-	for d := range to {
-		days = append(days, d)
-	}
-	slices.Sort(days)
-	var changes []lake.ChangeRow
-	for _, d := range slices.Compact(days) {
-		if from[d] == to[d] {
-			continue // the very same file
-		}
-		was, err := readDay(s, current, d, from[d])
-		if err != nil {
-			return nil, err
-		}
-		now, err := readDay(s, target, d, to[d])
-		if err != nil {
-			return nil, err
-		}
-		if changes, err = diffRows(changes, d, was, now); err != nil {
-			return nil, err
-		}
-	}
-	return changes, nil
-}
-
-// dailyFiles are the hashes of daily_account_cost by day.
-func dailyFiles(m *lake.Manifest) map[billing.Day]string {
-	files := map[billing.Day]string{}
-	for _, f := range m.Files {
-		if f.Dataset == lake.AccountDays && f.Day != nil && f.Rows > 0 {
-			files[*f.Day] = f.SHA256
-		}
-	}
-	return files
-}
-
-func readDay(s *lake.Series, m *lake.Manifest, d billing.Day, hash string) ([]lake.AccountDayRow, error) {
-	if hash == "" {
-		return nil, nil
-	}
-	rows, err := s.ReadAccountDays(m, d)
-	if err != nil {
-		return nil, fmt.Errorf("read account-days of %s in release %d: %w", d, m.Release, err)
-	}
-	return rows, nil
-}
-
-// diffRows appends the ledger of one day going from was to now, both ascending.
-func diffRows(changes []lake.ChangeRow, d billing.Day, was, now []lake.AccountDayRow) ([]lake.ChangeRow, error) {
-	for len(was) > 0 || len(now) > 0 {
-		var old, next *lake.AccountDayRow
-		if len(now) == 0 || len(was) > 0 && was[0].Account <= now[0].Account {
-			old = &was[0]
-		}
-		if len(was) == 0 || len(now) > 0 && now[0].Account <= was[0].Account {
-			next = &now[0]
-		}
-		c := lake.ChangeRow{Day: d, Reasons: []string{reasonRollback}}
-		if old != nil {
-			c.Tenant, c.Account, c.Old, c.HasOld = old.Tenant, old.Account, old.Total, true
-			was = was[1:]
-		}
-		if next != nil {
-			c.Tenant, c.Account, c.New, c.HasNew = next.Tenant, next.Account, next.Total, true
-			now = now[1:]
-		}
-		var ok bool
-		if c.Delta, ok = c.New.Sub(c.Old); !ok {
-			return nil, fmt.Errorf("account %q on %s: %w", c.Account, d, rollup.ErrOverflow)
-		}
-		switch {
-		case old == nil:
-			c.Kind = lake.ChangeNew
-		case next == nil:
-			c.Kind = lake.ChangeRetracted
-		case old.Total != next.Total || old.Events != next.Events:
-			c.Kind = lake.ChangeRestated
-		case old.Complete != next.Complete:
-			c.Kind = lake.ChangeCompleteness
-		default:
-			continue
-		}
-		changes = append(changes, c)
-	}
-	return changes, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 )
 
@@ -31,7 +32,7 @@ func TestRollbackOfCompleteness(t *testing.T) {
 	rows, err := w.series().ReadChanges(w.current(), m.Release)
 	w.check(err)
 	if len(rows) != 1 || rows[0].Kind != lake.ChangeCompleteness || rows[0].Account != "a" || rows[0].Day != day("2025-01-07") ||
-		!slices.Equal(rows[0].Reasons, []string{reasonRollback}) || rows[0].Old != usd("1") || rows[0].New != usd("1") {
+		!slices.Equal(rows[0].Reasons, []string{inspect.ReasonRollback, inspect.ReasonInputBehind}) || rows[0].Old != usd("1") || rows[0].New != usd("1") {
 		t.Errorf("ledger %+v", rows)
 	}
 	if row := w.row("2025-01-07", "a"); row.Complete {
@@ -70,6 +71,45 @@ func TestRollbackToNoOlderRelease(t *testing.T) {
 		_, err := w.publisher().Rollback(t.Context(), billing.DefaultTenant, n, "op")
 		if !errors.Is(err, ErrUsage) || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("error %v, want %v: %s", err, ErrUsage, want)
+		}
+	}
+}
+
+// TestRollbackSaysWhatARunSays: a change that no total shows, of the services or of the reasons for incompleteness, is in
+// the ledger of the run that makes it and of the rollback that takes it back, as the same kind.
+func TestRollbackSaysWhatARunSays(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		before  []string // records of the first release
+		change  string   // the record that makes the second
+		kind    lake.ChangeKind
+		reasons string // of the run
+		back    string // of the rollback
+	}{
+		{"services", nil, event("a1-3", "a1", "storage", "2025-01-03", "3", 2), lake.ChangeRestated, "corrected", "rollback"},
+		{
+			"reasons", []string{event("bad", "a1", "compute", "2025-01-03", "-1", 2)},
+			`{"event_id":"worse","account_id":"a1","service_name":"s","usage_date":"2025-01-03","cost_usd":"x","ingested_at":"2025-01-08T03:00:00Z"}`,
+			lake.ChangeCompleteness, "quarantine:cost_invalid,quarantine:cost_negative", "rollback,quarantine:cost_negative",
+		},
+	} {
+		w := newWorld(t)
+		w.push(c.before...)
+		w.week()
+		w.publish()
+		w.push(c.change)
+		w.caughtUp()
+		r := w.publish()
+		if len(r.Rows) != 1 || r.Rows[0].Kind != c.kind || strings.Join(r.Rows[0].Reasons, ",") != c.reasons {
+			t.Errorf("%s: the run's ledger %+v", c.name, r.Rows)
+		}
+		m, err := w.publisher().Rollback(t.Context(), billing.DefaultTenant, 1, "op")
+		w.check(err)
+		rows, err := w.series().ReadChanges(w.current(), m.Release)
+		w.check(err)
+		if len(rows) != 1 || rows[0].Kind != c.kind || rows[0].Account != "a1" || rows[0].Day != day("2025-01-03") ||
+			strings.Join(rows[0].Reasons, ",") != c.back || rows[0].Old != usd("3") || rows[0].New != usd("3") || rows[0].Delta.Sign() != 0 {
+			t.Errorf("%s: the rollback's ledger %+v", c.name, rows)
 		}
 	}
 }

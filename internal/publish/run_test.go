@@ -317,7 +317,10 @@ func TestQuarantineAfterPublication(t *testing.T) {
 
 	w.push(event("late", "a1", "compute", "2025-01-03", "5", 3))
 	w.caughtUp()
-	w.publish()
+	r = w.publish()
+	if got := strings.Join(r.Rows[0].Reasons, ","); len(r.Rows) != 1 || got != "late_event,quarantine_resolved" {
+		t.Fatalf("changes %+v", r.Rows)
+	}
 	if row := w.row("2025-01-03", "a1"); !row.Complete || row.Revision != 3 || row.Total.String() != "8" {
 		t.Fatalf("row %+v", row)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 )
 
@@ -15,12 +16,6 @@ type DayStatus struct {
 	Reasons  []string `json:"reasons,omitempty"`
 }
 
-// The reasons for which a day is not complete that only a sensor gives.
-const (
-	reasonNoRelease   = "no_release"
-	reasonNotReleased = "not_released"
-)
-
 // Completeness looks a usage date up in the newest release: all of it, or with
 // an account that account-day alone.
 func Completeness(s *lake.Series, d billing.Day, account billing.AccountID) (DayStatus, error) {
@@ -29,13 +24,13 @@ func Completeness(s *lake.Series, d billing.Day, account billing.AccountID) (Day
 		return DayStatus{}, fmt.Errorf("read the newest release: %w", err)
 	}
 	if m == nil {
-		return DayStatus{Reasons: []string{reasonNoRelease}}, nil
+		return DayStatus{Reasons: []string{inspect.ReasonNoRelease}}, nil
 	}
 	status := DayStatus{Release: m.Release}
 	same := func(e lake.DayEntry) bool { return e.Day == d }
 	at := slices.IndexFunc(m.Days, same)
 	if at < 0 || m.Days[at].AccountDays == 0 {
-		status.Reasons = []string{reasonNotReleased}
+		status.Reasons = []string{inspect.ReasonNotReleased}
 		if i := slices.IndexFunc(m.NotComplete, same); i >= 0 {
 			status.Reasons = m.NotComplete[i].Reasons
 		}
@@ -49,7 +44,7 @@ func Completeness(s *lake.Series, d billing.Day, account billing.AccountID) (Day
 			return status, fmt.Errorf("read account-days of %s: %w", d, err)
 		}
 		if !slices.ContainsFunc(rows, func(r lake.AccountDayRow) bool { return r.Account == account }) {
-			status.Reasons = append(status.Reasons, reasonNoEvents)
+			status.Reasons = append(status.Reasons, inspect.ReasonNoEvents)
 		}
 		status.Reasons = append(status.Reasons, entry.Accounts[string(account)]...)
 	} else {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 	"daybook/internal/state"
 )
@@ -354,8 +355,8 @@ func (t *tenantRun) describe(m *lake.Manifest, w *plan) error {
 	if len(released) > 0 {
 		for d := last + 1; d <= t.in.lastDue && len(m.NotComplete) < maxNotComplete; d++ {
 			m.NotComplete = append(m.NotComplete, lake.DayEntry{
-				Day: d, Completeness: dayIncomplete,
-				Reasons: append(t.in.dayReasons(t.tenant, d, t.cfg.Cutoff), reasonNoEvents),
+				Day: d, Completeness: inspect.Incomplete,
+				Reasons: append(t.in.dayReasons(t.tenant, d, t.cfg.Cutoff), inspect.ReasonNoEvents),
 			})
 		}
 	}

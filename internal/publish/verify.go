@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 	"daybook/internal/rollup"
 )
@@ -164,7 +165,7 @@ func (v *verifier) totals(w *dayPlan, b *dayBuilder, old dayRows, folds []accoun
 			v.differ(orphanLine(&services[0], w.day))
 		}
 		var own []lake.ServiceDayRow
-		own, services = servicesOf(services, was.Account)
+		own, services = inspect.ServicesOf(services, was.Account)
 		now := fresh[was.Account]
 		delete(fresh, was.Account)
 		if _, dirty := w.dirty[was.Account]; dirty {
