@@ -139,7 +139,7 @@ func publishTwice(t *testing.T, fsys lake.FS) {
 	}
 }
 
-// writeOneAccount writes a day with one event of so many USD.
+// writeOneAccount writes a day with one event, which costs usd.
 func writeOneAccount(t *testing.T, b *lake.Build, d billing.Day, usd int64) {
 	t.Helper()
 	cost, _, err := billing.ParseMoney(string(rune('0' + usd)))

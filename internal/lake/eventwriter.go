@@ -11,8 +11,8 @@ import (
 	"daybook/internal/billing"
 )
 
-// eventWriter writes a file of events, row group by row group, with a note on each. Rows go into the column buffers as
-// they come; where the row group ends is known later.
+// eventWriter writes a file of events, row group by row group, with a note on each. It appends each row to the column
+// buffers before it is known in which row group the row will be.
 type eventWriter struct {
 	build  *Build
 	day    billing.Day

@@ -73,7 +73,7 @@ func (w *fileWriter) finish(b *Build, f *File) error {
 	return nil
 }
 
-// abandon closes the file after an error. What is in it does not matter: the build is aborted.
+// abandon closes the file after an error. The file is removed with the build.
 func (w *fileWriter) abandon() { _ = w.file.Close() }
 
 // addMoney adds m to a file's sum. It is an error where m or the sum leaves DECIMAL(38,18).

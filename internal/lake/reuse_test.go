@@ -99,7 +99,7 @@ func TestReusedRowGroupsEqualRewritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			changed := map[billing.AccountID]bool{}
-			for range r.IntN(4) { // an account that is there, another, or one that goes
+			for range r.IntN(4) { // change, add or remove an account
 				a := accounts[r.IntN(len(accounts))]
 				if r.IntN(3) == 0 {
 					a = name()

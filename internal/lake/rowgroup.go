@@ -6,8 +6,9 @@ import "daybook/internal/billing"
 // groups of a file in which a few accounts changed.
 const rowGroupRows = 8 << 10
 
-// rowGroupSplitter decides, while rows of events come in, where row groups end: where Cuts with the same limit ends a
-// file, and within an account that is larger than the limit after each limit rows. At most limit+1 rows are pending.
+// rowGroupSplitter decides, row after row of events, where row groups end. The boundaries are those of Cuts with the
+// same limit; an account with more rows than the limit is split after each limit rows. At most limit+1 rows are
+// pending.
 type rowGroupSplitter struct {
 	limit int // rows of a row group
 	write func(first, last billing.AccountID, rows int) error
@@ -63,7 +64,7 @@ func (g *rowGroupSplitter) finishBefore(next billing.AccountID) error {
 	if g.continued {
 		return g.writeAccounts(1)
 	}
-	// No row group ends after next. The same boundaries come out where next alone is more than a row group.
+	// No row group extends beyond next, so the boundaries are the same if next alone is more than a row group.
 	g.accounts, g.rows = append(g.accounts, next), append(g.rows, int64(g.limit)+1)
 	for len(g.accounts) > 1 {
 		if err := g.writeFirst(); err != nil {

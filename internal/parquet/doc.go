@@ -1,5 +1,5 @@
 // Package parquet writes and reads flat Parquet files column by column. It is the only package that imports
-// parquet-go, of which it uses the encodings, the Thrift structures, and the decoding of pages.
+// parquet-go. It uses the encodings, the Thrift structures and the page decoder of parquet-go.
 //
 // # Why it exists
 //
@@ -17,7 +17,7 @@
 // show it are TestDuckDBSkipsByStatistics (negative decimals) and TestDuckDBReadsExactly (nulls) in internal/lake,
 // and TestColumnsReadBack here.
 //
-// # What it writes
+// # Files written
 //
 // Files follow the Parquet format specification (https://github.com/apache/parquet-format), with
 //
@@ -32,17 +32,18 @@
 //
 // The same values, row groups and metadata give the same bytes.
 //
-// # What it reads
+// # Files read
 //
-// It reads what it writes. Data from disk is not trusted: a damaged file makes an error that wraps ErrCorrupt, not a
-// panic. Before parquet-go decodes a structure, its stated sizes and counts are compared with the bytes that are there,
-// so that a damaged length allocates nothing. A page whose checksum was computed again over other bytes is beyond that:
-// whoever needs more than protection from damage compares a hash of the file first, as internal/lake does.
+// The package reads the files that it writes. Data from disk is not trusted: a damaged file gives an error that wraps
+// ErrCorrupt, not a panic. Before parquet-go decodes a structure, the sizes and counts in it are compared with the
+// bytes of the file, so that a damaged length allocates no memory. This does not protect from a page whose checksum was
+// computed again after a change: its runs can still make the decoder allocate gigabytes. A caller that needs that
+// compares a hash of the file first, as internal/lake does.
 //
 // # Concurrency and ownership
 //
-// A Writer, a File and a Decoder each belong to one goroutine at a time. A Schema is shared. What a ColumnBatch
-// gives out is valid until the next batch.
+// A Writer, a File and a Decoder each belong to one goroutine at a time. A Schema may be shared. The values of a
+// ColumnBatch are valid until the next batch.
 package parquet
 
 import "errors"

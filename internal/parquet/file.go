@@ -24,7 +24,7 @@ type File struct {
 	offsetIndexes []format.OffsetIndex
 }
 
-// source is the bytes of a file. It notes an error of the reader underneath, which says nothing about the bytes.
+// source reads the bytes of a file. It keeps the last error of the reader underneath, which is no sign of damage.
 type source struct {
 	io.ReaderAt
 	err error

@@ -49,7 +49,7 @@ func (f *File) checkPageIndex() error {
 	return nil
 }
 
-// checkPages walks over the page headers of a column chunk and checks their sizes against the bytes that are there.
+// checkPages compares the sizes in the page headers of a column chunk with the bytes of the chunk.
 func (f *File) checkPages(rowGroup, column int) error {
 	g := &f.file.Metadata().RowGroups[rowGroup]
 	m := &g.Columns[column].MetaData
@@ -316,7 +316,7 @@ func (w *thriftWalker) walkValue(depth int, kind byte) error {
 	}
 }
 
-// walkElements skips n elements, each of which takes a byte at least.
+// walkElements skips n elements. Each takes at least one byte.
 func (w *thriftWalker) walkElements(depth int, n uint64, kinds ...byte) error {
 	if n > uint64(w.end-w.offset) {
 		return fmt.Errorf("%w: a list of %d elements in %d bytes", ErrCorrupt, n, w.end-w.offset)

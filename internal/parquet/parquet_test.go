@@ -406,7 +406,7 @@ func TestCopiedRowGroupsEqualWritten(t *testing.T) {
 	}
 }
 
-// TestSchemaIsRefused: a column without a name, one that is there twice, an encoding that does not fit.
+// TestSchemaIsRefused: a column without a name, two of one name, an encoding that does not fit the type.
 func TestSchemaIsRefused(t *testing.T) {
 	for want, columns := range map[string][]parquet.Column{
 		"has no name":      {{Name: ""}},

@@ -21,7 +21,7 @@ const maxRowGroupRows = 128 << 10
 // Writer writes one Parquet file. Rows go into Columns, one value into each; then
 //
 //   - EndRow after each row leaves pages and row groups to the Writer, or
-//   - EncodePages and EndRowGroup let the caller say where row groups end, and CopyRowGroup puts row groups of
+//   - EncodePages and EndRowGroup let the caller choose where row groups end, and CopyRowGroup adds row groups of
 //     another file between them.
 //
 // Close ends the file. Memory is bounded by a row group.
@@ -65,7 +65,7 @@ func (w *Writer) SetMetadata(key, value string) {
 	w.metadata = append(w.metadata, format.KeyValue{Key: key, Value: value})
 }
 
-// EndRow ends a row, of which each column has a value or a null. It encodes pages and ends row groups that are full.
+// EndRow ends a row, after each column got a value or a null. It encodes pages and ends row groups that are full.
 func (w *Writer) EndRow() error {
 	if w.ended++; w.ended%pageCheckRows != 0 {
 		return nil
