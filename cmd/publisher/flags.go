@@ -7,6 +7,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/cli"
+	"daybook/internal/disk"
 	"daybook/internal/lake"
 	"daybook/internal/publish"
 	"daybook/internal/state"
@@ -22,7 +23,7 @@ func (f *lakeFlags) open(c *cli.Context) (*lake.Lake, error) {
 	if err != nil {
 		return nil, fmt.Errorf("name the lake: %w", err)
 	}
-	return lake.Open(dir, lake.OS(), c.Now), nil
+	return lake.Open(dir, disk.OS(), c.Now), nil
 }
 
 // stateFlags is the flag of the state.

@@ -22,6 +22,7 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/clock"
 	"daybook/internal/decode"
+	"daybook/internal/disk"
 	"daybook/internal/lake"
 	"daybook/internal/sandbox"
 	"daybook/internal/state"
@@ -153,7 +154,7 @@ func overstate(ts *testscript.TestScript, _ bool, args []string) {
 	account := billing.AccountID(args[1])
 	var more billing.Money
 	ts.Check(more.UnmarshalText([]byte(args[2])))
-	series := lake.Open(ts.Getenv("DAYBOOK_LAKE"), lake.OS(), nil).Tenant(billing.DefaultTenant)
+	series := lake.Open(ts.Getenv("DAYBOOK_LAKE"), disk.OS(), nil).Tenant(billing.DefaultTenant)
 	unlock, err := series.Lock()
 	ts.Check(err)
 	defer func() { ts.Check(unlock()) }()

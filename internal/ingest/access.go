@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"daybook/internal/control"
+	"daybook/internal/disk"
 	"daybook/internal/state"
 )
 
@@ -122,7 +123,7 @@ func Backup(ctx context.Context, dir, to string, deps Deps) (state.Head, error) 
 	if err := os.RemoveAll(partial); err != nil {
 		return state.Head{}, fmt.Errorf("remove an unfinished backup: %w", err)
 	}
-	copyFrom := func(from string) error { return copyTree(ctx, from, partial) }
+	copyFrom := func(from string) error { return disk.CopyTree(ctx, disk.OS(), from, partial) }
 	if err := backup(ctx, dir, deps, copyFrom); err != nil {
 		return state.Head{}, errors.Join(err, os.RemoveAll(partial))
 	}
@@ -133,7 +134,7 @@ func Backup(ctx context.Context, dir, to string, deps Deps) (state.Head, error) 
 	if err := os.Rename(partial, to); err != nil {
 		return head, err
 	}
-	return head, syncDirectory(filepath.Dir(to))
+	return head, disk.OS().SyncDir(filepath.Dir(to))
 }
 
 // backup makes a checkpoint and lends it to f.

@@ -9,6 +9,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
+	"daybook/internal/test/disktest"
 	"daybook/internal/test/rot"
 )
 
@@ -20,7 +21,7 @@ func TestSeriesThroughItsAPI(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l := lake.Open("/lake", lake.Mem(rot.NewCrashable()), func() time.Time { return copyNow })
+	l := lake.Open("/lake", disktest.Mem(rot.NewCrashable()), func() time.Time { return copyNow })
 	s := l.Tenant("acme")
 	if m, err := s.Current(); m != nil || err != nil {
 		t.Errorf("a tenant without releases has %v, %v", m, err)

@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+
+	"daybook/internal/disk"
 )
 
 // The suffixes of manifests in manifests/.
@@ -40,13 +42,13 @@ func (s *Series) archiveManifests() error {
 	if !archived {
 		return nil
 	}
-	return syncDir(s.fs, s.path(manifestsDir))
+	return s.fs.SyncDir(s.path(manifestsDir))
 }
 
 // archiveManifest replaces a manifest by a compressed one. A crash leaves either of them, or both.
 func (s *Series) archiveManifest(n int) error {
 	from, to := s.path(manifestsDir, number(n)+keptSuffix), s.path(manifestsDir, number(n)+archivedSuffix)
-	data, err := readFile(s.fs, from)
+	data, err := disk.ReadFile(s.fs, from)
 	if err != nil {
 		return err
 	}
@@ -56,7 +58,7 @@ func (s *Series) archiveManifest(n int) error {
 	if err = errors.Join(err, w.Close()); err != nil {
 		return err
 	}
-	if err := replaceFile(s.fs, s.path(tmpDir, number(n)+archivedSuffix), to, small.Bytes()); err != nil {
+	if err := disk.ReplaceFile(s.fs, s.path(tmpDir, number(n)+archivedSuffix), to, small.Bytes()); err != nil {
 		return err
 	}
 	if err := s.fs.Remove(from); err != nil && !errors.Is(err, fs.ErrNotExist) {

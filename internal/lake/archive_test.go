@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"daybook/internal/disk"
 )
 
 // TestPrunedManifestsAreCompressed: the manifests of pruned releases are compressed and can still be read.
@@ -55,7 +57,7 @@ func TestPrunedManifestsAreCompressed(t *testing.T) {
 	if err != nil || len(entries) != 3 || !entries[0].Pruned || !entries[1].Pruned || entries[2].Pruned {
 		t.Errorf("list %+v, %v", entries, err)
 	}
-	damage, err := readFile(s.fs, s.path(manifestsDir, "000001.json.gz"))
+	damage, err := disk.ReadFile(s.fs, s.path(manifestsDir, "000001.json.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,15 +7,15 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 )
 
 // syncers is how many files or directories are synced at a time. A journalling file system commits them together.
@@ -44,7 +44,7 @@ func (s *Series) Begin(n int, prev *Manifest) (*Build, error) {
 	if n < 1 || prev != nil && prev.Release >= n {
 		return nil, fmt.Errorf("begin release %d: its number must be greater than that of the release before", n)
 	}
-	taken, err := exists(s.fs, s.Dir(n))
+	taken, err := disk.Exists(s.fs, s.Dir(n))
 	if err != nil {
 		return nil, fmt.Errorf("begin release %d: %w", n, err)
 	}
@@ -124,7 +124,7 @@ func (b *Build) copyFile(from, to string, f File) error {
 	if err != nil {
 		return err
 	}
-	out, err := b.series.fs.Create(to, vfs.WriteCategoryUnspecified)
+	out, err := b.series.fs.Create(to)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (b *Build) copyFile(from, to string, f File) error {
 }
 
 // syncInBackground syncs and closes a file that is written.
-func (b *Build) syncInBackground(file vfs.File) {
+func (b *Build) syncInBackground(file disk.File) {
 	b.syncs.Go(func() error { return errors.Join(file.Sync(), file.Close()) })
 }
 
@@ -157,13 +157,13 @@ func (b *Build) Publish(m *Manifest) error {
 	if err := b.syncDirs(); err != nil {
 		return fmt.Errorf("publish release %d: sync: %w", b.n, err)
 	}
-	temporary, name := s.fs.PathJoin(b.dir, manifestName+".tmp"), s.fs.PathJoin(b.dir, manifestName)
-	if err := replaceFile(s.fs, temporary, name, data); err != nil {
+	temporary, name := filepath.Join(b.dir, manifestName+".tmp"), filepath.Join(b.dir, manifestName)
+	if err := disk.ReplaceFile(s.fs, temporary, name, data); err != nil {
 		return fmt.Errorf("publish release %d: write manifest: %w", b.n, err)
 	}
 	if err := s.fs.RenameNew(b.dir, s.Dir(b.n)); err != nil {
 		// The rename may have happened: the manifest on disk decides.
-		onDisk, readErr := readFile(s.fs, s.fs.PathJoin(s.Dir(b.n), manifestName))
+		onDisk, readErr := disk.ReadFile(s.fs, filepath.Join(s.Dir(b.n), manifestName))
 		ours := readErr == nil && bytes.Equal(onDisk, data)
 		switch {
 		case ours:
@@ -226,14 +226,14 @@ func (b *Build) claim(name string) (string, error) {
 	}
 	b.mu.files[name] = File{Path: name}
 	if dir := path.Dir(name); !b.mu.dirs[dir] {
-		if err := b.series.fs.MkdirAll(b.series.fs.PathJoin(b.dir, dir), dirMode); err != nil {
+		if err := b.series.fs.MkdirAll(filepath.Join(b.dir, dir), dirMode); err != nil {
 			return "", fmt.Errorf("make directory: %w", err)
 		}
 		for ; dir != "."; dir = path.Dir(dir) {
 			b.mu.dirs[dir] = true
 		}
 	}
-	return b.series.fs.PathJoin(b.dir, name), nil
+	return filepath.Join(b.dir, name), nil
 }
 
 // drop removes a file of the build, complete or not.
@@ -242,7 +242,7 @@ func (b *Build) drop(name string) error {
 	delete(b.mu.files, name)
 	delete(b.mu.written, name)
 	b.mu.Unlock()
-	if err := b.series.fs.Remove(b.series.fs.PathJoin(b.dir, name)); err != nil {
+	if err := b.series.fs.Remove(filepath.Join(b.dir, name)); err != nil {
 		return fmt.Errorf("drop %s: %w", name, err)
 	}
 	return nil
@@ -267,7 +267,7 @@ func (b *Build) syncDirs() error {
 	var group errgroup.Group
 	group.SetLimit(syncers)
 	for _, dir := range dirs {
-		group.Go(func() error { return syncDir(b.series.fs, b.series.fs.PathJoin(b.dir, dir)) })
+		group.Go(func() error { return b.series.fs.SyncDir(filepath.Join(b.dir, dir)) })
 	}
 	return group.Wait()
 }

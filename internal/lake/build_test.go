@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/test/disktest"
 	"daybook/internal/test/rot"
 )
 
@@ -58,7 +59,7 @@ var testNow = time.Date(2025, 1, 9, 3, 0, 0, 0, time.UTC)
 
 func memLake() (*Lake, *rot.Crashable) {
 	under := rot.NewCrashable()
-	return Open("/lake", Mem(under), func() time.Time { return testNow }), under
+	return Open("/lake", disktest.Mem(under), func() time.Time { return testNow }), under
 }
 
 // lock holds the tenant's lock until the test ends.

@@ -6,12 +6,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"runtime"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/parquet"
 )
 
@@ -65,7 +67,7 @@ func (b *Build) ReadBack() (faults []string, err error) {
 			if f.Day != nil {
 				totals = days[*f.Day]
 			}
-			fault, err := b.series.checkFile(b.series.fs.PathJoin(b.dir, name), f, written[name], totals)
+			fault, err := b.series.checkFile(filepath.Join(b.dir, name), f, written[name], totals)
 			if err != nil {
 				fault = err.Error()
 			}
@@ -143,7 +145,7 @@ type fileChecker struct {
 }
 
 // checkTable checks a file that is no file of events.
-func (c *fileChecker) checkTable(fsys FS, name string, f File, l tableLayout) error {
+func (c *fileChecker) checkTable(fsys disk.FS, name string, f File, l tableLayout) error {
 	for batch, err := range readColumns(fsys, name, f, l.schema, l.columns()...) {
 		if err != nil {
 			return err
@@ -154,7 +156,7 @@ func (c *fileChecker) checkTable(fsys FS, name string, f File, l tableLayout) er
 }
 
 // checkEvents checks a file of events and the notes on its row groups.
-func (c *fileChecker) checkEvents(fsys FS, name string, f File, reused []bool) error {
+func (c *fileChecker) checkEvents(fsys disk.FS, name string, f File, reused []bool) error {
 	data, err := openHashed(fsys, name, f)
 	if err != nil {
 		return err

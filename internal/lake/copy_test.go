@@ -14,13 +14,15 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/lake"
+	"daybook/internal/test/disktest"
 	"daybook/internal/test/rot"
 )
 
 // linkless is a file system on which each hard link fails with err.
 type linkless struct {
-	lake.FS
+	disk.FS
 	err     error
 	refused int
 }
@@ -35,7 +37,7 @@ func (f *linkless) Link(oldname, newname string) error {
 // releases verify, and they stay so after a power cut.
 func TestCopyWhereLinksAreRefused(t *testing.T) {
 	linked := rot.NewCrashable()
-	publishTwice(t, lake.Mem(linked))
+	publishTwice(t, disktest.Mem(linked))
 	want := filesIn(t, linked)
 	if len(want) < 20 {
 		t.Fatalf("only %d files are compared: %q", len(want), slices.Sorted(maps.Keys(want)))
@@ -43,7 +45,7 @@ func TestCopyWhereLinksAreRefused(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EXDEV, syscall.EMLINK, syscall.EPERM, syscall.ENOTSUP, syscall.ENOSYS} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			under := rot.NewCrashable()
-			fsys := &linkless{FS: lake.Mem(under), err: errno}
+			fsys := &linkless{FS: disktest.Mem(under), err: errno}
 			publishTwice(t, fsys)
 			if fsys.refused < 4 {
 				t.Fatalf("only %d links were tried", fsys.refused)
@@ -60,7 +62,7 @@ func TestCopyWhereLinksAreRefused(t *testing.T) {
 				if len(got) != len(want) {
 					t.Errorf("%s: %d files, with links %d", name, len(got), len(want))
 				}
-				s := lake.Open("/lake", lake.Mem(disk), nil).Tenant("acme")
+				s := lake.Open("/lake", disktest.Mem(disk), nil).Tenant("acme")
 				m, err := s.Current()
 				if err != nil || m == nil || m.Release != 2 {
 					t.Fatalf("%s: current is %v, %v", name, m, err)
@@ -75,7 +77,7 @@ func TestCopyWhereLinksAreRefused(t *testing.T) {
 
 // TestLinkFailsForOtherReasons: only a refusal of links is answered by a copy.
 func TestLinkFailsForOtherReasons(t *testing.T) {
-	fsys := &linkless{FS: lake.Mem(rot.NewCrashable()), err: syscall.EIO}
+	fsys := &linkless{FS: disktest.Mem(rot.NewCrashable()), err: syscall.EIO}
 	s := lake.Open("/lake", fsys, nil).Tenant("acme")
 	unlock, err := s.Lock()
 	if err != nil {
@@ -94,7 +96,7 @@ func TestLinkFailsForOtherReasons(t *testing.T) {
 var copyNow = time.Date(2025, 1, 9, 3, 0, 0, 0, time.UTC)
 
 // publishTwice publishes two days as release 1, and as release 2 one of them again and the other as it was.
-func publishTwice(t *testing.T, fsys lake.FS) {
+func publishTwice(t *testing.T, fsys disk.FS) {
 	t.Helper()
 	s := lake.Open("/lake", fsys, nil).Tenant("acme")
 	unlock, err := s.Lock()

@@ -3,113 +3,21 @@ package lake
 import (
 	"errors"
 	"math/rand/v2"
-	"os"
+	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"daybook/internal/disk"
+	"daybook/internal/test/disktest"
 	"daybook/internal/test/rot"
 )
 
-// faultFS is a file system with hooks before and after each operation.
-type faultFS struct {
-	vfs.FS
-	under  FS
-	mu     sync.Mutex                  // the hooks run one at a time: directories are synced concurrently
-	before func(op, path string) error // its error is returned in place of the operation
-	after  func(op, path string) error // its error is returned although the operation happened
-}
-
-func newFaultFS(under FS) *faultFS {
-	f := &faultFS{under: under}
-	f.quiet()
-	f.FS = errorfs.Wrap(under, errorfs.InjectorFunc(func(op errorfs.Op) error { return f.hook(&f.before, "", op.Path) }))
-	return f
-}
-
-func (f *faultFS) hook(h *func(op, path string) error, op, path string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return (*h)(op, path)
-}
-
-func (f *faultFS) around(op, path string, do func() error) error {
-	if err := f.hook(&f.before, op, path); err != nil {
-		return err
-	}
-	if err := do(); err != nil {
-		return err
-	}
-	return f.hook(&f.after, op, path)
-}
-
-func (f *faultFS) Symlink(target, name string) error {
-	return f.around("symlink", name, func() error { return f.under.Symlink(target, name) })
-}
-
-func (f *faultFS) Readlink(name string) (string, error) {
-	if err := f.hook(&f.before, "readlink", name); err != nil {
-		return "", err
-	}
-	return f.under.Readlink(name)
-}
-
-func (f *faultFS) Rename(oldname, newname string) error {
-	return f.around("rename", newname, func() error { return f.under.Rename(oldname, newname) })
-}
-
-func (f *faultFS) RenameNew(oldname, newname string) error {
-	return f.around("rename", newname, func() error { return f.under.RenameNew(oldname, newname) })
-}
-
-func (f *faultFS) Link(oldname, newname string) error {
-	return f.around("link", newname, func() error { return f.under.Link(oldname, newname) })
-}
-
-func (f *faultFS) MkdirAll(dir string, perm os.FileMode) error {
-	return f.around("mkdir", dir, func() error { return f.under.MkdirAll(dir, perm) })
-}
-
-func (f *faultFS) Remove(name string) error {
-	return f.around("remove", name, func() error { return f.under.Remove(name) })
-}
-
-func (f *faultFS) RemoveAll(name string) error {
-	return f.around("remove", name, func() error { return f.under.RemoveAll(name) })
-}
-
-// failAt makes the operation with this number fail, before or after it happens. hit becomes true when it does.
-func (f *faultFS) failAt(number int, fault error, afterwards bool) (hit *bool) {
-	hit = new(bool)
-	ops := 0
-	hook := func(string, string) error {
-		if ops++; ops == number {
-			*hit = true
-			return fault
-		}
-		return nil
-	}
-	if afterwards {
-		f.after = hook
-	} else {
-		f.before = hook
-	}
-	return hit
-}
-
-// quiet removes the hooks.
-func (f *faultFS) quiet() {
-	f.before = func(string, string) error { return nil }
-	f.after = f.before
-}
-
 // wholeAndGoesOn recovers a lake in which release 1 (cost 7) was published, and release 2 (cost 8) perhaps. It checks
 // that one of them is current and whole, and publishes the next.
-func wholeAndGoesOn(t *testing.T, fsys FS, published bool) {
+func wholeAndGoesOn(t *testing.T, fsys disk.FS, published bool) {
 	t.Helper()
 	s := Open("/lake", fsys, nil).Tenant("acme")
 	unlock, err := s.Lock()
@@ -158,19 +66,19 @@ func TestFailAtEachOperation(t *testing.T) {
 	for _, afterwards := range []bool{false, true} {
 		for i := 0; ; i++ {
 			under := rot.NewCrashable()
-			fsys := newFaultFS(Mem(under))
+			fsys := disktest.NewFaults(disktest.Mem(under))
 			s := Open("/lake", fsys, nil).Tenant("acme")
 			unlock, err := s.Lock()
 			if err != nil {
 				t.Fatal(err)
 			}
 			publishDays(t, s, "7", "2025-01-01", "2025-01-02")
-			hit := fsys.failAt(i+1, errFault, afterwards)
+			hit := fsys.FailAt(i+1, errFault, afterwards)
 			_, err = s.Recover()
 			if err == nil {
 				_, err = tryPublish(t, s, "8", "2025-01-02")
 			}
-			if fsys.quiet(); !*hit {
+			if fsys.Quiet(); !*hit {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -184,9 +92,9 @@ func TestFailAtEachOperation(t *testing.T) {
 			}
 			for _, percent := range []int{0, 50, 100} {
 				crashed := under.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(uint64(i), 1))})
-				wholeAndGoesOn(t, Mem(crashed), err == nil)
+				wholeAndGoesOn(t, disktest.Mem(crashed), err == nil)
 			}
-			wholeAndGoesOn(t, Mem(under), err == nil)
+			wholeAndGoesOn(t, disktest.Mem(under), err == nil)
 		}
 	}
 }
@@ -194,12 +102,12 @@ func TestFailAtEachOperation(t *testing.T) {
 // TestUnclearRenameIsReadBack: a rename that happened and reports an error counts as done.
 func TestUnclearRenameIsReadBack(t *testing.T) {
 	for _, target := range []string{"/lake/acme/releases/000002", "/lake/acme/current"} {
-		fsys := newFaultFS(Mem(rot.NewCrashable()))
+		fsys := disktest.NewFaults(disktest.Mem(rot.NewCrashable()))
 		s := Open("/lake", fsys, nil).Tenant("acme")
 		lock(t, s)
 		publishDays(t, s, "7", "2025-01-01", "2025-01-02")
 		hit := 0
-		fsys.after = func(op, path string) error {
+		fsys.After = func(op disktest.Op, path string) error {
 			if op == "rename" && path == target {
 				hit++
 				return syscall.EIO
@@ -207,7 +115,7 @@ func TestUnclearRenameIsReadBack(t *testing.T) {
 			return nil
 		}
 		publishDays(t, s, "8", "2025-01-02")
-		fsys.quiet()
+		fsys.Quiet()
 		m, err := s.Current()
 		if err != nil || m.Release != 2 || hit != 1 {
 			t.Fatalf("%s: current is %+v, %v after %d faults", target, m, err, hit)
@@ -221,12 +129,12 @@ func TestUnclearRenameIsReadBack(t *testing.T) {
 // TestCrashAtEachOperation cuts the power before each operation of a publication in turn.
 func TestCrashAtEachOperation(t *testing.T) {
 	under := rot.NewCrashable()
-	fsys := newFaultFS(Mem(under))
+	fsys := disktest.NewFaults(disktest.Mem(under))
 	s := Open("/lake", fsys, nil).Tenant("acme")
 	lock(t, s)
 	publishDays(t, s, "7", "2025-01-01", "2025-01-02")
 	var crashes []*rot.Crashable
-	fsys.before = func(_, path string) error {
+	fsys.Before = func(_ disktest.Op, path string) error {
 		for _, percent := range []int{0, 30, 70, 100} {
 			crashes = append(crashes, under.CrashClone(vfs.CrashCloneCfg{
 				UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(uint64(len(crashes)), 2)),
@@ -235,24 +143,24 @@ func TestCrashAtEachOperation(t *testing.T) {
 		return nil
 	}
 	publishDays(t, s, "8", "2025-01-02")
-	fsys.quiet()
+	fsys.Quiet()
 	if len(crashes) < 100 {
 		t.Fatalf("only %d crashes", len(crashes))
 	}
 	for _, crashed := range crashes {
-		wholeAndGoesOn(t, Mem(crashed), false)
+		wholeAndGoesOn(t, disktest.Mem(crashed), false)
 	}
-	wholeAndGoesOn(t, Mem(under.CrashClone(vfs.CrashCloneCfg{})), true)
+	wholeAndGoesOn(t, disktest.Mem(under.CrashClone(vfs.CrashCloneCfg{})), true)
 }
 
 // TestCrashBetweenRenameAndSwitch: the release is in releases/, and current does not name it yet.
 func TestCrashBetweenRenameAndSwitch(t *testing.T) {
 	under := rot.NewCrashable()
-	fsys := newFaultFS(Mem(under))
+	fsys := disktest.NewFaults(disktest.Mem(under))
 	s := Open("/lake", fsys, nil).Tenant("acme")
 	lock(t, s)
 	publishDays(t, s, "7", "2025-01-01", "2025-01-02")
-	fsys.before = func(op, _ string) error {
+	fsys.Before = func(op disktest.Op, _ string) error {
 		if op == "symlink" {
 			return errors.New("power cut")
 		}
@@ -263,13 +171,13 @@ func TestCrashBetweenRenameAndSwitch(t *testing.T) {
 	}
 	for _, damage := range []bool{false, true} {
 		crashed := under.CrashClone(vfs.CrashCloneCfg{})
-		after := Open("/lake", Mem(crashed), nil).Tenant("acme")
+		after := Open("/lake", disktest.Mem(crashed), nil).Tenant("acme")
 		lock(t, after)
 		if m, err := after.Current(); err != nil || m.Release != 1 {
 			t.Fatal(m, err)
 		}
 		if damage {
-			flipByte(t, Mem(crashed), "/lake/acme/releases/000002/daily_account_cost/usage_date=2025-01-02/part-000002-0.parquet")
+			flipByte(t, disktest.Mem(crashed), "/lake/acme/releases/000002/daily_account_cost/usage_date=2025-01-02/part-000002-0.parquet")
 		}
 		found, err := after.Recover()
 		if err != nil {
@@ -298,7 +206,7 @@ func TestCrashBetweenRenameAndSwitch(t *testing.T) {
 // TestTakenNumberIsNeverRenamedOver: of two builds with one number the second is refused, even without the lock that
 // keeps publishers apart, and readers have the first.
 func TestTakenNumberIsNeverRenamedOver(t *testing.T) {
-	for name, fsys := range map[string]FS{"memory": Mem(vfs.NewMem()), "disk": OS()} {
+	for name, fsys := range map[string]disk.FS{"memory": disktest.Mem(vfs.NewMem()), "disk": disk.OS()} {
 		t.Run(name, func(t *testing.T) {
 			root := "/lake"
 			if name == "disk" {
@@ -338,21 +246,21 @@ func TestTakenNumberIsNeverRenamedOver(t *testing.T) {
 	}
 }
 
-func flipByte(t *testing.T, fsys FS, name string) {
+func flipByte(t *testing.T, fsys disk.FS, name string) {
 	t.Helper()
-	data, err := readFile(fsys, name)
+	data, err := disk.ReadFile(fsys, name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	data[len(data)/2] ^= 0x10
-	f, err := fsys.Create(name, vfs.WriteCategoryUnspecified)
+	f, err := fsys.Create(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Write(data); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(f.Sync(), f.Close(), syncDir(fsys, fsys.PathDir(name))); err != nil {
+	if err := errors.Join(f.Sync(), f.Close(), fsys.SyncDir(filepath.Dir(name))); err != nil {
 		t.Fatal(err)
 	}
 }

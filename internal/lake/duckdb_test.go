@@ -12,6 +12,8 @@ import (
 	"time"
 
 	_ "github.com/duckdb/duckdb-go/v2"
+
+	"daybook/internal/disk"
 )
 
 // duck returns a DuckDB with the views of a release.
@@ -72,7 +74,7 @@ func diskLake(t testing.TB) *Series {
 	t.Helper()
 	// The name has characters of patterns, and a quote that would end the SQL string.
 	root := filepath.Join(t.TempDir(), "it's a [lake]*?")
-	s := Open(root, OS(), func() time.Time { return testNow }).Tenant("acme")
+	s := Open(root, disk.OS(), func() time.Time { return testNow }).Tenant("acme")
 	lock(t, s)
 	return s
 }

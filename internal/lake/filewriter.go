@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"hash"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/parquet"
 )
 
@@ -23,15 +22,15 @@ const writeBufferBytes = 64 << 10
 // fileWriter writes one Parquet file of a release, and computes what the manifest states of its bytes.
 type fileWriter struct {
 	*parquet.Writer
-	file   vfs.File
+	file   disk.File
 	buffer *bufio.Writer // to file
 	hash   hash.Hash
 	bytes  int64
 	sum    billing.Money // of the dataset's money column
 }
 
-func newFileWriter(fsys FS, name string, schema *parquet.Schema) (*fileWriter, error) {
-	file, err := fsys.Create(name, vfs.WriteCategoryUnspecified)
+func newFileWriter(fsys disk.FS, name string, schema *parquet.Schema) (*fileWriter, error) {
+	file, err := fsys.Create(name)
 	if err != nil {
 		return nil, err
 	}

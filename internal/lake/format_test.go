@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"daybook/internal/disk"
 )
 
 var update = flag.Bool("update", false, "write golden files instead of comparing")
@@ -19,7 +21,7 @@ func TestFormat(t *testing.T) {
 	lock(t, s)
 	publishDays(t, s, "7", "2025-01-01", "2025-01-02")
 	publishDays(t, s, "8", "2025-01-02")
-	got, err := readFile(s.fs, s.fs.PathJoin(s.Dir(2), manifestName))
+	got, err := disk.ReadFile(s.fs, filepath.Join(s.Dir(2), manifestName))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
+	"daybook/internal/test/disktest"
 )
 
 // sealed adds the member "sha256" to the text of a manifest, as docs/format-release.md describes it.
@@ -68,7 +69,7 @@ func manifestLake(t testing.TB, text []byte) (*lake.Series, []byte) {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return lake.Open("/lake", lake.Mem(disk), nil).Tenant("acme"), text
+	return lake.Open("/lake", disktest.Mem(disk), nil).Tenant("acme"), text
 }
 
 // readable reads the manifest and uses it. It reports whether it was read.

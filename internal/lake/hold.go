@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"time"
+
+	"daybook/internal/disk"
 )
 
 // Hold stops publishing for a tenant, as after a rollback.
@@ -33,7 +36,7 @@ func (s *Series) SetHold(h *Hold) error {
 	if err := s.fs.Remove(s.path(holdName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("lift hold: %w", err)
 	}
-	if err := syncDir(s.fs, s.dir); err != nil {
+	if err := s.fs.SyncDir(s.dir); err != nil {
 		return fmt.Errorf("lift hold: %w", err)
 	}
 	return nil
@@ -53,7 +56,7 @@ func (s *Series) Keep(n int, label string) error {
 	if err != nil {
 		return err
 	}
-	ok, err := exists(s.fs, s.fs.PathJoin(s.Dir(n), manifestName))
+	ok, err := disk.Exists(s.fs, filepath.Join(s.Dir(n), manifestName))
 	if err != nil {
 		return fmt.Errorf("keep release %d: %w", n, err)
 	}
@@ -73,7 +76,7 @@ func (s *Series) labels() (map[int]string, error) {
 
 // readNote reads a JSON file of the tenant's directory; found is false if there is none.
 func (s *Series) readNote(name string, into any) (found bool, err error) {
-	data, err := readFile(s.fs, s.path(name))
+	data, err := disk.ReadFile(s.fs, s.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -92,7 +95,7 @@ func (s *Series) writeNote(name string, note any) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	if err := replaceFile(s.fs, s.path(tmpDir, name), s.path(name), append(data, '\n')); err != nil {
+	if err := disk.ReplaceFile(s.fs, s.path(tmpDir, name), s.path(name), append(data, '\n')); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil

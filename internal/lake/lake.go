@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 )
 
 // The names in a tenant's directory.
@@ -34,12 +35,12 @@ const dirMode = 0o750
 // Lake is a directory with a subdirectory for each tenant.
 type Lake struct {
 	root string
-	fs   FS
+	fs   disk.FS
 	now  func() time.Time
 }
 
 // Open returns the lake in a directory. It reads and creates nothing. now is the clock for grace periods.
-func Open(root string, fsys FS, now func() time.Time) *Lake {
+func Open(root string, fsys disk.FS, now func() time.Time) *Lake {
 	if absolute, err := filepath.Abs(root); err == nil {
 		root = absolute
 	}
@@ -61,7 +62,7 @@ func (l *Lake) Tenants() ([]billing.TenantID, error) {
 			continue
 		}
 		// Lock creates the lock file, so a directory without one is no tenant's.
-		if ok, err := exists(l.fs, l.fs.PathJoin(l.root, name, lockName)); err == nil && ok {
+		if ok, err := disk.Exists(l.fs, filepath.Join(l.root, name, lockName)); err == nil && ok {
 			tenants = append(tenants, billing.TenantID(name))
 		}
 	}
@@ -71,7 +72,7 @@ func (l *Lake) Tenants() ([]billing.TenantID, error) {
 
 // Tenant returns one tenant's series of releases. Its directory need not exist.
 func (l *Lake) Tenant(t billing.TenantID) *Series {
-	return &Series{fs: l.fs, now: l.now, root: l.root, tenant: t, dir: l.fs.PathJoin(l.root, string(t))}
+	return &Series{fs: l.fs, now: l.now, root: l.root, tenant: t, dir: filepath.Join(l.root, string(t))}
 }
 
 // validTenant reports whether a tenant's id may name a directory: 1 to 64 characters of [A-Za-z0-9_.-], no leading

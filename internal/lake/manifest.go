@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 )
 
 // ManifestFormat is the version of the manifest and of the files that it lists.
@@ -179,7 +180,7 @@ func sealed(text []byte) bool {
 
 // readManifest reads the manifest of release n from a file. fs.ErrNotExist, ErrFormat, ErrDamaged.
 func (s *Series) readManifest(name string, n int) (*Manifest, error) {
-	data, err := readFile(s.fs, name)
+	data, err := disk.ReadFile(s.fs, name)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/test/disktest"
 	"daybook/internal/test/rot"
 )
 
@@ -17,9 +18,9 @@ import (
 func TestNamesCannotEscape(t *testing.T) {
 	hostile := []string{"../../../etc/passwd", "..", "/etc/passwd", "a\\..\\b", "usage_date=2025-01-01/../../x", "CON", "a\nb", "ａ", "%2e%2e%2f"}
 	slices.Sort(hostile)
-	fsys := newFaultFS(Mem(rot.NewCrashable()))
+	fsys := disktest.NewFaults(disktest.Mem(rot.NewCrashable()))
 	touched := map[string]bool{}
-	fsys.before = func(_, path string) error {
+	fsys.Before = func(_ disktest.Op, path string) error {
 		touched[path] = true
 		return nil
 	}
@@ -66,8 +67,8 @@ func TestNamesCannotEscape(t *testing.T) {
 // TestHostileTenantIsRefused: the tenant's id is the only part of a path that a user chooses.
 func TestHostileTenantIsRefused(t *testing.T) {
 	for _, id := range []string{"", ".", "..", ".hidden", "../acme", "/etc", "a/b", "a\\b", "a\x00b", "a\nb", "ａ", strings.Repeat("a", 65)} {
-		fsys := newFaultFS(Mem(rot.NewCrashable()))
-		fsys.before = func(op, path string) error {
+		fsys := disktest.NewFaults(disktest.Mem(rot.NewCrashable()))
+		fsys.Before = func(op disktest.Op, path string) error {
 			t.Errorf("tenant %q: %s touches %q", id, op, path)
 			return nil
 		}
@@ -79,7 +80,7 @@ func TestHostileTenantIsRefused(t *testing.T) {
 
 // TestHostileManifestIsRefused: a path in a manifest must not lead out of its release.
 func TestHostileManifestIsRefused(t *testing.T) {
-	s := Open("/lake", Mem(rot.NewCrashable()), nil).Tenant("acme")
+	s := Open("/lake", disktest.Mem(rot.NewCrashable()), nil).Tenant("acme")
 	for _, path := range []string{"", "..", "../x", "a/../../x", "/etc/passwd", "a//b", "./a", "a/."} {
 		m := &Manifest{Release: 1, Files: []File{{Path: path, Dataset: AccountDays}}}
 		if err := s.Verify(m, nil); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "names the path") {

@@ -126,5 +126,5 @@ func (s *Series) renameAway(n int) error {
 	if err := s.fs.RenameNew(s.Dir(n), s.path(prunedDir, number(n))); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(s.fs, s.path(prunedDir)), syncDir(s.fs, s.path(releasesDir)))
+	return errors.Join(s.fs.SyncDir(s.path(prunedDir)), s.fs.SyncDir(s.path(releasesDir)))
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"daybook/internal/disk"
+	"daybook/internal/test/disktest"
 	"daybook/internal/test/rot"
 )
 
@@ -18,7 +20,7 @@ import (
 // over. Then all of it is gone.
 func TestPrunedReleaseStaysForItsGrace(t *testing.T) {
 	now := testNow
-	s := Open(t.TempDir(), OS(), func() time.Time { return now }).Tenant("acme")
+	s := Open(t.TempDir(), disk.OS(), func() time.Time { return now }).Tenant("acme")
 	lock(t, s)
 	var manifests []*Manifest
 	for _, cost := range []string{"1", "2", "3", "4"} {
@@ -73,7 +75,7 @@ func TestPruneFailsAtEachOperation(t *testing.T) {
 	for _, afterwards := range []bool{false, true} {
 		for i := 0; ; i++ {
 			under := rot.NewCrashable()
-			fsys := newFaultFS(Mem(under))
+			fsys := disktest.NewFaults(disktest.Mem(under))
 			s := Open("/lake", fsys, func() time.Time { return testNow }).Tenant("acme")
 			unlock, err := s.Lock()
 			if err != nil {
@@ -82,9 +84,9 @@ func TestPruneFailsAtEachOperation(t *testing.T) {
 			for _, cost := range []string{"1", "2", "3"} {
 				publishDays(t, s, cost, "2025-01-02")
 			}
-			hit := fsys.failAt(i+1, errFault, afterwards)
+			hit := fsys.FailAt(i+1, errFault, afterwards)
 			_, err = s.Prune(keep, false)
-			if fsys.quiet(); !*hit {
+			if fsys.Quiet(); !*hit {
 				if err != nil || i < 10 {
 					t.Fatalf("%d operations, error %v", i, err)
 				}
@@ -98,7 +100,7 @@ func TestPruneFailsAtEachOperation(t *testing.T) {
 				disks = append(disks, under.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(uint64(i), 3))}))
 			}
 			for _, disk := range disks {
-				prunesOn(t, Open("/lake", Mem(disk), func() time.Time { return testNow }).Tenant("acme"), keep)
+				prunesOn(t, Open("/lake", disktest.Mem(disk), func() time.Time { return testNow }).Tenant("acme"), keep)
 			}
 		}
 	}
@@ -120,7 +122,7 @@ func prunesOn(t *testing.T, s *Series, keep Retention) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		there, err := exists(s.fs, s.Dir(n))
+		there, err := disk.Exists(s.fs, s.Dir(n))
 		if err != nil || n == 3 && !there {
 			t.Fatalf("release %d: there %t, %v", n, there, err)
 		}

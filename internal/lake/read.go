@@ -12,9 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/parquet"
 )
 
@@ -100,7 +99,7 @@ func (s *Series) ReadDimension(m *Manifest, ds Dataset) (columns []string, rows 
 }
 
 // readDimension reads a dimension's file, whose columns after the key are the tenant's. ErrDamaged.
-func readDimension(fsys FS, name string, f File, key string, take func(DimRow)) (extra []string, err error) {
+func readDimension(fsys disk.FS, name string, f File, key string, take func(DimRow)) (extra []string, err error) {
 	data, err := readHashed(fsys, name, f)
 	if err != nil {
 		return nil, err
@@ -210,8 +209,8 @@ func allColumns(schema *parquet.Schema) []int {
 }
 
 // readHashed returns a file's bytes, after it has compared their number and hash with its entry. ErrDamaged.
-func readHashed(fsys FS, name string, f File) ([]byte, error) {
-	data, err := readFile(fsys, name)
+func readHashed(fsys disk.FS, name string, f File) ([]byte, error) {
+	data, err := disk.ReadFile(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: the file does not exist", ErrDamaged)
 	}
@@ -223,7 +222,7 @@ func readHashed(fsys FS, name string, f File) ([]byte, error) {
 }
 
 // readColumns checks a file's hash, then decodes columns of it, in memory bounded by a few pages.
-func readColumns(fsys FS, name string, f File, schema *parquet.Schema, columns ...int) iter.Seq2[*parquet.ColumnBatch, error] {
+func readColumns(fsys disk.FS, name string, f File, schema *parquet.Schema, columns ...int) iter.Seq2[*parquet.ColumnBatch, error] {
 	return func(yield func(*parquet.ColumnBatch, error) bool) {
 		file, err := openHashed(fsys, name, f)
 		if err != nil {
@@ -284,7 +283,7 @@ func damaged(err error) error {
 }
 
 // openHashed opens a file after it has compared the number and the hash of its bytes with its entry. ErrDamaged.
-func openHashed(fsys FS, name string, f File) (vfs.File, error) {
+func openHashed(fsys disk.FS, name string, f File) (disk.File, error) {
 	file, err := fsys.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: the file does not exist", ErrDamaged)

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
+
+	"daybook/internal/disk"
 )
 
 // Recovery is the outcome of Recover.
@@ -46,7 +49,7 @@ func (s *Series) Recover() (Recovery, error) {
 		found.Finished = n
 	}
 	// The last switch may not have been synced.
-	if err := errors.Join(syncDir(s.fs, s.path(releasesDir)), syncDir(s.fs, s.dir)); err != nil {
+	if err := errors.Join(s.fs.SyncDir(s.path(releasesDir)), s.fs.SyncDir(s.dir)); err != nil {
 		return found, fmt.Errorf("sync lake directory: %w", err)
 	}
 	return found, s.emptyDir(tmpDir)
@@ -54,7 +57,7 @@ func (s *Series) Recover() (Recovery, error) {
 
 // verifyRelease verifies a release that is in releases/.
 func (s *Series) verifyRelease(n int) error {
-	m, err := s.readManifest(s.fs.PathJoin(s.Dir(n), manifestName), n)
+	m, err := s.readManifest(filepath.Join(s.Dir(n), manifestName), n)
 	if err != nil {
 		return err
 	}
@@ -80,7 +83,7 @@ func (s *Series) setAside(n int) (string, error) {
 			return "", fmt.Errorf("set release %d aside: %w", n, err)
 		}
 		for _, dir := range []string{asideDir, releasesDir, manifestsDir} {
-			if err := syncDir(s.fs, s.path(dir)); err != nil {
+			if err := s.fs.SyncDir(s.path(dir)); err != nil {
 				return "", fmt.Errorf("set release %d aside: %w", n, err)
 			}
 		}
@@ -90,7 +93,7 @@ func (s *Series) setAside(n int) (string, error) {
 
 // switchTo makes release n, which is in releases/, current, and adds its manifest to manifests/.
 func (s *Series) switchTo(n int) error {
-	if err := syncDir(s.fs, s.path(releasesDir)); err != nil {
+	if err := s.fs.SyncDir(s.path(releasesDir)); err != nil {
 		return fmt.Errorf("sync releases: %w", err)
 	}
 	if err := s.keepManifest(n); err != nil {
@@ -110,7 +113,7 @@ func (s *Series) switchTo(n int) error {
 			return fmt.Errorf("switch to release %d: %w", n, err)
 		}
 	}
-	if err := syncDir(s.fs, s.dir); err != nil {
+	if err := s.fs.SyncDir(s.dir); err != nil {
 		return fmt.Errorf("release %d is current, but may not be durable; run again: %w", n, err)
 	}
 	return nil
@@ -121,22 +124,22 @@ func (s *Series) keepManifest(n int) error {
 	if err := s.fs.MkdirAll(s.path(manifestsDir), dirMode); err != nil {
 		return err
 	}
-	from, to := s.fs.PathJoin(s.Dir(n), manifestName), s.path(manifestsDir, number(n)+keptSuffix)
+	from, to := filepath.Join(s.Dir(n), manifestName), s.path(manifestsDir, number(n)+keptSuffix)
 	if err := s.fs.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	err := s.fs.Link(from, to)
 	if linkRefused(err) {
-		data, readErr := readFile(s.fs, from)
+		data, readErr := disk.ReadFile(s.fs, from)
 		if readErr != nil {
 			return readErr
 		}
-		err = replaceFile(s.fs, s.path(tmpDir, "manifest."+number(n)), to, data)
+		err = disk.ReplaceFile(s.fs, s.path(tmpDir, "manifest."+number(n)), to, data)
 	}
 	if err != nil {
 		return err
 	}
-	return syncDir(s.fs, s.path(manifestsDir))
+	return s.fs.SyncDir(s.path(manifestsDir))
 }
 
 // emptyDir removes everything in a directory of the tenant, which need not exist.

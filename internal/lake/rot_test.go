@@ -8,11 +8,14 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"daybook/internal/disk"
+	"daybook/internal/test/disktest"
 	"daybook/internal/test/rot"
 )
 
@@ -20,7 +23,7 @@ import (
 // the next publisher get the same numbers or an error that names the damage.
 func TestRotIsNamedOrHarmless(t *testing.T) {
 	under := vfs.NewMem()
-	s := Open("/lake", Mem(under), nil).Tenant("acme")
+	s := Open("/lake", disktest.Mem(under), nil).Tenant("acme")
 	unlock, err := s.Lock()
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +67,7 @@ func TestRotIsNamedOrHarmless(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		no, err := useRotted(t, Mem(disk), want)
+		no, err := useRotted(t, disktest.Mem(disk), want)
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -89,7 +92,7 @@ func TestRotIsNamedOrHarmless(t *testing.T) {
 }
 
 // useRotted recovers, verifies, reads and publishes on a damaged lake.
-func useRotted(t *testing.T, fsys FS, want string) (refused bool, err error) {
+func useRotted(t *testing.T, fsys disk.FS, want string) (refused bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("a panic: %v", p)
@@ -204,15 +207,15 @@ func TestManifestIsRefusedInAnyOtherText(t *testing.T) {
 	s := l.Tenant("acme")
 	lock(t, s)
 	publishDays(t, s, "7", "2025-01-01")
-	name := s.fs.PathJoin(s.Dir(1), manifestName)
-	text, err := readFile(s.fs, name)
+	name := filepath.Join(s.Dir(1), manifestName)
+	text, err := disk.ReadFile(s.fs, name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range text {
 		changed := bytes.Clone(text)
 		changed[i] ^= 1
-		if err := replaceFile(s.fs, name+".tmp", name, changed); err != nil {
+		if err := disk.ReplaceFile(s.fs, name+".tmp", name, changed); err != nil {
 			t.Fatal(err)
 		}
 		if m, err := s.Manifest(1); !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrFormat) {

@@ -5,18 +5,19 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 )
 
 // Series is the releases of one tenant. Reading methods may be called at any time by any process. Writing methods need
 // the lock.
 type Series struct {
-	fs     FS
+	fs     disk.FS
 	now    func() time.Time
 	root   string // the lake's directory
 	tenant billing.TenantID
@@ -34,14 +35,14 @@ func (s *Series) Lock() (unlock func() error, err error) {
 		}
 	}
 	closer, err := s.fs.Lock(s.path(lockName))
-	if errors.Is(err, syscall.EAGAIN) {
+	if errors.Is(err, disk.ErrLocked) {
 		return nil, fmt.Errorf("tenant %s: %w by another publisher", s.tenant, ErrLocked)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock lake: %w", err)
 	}
-	for _, dir := range []string{s.dir, s.root, s.fs.PathDir(s.root)} {
-		if err := syncDir(s.fs, dir); err != nil {
+	for _, dir := range []string{s.dir, s.root, filepath.Dir(s.root)} {
+		if err := s.fs.SyncDir(dir); err != nil {
 			return nil, errors.Join(fmt.Errorf("sync lake directory: %w", err), closer.Close())
 		}
 	}
@@ -76,7 +77,7 @@ func (s *Series) Current() (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.readManifest(s.fs.PathJoin(dir, manifestName), n)
+	m, err := s.readManifest(filepath.Join(dir, manifestName), n)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: current names release %d, which has no manifest", ErrDamaged, n)
 	}
@@ -85,7 +86,7 @@ func (s *Series) Current() (*Manifest, error) {
 
 // Manifest returns the manifest of release n, pruned or not. ErrNoRelease.
 func (s *Series) Manifest(n int) (*Manifest, error) {
-	m, err := s.readManifest(s.fs.PathJoin(s.Dir(n), manifestName), n)
+	m, err := s.readManifest(filepath.Join(s.Dir(n), manifestName), n)
 	if errors.Is(err, fs.ErrNotExist) {
 		m, err = s.readManifest(s.path(manifestsDir, number(n)+keptSuffix), n)
 	}
@@ -207,7 +208,7 @@ func (s *Series) numbers(dir, suffix string) ([]int, error) {
 
 // path returns a path in the tenant's directory.
 func (s *Series) path(elements ...string) string {
-	return s.fs.PathJoin(append([]string{s.dir}, elements...)...)
+	return filepath.Join(append([]string{s.dir}, elements...)...)
 }
 
 // filePath returns the path of a file of release n. ErrDamaged.
@@ -216,5 +217,5 @@ func (s *Series) filePath(n int, f File) (string, error) {
 	if f.Path == "" || path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path || strings.HasPrefix(f.Path, "..") {
 		return "", fmt.Errorf("%w: the manifest of release %d names the path %q", ErrDamaged, n, f.Path)
 	}
-	return s.fs.PathJoin(s.Dir(n), f.Path), nil
+	return filepath.Join(s.Dir(n), f.Path), nil
 }

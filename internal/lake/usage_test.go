@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"daybook/internal/disk"
 )
 
 // onDisk returns the bytes of the Parquet files below a directory, each inode counted once, and of those with one name.
@@ -40,7 +42,7 @@ func onDisk(t *testing.T, dir string) (all, single int64) {
 
 func TestUsageIsWhatTheFilesTake(t *testing.T) {
 	root := t.TempDir()
-	s := Open(root, OS(), func() time.Time { return testNow }).Tenant("acme")
+	s := Open(root, disk.OS(), func() time.Time { return testNow }).Tenant("acme")
 	if u, err := s.Usage(); err != nil || u != (Usage{}) {
 		t.Fatalf("a tenant without releases uses %+v, %v", u, err)
 	}

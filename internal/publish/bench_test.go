@@ -11,6 +11,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/clock"
+	"daybook/internal/disk"
 	"daybook/internal/lake"
 	"daybook/internal/state"
 )
@@ -46,7 +47,7 @@ func newBenchWorld(b *testing.B) *benchWorld {
 	store, err := state.Open(filepath.Join(w.dir, "state"), state.Options{CacheBytes: 1 << 30})
 	w.check(err)
 	w.store = store
-	w.lake = lake.Open(filepath.Join(w.dir, "lake"), lake.OS(), time.Now)
+	w.lake = lake.Open(filepath.Join(w.dir, "lake"), disk.OS(), time.Now)
 	b.Cleanup(func() { w.check(w.store.Close()) })
 	return w
 }

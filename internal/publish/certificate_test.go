@@ -14,6 +14,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/lake"
+	"daybook/internal/test/disktest"
 )
 
 // certificate is the newest release's, with account-days, as it is printed and read.
@@ -32,7 +33,7 @@ func (w *world) certificate() *Certificate {
 // order of the partitions.
 func (w *world) rebuilt(chance *rand.Rand) {
 	w.t.Helper()
-	w.lake = lake.Open("/lake", lake.Mem(vfs.NewMem()), w.clock)
+	w.lake = lake.Open("/lake", disktest.Mem(vfs.NewMem()), w.clock)
 	w.newState(len(w.log))
 	for {
 		var left []int

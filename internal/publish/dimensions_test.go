@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"daybook/internal/disk"
 	"daybook/internal/lake"
 )
 
@@ -49,7 +50,7 @@ func (w *world) dimension(ds lake.Dataset) []string {
 
 func TestOwnDimensions(t *testing.T) {
 	dir := t.TempDir()
-	w := newWorldOn(t, lake.OS(), dir)
+	w := newWorldOn(t, disk.OS(), dir)
 	w.week()
 	w.publish()
 	if got := w.dimension(lake.DimAccount); !slices.Equal(got, []string{"", "a1", "a2"}) {

@@ -11,9 +11,11 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/inspect"
 	"daybook/internal/lake"
 	"daybook/internal/state"
+	"daybook/internal/test/disktest"
 )
 
 // lines are the lines of failed gates, each after its gate's name.
@@ -492,33 +494,35 @@ func TestGatesAreDocumented(t *testing.T) {
 // rotting is a file system that changes a byte of the files of a dataset that a build has written, before they are
 // read again.
 type rotting struct {
-	lake.FS
+	disk.FS
 	dataset lake.Dataset // empty: none
 }
 
-// Open is vfs.FS's.
-func (r *rotting) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+// Open is disk.FS's.
+func (r *rotting) Open(name string) (disk.File, error) {
 	if r.dataset != "" && strings.Contains(name, "/tmp/") && strings.Contains(name, string(r.dataset)) {
-		f, err := r.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
-		if err != nil {
-			return nil, err
-		}
-		var b [1]byte
-		_, readErr := f.ReadAt(b[:], 8)
-		b[0] ^= 1
-		_, writeErr := f.WriteAt(b[:], 8)
-		if err := errors.Join(readErr, writeErr, f.Close()); err != nil {
+		if err := flipByteAt(r.FS, name, 8); err != nil {
 			return nil, err
 		}
 	}
-	return r.FS.Open(name, opts...)
+	return r.FS.Open(name)
+}
+
+// flipByteAt changes a byte of a file.
+func flipByteAt(fsys disk.FS, name string, at int) error {
+	data, err := disk.ReadFile(fsys, name)
+	if err != nil {
+		return err
+	}
+	data[at] ^= 1
+	return disk.WriteFile(fsys, name, data)
 }
 
 // TestReadBackStopsRelease: what is on the disk is not what was written, in any dataset.
 func TestReadBackStopsRelease(t *testing.T) {
 	for _, ds := range lake.Datasets() {
 		t.Run(string(ds), func(t *testing.T) {
-			fs := &rotting{FS: lake.Mem(vfs.NewMem())}
+			fs := &rotting{FS: disktest.Mem(vfs.NewMem())}
 			w := newWorldOn(t, fs, "/lake")
 			w.week()
 			w.publish()

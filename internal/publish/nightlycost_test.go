@@ -4,67 +4,39 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"daybook/internal/billing"
-	"daybook/internal/lake"
+	"daybook/internal/test/disktest"
 )
 
-// countingFS counts the operations of a lake on its file system.
+// countingFS is a file system in memory that counts operations by their name: those on files as a whole, on
+// directories and on names.
 type countingFS struct {
-	vfs.FS
-	under lake.FS
-
-	mu struct {
-		sync.Mutex
-		counts map[string]int
-	}
+	*disktest.Faults
+	counts map[disktest.Op]int
 }
 
 func newCountingFS() *countingFS {
-	c := &countingFS{under: lake.Mem(vfs.NewMem())}
+	c := &countingFS{Faults: disktest.NewFaults(disktest.Mem(vfs.NewMem()))}
 	c.reset()
-	c.FS = errorfs.Wrap(c.under, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		word, ok := map[errorfs.OpKind]string{
-			errorfs.OpCreate: "create", errorfs.OpLink: "link", errorfs.OpMkdirAll: "mkdir", errorfs.OpOpen: "open",
-			errorfs.OpOpenDir: "opendir", errorfs.OpRemove: "remove", errorfs.OpRemoveAll: "removeall",
-			errorfs.OpRename: "rename", errorfs.OpStat: "stat", errorfs.OpList: "list",
-		}[op.Kind]
-		if ok {
-			c.note(word)
+	c.Before = func(op disktest.Op, _ string) error {
+		switch op {
+		case "create", "link", "list", "mkdir", "open", "remove", "rename", "stat", "syncdir":
+			c.counts[op]++
 		}
 		return nil
-	}))
+	}
 	return c
 }
 
-func (c *countingFS) note(word string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.mu.counts[word]++
-}
-
-func (c *countingFS) reset() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.mu.counts = map[string]int{}
-}
-
-func (c *countingFS) Symlink(target, name string) error { return c.under.Symlink(target, name) }
-
-func (c *countingFS) Readlink(name string) (string, error) { return c.under.Readlink(name) }
-
-func (c *countingFS) RenameNew(oldname, newname string) error {
-	return c.under.RenameNew(oldname, newname)
-}
+func (c *countingFS) reset() { c.counts = map[disktest.Op]int{} }
 
 // night is the cost of one nightly run.
 type night struct {
-	counts      map[string]int
+	counts      map[disktest.Op]int
 	files       int
 	written     int
 	directories int // of the release
@@ -96,7 +68,7 @@ func nightAfter(t *testing.T, days int) night {
 		t.Fatalf("%d days recomputed, changes %+v", r.Days, r.Changes)
 	}
 	m := w.current()
-	n := night{counts: fs.mu.counts, files: len(m.Files)}
+	n := night{counts: fs.counts, files: len(m.Files)}
 	directories := map[string]bool{}
 	for _, f := range m.Files {
 		if f.WrittenBy == m.Release {
@@ -125,7 +97,7 @@ func TestNightCostsWhatChanged(t *testing.T) {
 		switch op {
 		case "link", "stat":
 			bound = files
-		case "mkdir", "opendir":
+		case "mkdir", "syncdir":
 			bound = directories
 		}
 		if grown != bound {
@@ -139,7 +111,7 @@ func TestNightCostsWhatChanged(t *testing.T) {
 
 // A tenant that lost its last event, and then its releases, is not published again with an empty release.
 func TestTenantThatLeft(t *testing.T) {
-	fs := lake.Mem(vfs.NewMem())
+	fs := disktest.Mem(vfs.NewMem())
 	w := newWorldOn(t, fs, "/lake")
 	w.week()
 	w.publish()

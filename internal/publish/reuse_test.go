@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/lake"
+	"daybook/internal/test/disktest"
 )
 
 // TestCorrectedFilesEqualAFirstRelease: after corrections, moves and deletes, in days of many row groups and of
@@ -52,7 +53,7 @@ func TestCorrectedFilesEqualAFirstRelease(t *testing.T) {
 				w.publish()
 				got := w.written()
 				kept := w.lake
-				w.lake = lake.Open("/other", lake.Mem(vfs.NewMem()), w.clock)
+				w.lake = lake.Open("/other", disktest.Mem(vfs.NewMem()), w.clock)
 				w.publish()
 				want := w.written()
 				w.lake = kept

@@ -11,6 +11,7 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/inspect"
 	"daybook/internal/lake"
+	"daybook/internal/test/disktest"
 )
 
 // TestRollbackOfCompleteness: a rollback to a release that differs in completeness alone says so in the ledger.
@@ -42,7 +43,7 @@ func TestRollbackOfCompleteness(t *testing.T) {
 
 // TestRollbackToDamagedRelease: the content of a release whose files are damaged is never published again.
 func TestRollbackToDamagedRelease(t *testing.T) {
-	fs := lake.Mem(vfs.NewMem())
+	fs := disktest.Mem(vfs.NewMem())
 	w := newWorldOn(t, fs, "/lake")
 	w.week()
 	w.publish()
@@ -139,7 +140,7 @@ func TestRollbackStopsAtGates(t *testing.T) {
 		}, "check read_back; release 3 remains current: account_day_changes/"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			fs := &rotting{FS: lake.Mem(vfs.NewMem())}
+			fs := &rotting{FS: disktest.Mem(vfs.NewMem())}
 			w := newWorldOn(t, fs, "/lake")
 			w.week()
 			w.publish()

@@ -12,6 +12,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/clock"
+	"daybook/internal/disk"
 	"daybook/internal/lake"
 	"daybook/internal/state"
 )
@@ -38,7 +39,7 @@ func (w *world) week() {
 // TestSeedExample: two accounts, a week, and a corrected event on 01-03. Only the files of that day differ.
 func TestSeedExample(t *testing.T) {
 	dir := t.TempDir()
-	w := newWorldOn(t, lake.OS(), dir)
+	w := newWorldOn(t, disk.OS(), dir)
 	w.week()
 	w.publish()
 	if got := w.rows(); got[0] != "2025-01-01 a1 15" || got[1] != "2025-01-01 a2 7" || len(got) != 14 {

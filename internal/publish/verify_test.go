@@ -10,7 +10,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/lake"
+	"daybook/internal/test/disktest"
 )
 
 // differing verifies, and returns the differences. The error must be that of differences, if there are any.
@@ -211,7 +213,7 @@ func TestVerifySkipsWhatChanged(t *testing.T) {
 
 // TestVerifyReadsEveryFile changes one byte of each file of a release in turn.
 func TestVerifyReadsEveryFile(t *testing.T) {
-	fs := lake.Mem(vfs.NewMem())
+	fs := disktest.Mem(vfs.NewMem())
 	w := newWorldOn(t, fs, "/lake")
 	w.week()
 	w.publish()
@@ -229,16 +231,9 @@ func TestVerifyReadsEveryFile(t *testing.T) {
 }
 
 // flipByte changes a bit of a byte of a file; a second time it changes it back.
-func flipByte(w *world, fs lake.FS, name string, at int64) {
+func flipByte(w *world, fs disk.FS, name string, at int64) {
 	w.t.Helper()
-	file, err := fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
-	w.check(err)
-	b := []byte{0}
-	_, err = file.ReadAt(b, at)
-	w.check(err)
-	b[0] ^= 4
-	_, err = file.WriteAt(b, at)
-	w.check(errors.Join(err, file.Close()))
+	w.check(flipByteAt(fs, name, int(at)))
 }
 
 // TestVerifyRefusesStateBehind: a state that has read less than the release cannot verify it.

@@ -12,8 +12,10 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/clock"
 	"daybook/internal/decode"
+	"daybook/internal/disk"
 	"daybook/internal/lake"
 	"daybook/internal/state"
+	"daybook/internal/test/disktest"
 	"daybook/internal/test/oracle"
 )
 
@@ -42,10 +44,10 @@ const topicName = "billing"
 // at noon.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	return newWorldOn(t, lake.Mem(vfs.NewMem()), "/lake")
+	return newWorldOn(t, disktest.Mem(vfs.NewMem()), "/lake")
 }
 
-func newWorldOn(t testing.TB, fs lake.FS, root string) *world {
+func newWorldOn(t testing.TB, fs disk.FS, root string) *world {
 	t.Helper()
 	w := &world{
 		t: t, stateFS: vfs.NewMem(), lakeRoot: root, rules: billing.DefaultRules(),

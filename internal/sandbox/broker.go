@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strconv"
@@ -75,7 +76,7 @@ func (t TopicSpec) String() string { return t.Name + ":" + strconv.Itoa(int(t.Pa
 // Broker is a running broker. Close it.
 type Broker struct {
 	cluster *kfake.Cluster
-	lock    *os.File // nil: in memory
+	lock    io.Closer // nil: in memory
 	topics  []TopicSpec
 	close   sync.Once
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/ingest"
 	"daybook/internal/kafka"
 	"daybook/internal/lake"
@@ -60,7 +61,7 @@ func newDir(dir, prefix string) (string, error) {
 
 // openInstallation starts the broker and creates the topic and the state.
 func openInstallation(ctx context.Context, dir string, rules ingest.RulesConfig, partitions int32, sync bool, log *slog.Logger) (*installation, error) {
-	b := &installation{dir: dir, log: log, lake: lake.Open(filepath.Join(dir, "lake"), lake.OS(), time.Now)}
+	b := &installation{dir: dir, log: log, lake: lake.Open(filepath.Join(dir, "lake"), disk.OS(), time.Now)}
 	var err error
 	b.broker, err = OpenBroker(BrokerConfig{
 		Data: filepath.Join(dir, "broker"), Topics: []TopicSpec{{topicName, partitions}}, Sync: sync,

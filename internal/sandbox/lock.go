@@ -3,39 +3,33 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"daybook/internal/disk"
 )
 
-// lockName is the file in a data directory that its broker holds locked. The
-// kernel lets go of it when the process ends, however it ends.
+// lockName is the file in a data directory that its broker holds locked, and in which it writes
+// its process id. The kernel releases the lock when the process ends, however it ends.
 const lockName = "broker.lock"
 
 // ErrLocked is returned when another process has the data directory.
 var ErrLocked = errors.New("another broker has the data directory")
 
-// lockDir takes dir for this process; closing the file gives it back.
-func lockDir(dir string) (*os.File, error) {
+// lockDir locks dir for this process until the Closer is closed.
+func lockDir(dir string) (io.Closer, error) {
 	name := filepath.Join(dir, lockName)
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock data directory: %w", err)
-	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		owner, _ := os.ReadFile(name) // only to say more
-		_ = f.Close()
+	lock, err := disk.OS().Lock(name)
+	if errors.Is(err, disk.ErrLocked) {
+		owner, _ := os.ReadFile(name) // the message is less helpful without it
 		return nil, fmt.Errorf("%w %s (process %s); stop it, or choose another with --data", ErrLocked, dir, strings.TrimSpace(string(owner)))
 	}
 	if err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("lock %s: %w", name, err)
+		return nil, fmt.Errorf("lock data directory: %w", err)
 	}
-	if err := f.Truncate(0); err == nil {
-		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0) // only to say more
-	}
-	return f, nil
+	_ = os.WriteFile(name, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600) // for the message above alone
+	return lock, nil
 }

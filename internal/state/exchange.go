@@ -3,12 +3,9 @@ package state
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"daybook/internal/state/engine"
+	"daybook/internal/disk"
 )
 
 // Exchange puts the database that a rebuild made in the live one's place, in one step: after a crash one
@@ -27,14 +24,14 @@ func Exchange(dir string, keepOld bool) error {
 			return fmt.Errorf("exchange: %w", err)
 		}
 	}
-	if err := exchange(live, rebuilt); err != nil {
+	if err := disk.OS().Exchange(live, rebuilt); err != nil {
 		return fmt.Errorf("exchange %s and %s: %w", live, rebuilt, err)
 	}
-	if err := engine.SyncDir(vfs.Default, dir); err != nil {
+	if err := disk.OS().SyncDir(dir); err != nil {
 		return err
 	}
 	if keepOld {
 		return nil
 	}
-	return errors.Join(os.RemoveAll(rebuilt), engine.SyncDir(vfs.Default, dir))
+	return errors.Join(disk.OS().RemoveAll(rebuilt), disk.OS().SyncDir(dir))
 }

@@ -9,6 +9,7 @@ import (
 
 	"daybook/internal/audit"
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/lake"
 )
 
@@ -20,7 +21,7 @@ func (p *pipeline) audit(tenant string) {
 	cfg.Temp, cfg.MemoryBytes = p.t.TempDir(), 4<<10
 	k := &audit.Kafka{Config: p.kafka.Kafka, IdleTimeout: 30 * time.Second, Log: slog.New(slog.DiscardHandler)}
 	report, err := audit.New(cfg, billing.TenantID(tenant), audit.Deps{
-		Lake: lake.Open(p.lake(), lake.OS(), time.Now), Read: k.Read,
+		Lake: lake.Open(p.lake(), disk.OS(), time.Now), Read: k.Read,
 	}).Audit(p.t.Context())
 	if err != nil {
 		p.t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/ingest"
 	"daybook/internal/lake"
 	"daybook/internal/publish"
@@ -185,7 +186,7 @@ func (p *pipeline) publisher(asOf time.Time) *publish.Publisher {
 	cfg.AsOf = publish.AsOf{Time: asOf}
 	return publish.New(cfg, publish.Deps{
 		Source: publish.StateDir{Dir: p.kafka.State},
-		Lake:   lake.Open(p.lake(), lake.OS(), time.Now),
+		Lake:   lake.Open(p.lake(), disk.OS(), time.Now),
 	})
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/lake"
 )
 
@@ -103,7 +104,7 @@ func TestHostileIDs(t *testing.T) {
 	if want := controls + 3*len(long) + len(tenants) - 3; len(books.Rejected) != want {
 		t.Errorf("%d rejected, want %d", len(books.Rejected), want)
 	}
-	published, err := lake.Open(p.lake, lake.OS(), time.Now).Tenants()
+	published, err := lake.Open(p.lake, disk.OS(), time.Now).Tenants()
 	if err != nil || !slices.Equal(published, []billing.TenantID{"Twin", billing.DefaultTenant, "lock", "twin"}) {
 		t.Errorf("tenants %q, %v", published, err)
 	}
@@ -195,7 +196,7 @@ func TestCanaryStaysWithItsTenant(t *testing.T) {
 	}
 	absent(t, "the other tenant's report", string(report.Tenants[1]))
 
-	series := lake.Open(p.lake, lake.OS(), time.Now).Tenant("quiet")
+	series := lake.Open(p.lake, disk.OS(), time.Now).Tenant("quiet")
 	m, err := series.Current()
 	if err != nil || m == nil {
 		t.Fatalf("the other tenant has no release: %v", err)
@@ -208,7 +209,7 @@ func TestCanaryStaysWithItsTenant(t *testing.T) {
 
 	// With the gate out of the way the word is where it belongs.
 	p.run(t, "publisher", "run", "--allow-empty-days")
-	series = lake.Open(p.lake, lake.OS(), time.Now).Tenant("loud")
+	series = lake.Open(p.lake, disk.OS(), time.Now).Tenant("loud")
 	if m, err = series.Current(); err != nil || !strings.Contains(everythingIn(t, series, m), canary) {
 		t.Errorf("the search finds nothing where the word is: %v", err)
 	}

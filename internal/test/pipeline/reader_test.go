@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/lake"
 )
 
@@ -102,7 +103,7 @@ func (x *torture) job(n int, dir string, read readFunc) error {
 	if ok && before != hex.EncodeToString(hash[:]) {
 		return fmt.Errorf("its manifest is another than before")
 	}
-	m, err := lake.Open(x.lake, lake.OS(), time.Now).Tenant(billing.DefaultTenant).Manifest(n)
+	m, err := lake.Open(x.lake, disk.OS(), time.Now).Tenant(billing.DefaultTenant).Manifest(n)
 	if err != nil {
 		return err
 	}
@@ -227,7 +228,7 @@ func readByGo(dir string, m *lake.Manifest) (*facts, error) {
 	}
 	// The lake that dir is in, and the series.
 	root := filepath.Dir(filepath.Dir(filepath.Dir(dir)))
-	series := lake.Open(root, lake.OS(), time.Now).Tenant(billing.DefaultTenant)
+	series := lake.Open(root, disk.OS(), time.Now).Tenant(billing.DefaultTenant)
 	for _, ds := range lake.Datasets() {
 		got.sets[ds] = sum{usd: "0"}
 	}

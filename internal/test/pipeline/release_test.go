@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/lake"
 	"daybook/internal/test/oracle"
 )
@@ -27,7 +28,7 @@ func released(t *testing.T, dir string) (m *lake.Manifest, accounts, services ce
 // releasedOf is released of any tenant.
 func releasedOf(t *testing.T, dir string, tenant billing.TenantID) (m *lake.Manifest, accounts, services cells) {
 	t.Helper()
-	series := lake.Open(dir, lake.OS(), time.Now).Tenant(tenant)
+	series := lake.Open(dir, disk.OS(), time.Now).Tenant(tenant)
 	m, err := series.Current()
 	if err != nil || m == nil {
 		t.Fatalf("read the current release: %v", err)

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 	"daybook/internal/lake"
 	"daybook/internal/test/oracle"
 )
@@ -117,7 +118,7 @@ func TestReleaseTorture(t *testing.T) {
 	x.run(t, "publisher", "verify")
 	log := readTopic(t, addr, topic, feed.sent)
 	x.releasesAreTheLog(t, log, topic)
-	scans.report(t, lake.Open(x.lake, lake.OS(), time.Now).Tenant(billing.DefaultTenant))
+	scans.report(t, lake.Open(x.lake, disk.OS(), time.Now).Tenant(billing.DefaultTenant))
 }
 
 // rng is one of the independent sources that the seed gives.
@@ -353,7 +354,7 @@ func (x *torture) resolve(ctx context.Context) (n int, dir string, err error) {
 // checks the hashes of all that are there.
 func (x *torture) releasesAreTheLog(t *testing.T, log []oracle.Record, topic string) {
 	t.Helper()
-	series := lake.Open(x.lake, lake.OS(), time.Now).Tenant(billing.DefaultTenant)
+	series := lake.Open(x.lake, disk.OS(), time.Now).Tenant(billing.DefaultTenant)
 	entries, err := series.List()
 	if err != nil {
 		t.Fatal(err)

@@ -7,18 +7,21 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"daybook/internal/lake"
+	"daybook/internal/disk"
+	"daybook/internal/test/disktest"
 	"daybook/internal/test/rot"
 )
 
-// disk is one machine's file system. It counts writes, cuts the power before
+// machineDisk is one machine's file system. It counts writes, cuts the power before
 // one of them, refuses some, and is slow. What it is until a crash is mem's;
 // the next machine gets a clone of that.
-type disk struct {
-	lake.FS
-	mem *rot.Crashable
+type machineDisk struct {
+	mem   *rot.Crashable
+	state vfs.FS
+	lake  disk.FS
 
 	mu struct {
 		sync.Mutex
@@ -31,22 +34,23 @@ type disk struct {
 	}
 }
 
-func newDisk(mem *rot.Crashable) *disk {
-	d := &disk{mem: mem}
-	d.FS = lake.Mem(errorfs.Wrap(mem, errorfs.InjectorFunc(d.before)))
+func newDisk(mem *rot.Crashable) *machineDisk {
+	d := &machineDisk{mem: mem}
+	d.state = errorfs.Wrap(mem, errorfs.InjectorFunc(d.before))
+	d.lake = disktest.Mem(d.state)
 	return d
 }
 
 // cutAfter calls cut before the n-th write from now, or, where n is 0, only
 // before one that is refused and ends ingest.
-func (d *disk) cutAfter(n int, cut func()) {
+func (d *machineDisk) cutAfter(n int, cut func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mu.writes, d.mu.cut = n, cut
 }
 
 // refuse has the next n writes fail.
-func (d *disk) refuse(n int, errno syscall.Errno) {
+func (d *machineDisk) refuse(n int, errno syscall.Errno) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mu.refusals, d.mu.errno = n, errno
@@ -54,28 +58,28 @@ func (d *disk) refuse(n int, errno syscall.Errno) {
 
 // slow makes each write give way to the other goroutines so many times. It does
 // not sleep: in fake time a sleeping holder of a mutex would stop the clock.
-func (d *disk) slow(yields int) {
+func (d *machineDisk) slow(yields int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mu.yields = yields
 }
 
 // heal ends all faults.
-func (d *disk) heal() {
+func (d *machineDisk) heal() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mu.writes, d.mu.cut, d.mu.refusals, d.mu.yields = 0, nil, 0, 0
 }
 
 // refused reports whether a write was refused since the machine started.
-func (d *disk) refused() bool {
+func (d *machineDisk) refused() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.mu.refused > 0
 }
 
 // before sees every operation before it happens.
-func (d *disk) before(op errorfs.Op) error {
+func (d *machineDisk) before(op errorfs.Op) error {
 	if op.Kind.ReadOrWrite() == errorfs.OpIsRead || op.Kind == errorfs.OpLock || op.Kind == errorfs.OpFileClose {
 		return nil
 	}

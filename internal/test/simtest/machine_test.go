@@ -34,7 +34,7 @@ const (
 // programs still do to their own disk while they are being ended counts for nothing.
 type machine struct {
 	*world
-	disk    *disk
+	disk    *machineDisk
 	ctx     context.Context
 	cancel  context.CancelFunc
 	crashed chan struct{}
@@ -187,7 +187,7 @@ func (m *machine) config() ingest.Config {
 
 func (m *machine) stateOptions() state.Options {
 	o := m.options
-	o.FS, o.Now = m.disk, m.now
+	o.FS, o.Now = m.disk.state, m.now
 	o.Fatal = func(err error) { panic(fmt.Sprintf("seed %d: %v", m.seed, err)) }
 	return o
 }
@@ -254,7 +254,7 @@ func (m *machine) source() publish.StateDir {
 	}}
 }
 
-func (m *machine) lake() *lake.Lake { return lake.Open(lakeDir, m.disk, m.now) }
+func (m *machine) lake() *lake.Lake { return lake.Open(lakeDir, m.disk.lake, m.now) }
 
 func (m *machine) publisher(allowIncomplete bool) *publish.Publisher {
 	cfg := publish.DefaultConfig()

@@ -305,7 +305,7 @@ func (w *world) life(crashes int) {
 }
 
 // create makes the state.
-func (w *world) create(d *disk) error {
+func (w *world) create(d *machineDisk) error {
 	m := &machine{world: w, disk: d}
 	_, err := ingest.Init(context.Background(), m.config(), ingest.RulesConfig{}, m.ingestDeps())
 	return err

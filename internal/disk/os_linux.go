@@ -1,4 +1,4 @@
-package lake
+package disk
 
 import (
 	"os"
@@ -13,4 +13,8 @@ func renameNoReplace(oldname, newname string) error {
 		return &os.LinkError{Op: "rename", Old: oldname, New: newname, Err: err}
 	}
 	return nil
+}
+
+func exchange(a, b string) error {
+	return unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
 }
