@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -12,9 +13,8 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 )
 
 // What a source's directory holds, DIR/TOPIC/SOURCE/.
@@ -69,7 +69,7 @@ type begun struct {
 // Index is what one source of a topic holds. Close it.
 type Index struct {
 	dir    string
-	lock   *os.File
+	lock   io.Closer
 	record record
 	anew   bool // index.json was not read: what it names must stay
 }
@@ -99,19 +99,17 @@ func open(root, topic, topicID, source string, anew bool) (*Index, error) {
 	isNew := errors.Is(err, fs.ErrNotExist)
 	err = os.MkdirAll(x.tmp(), 0o755)
 	if err == nil && isNew {
-		err = syncDirs(filepath.Join(root, topic), root, filepath.Dir(root))
+		err = disk.SyncDirs(disk.OS(), filepath.Join(root, topic), root, filepath.Dir(root))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make the directory of deliveries: %w", err)
 	}
-	if x.lock, err = os.OpenFile(filepath.Join(x.dir, lockName), os.O_RDWR|os.O_CREATE, 0o644); err != nil {
-		return nil, fmt.Errorf("lock deliveries: %w", err)
+	x.lock, err = disk.OS().Lock(filepath.Join(x.dir, lockName))
+	if errors.Is(err, disk.ErrLocked) {
+		return nil, fmt.Errorf("%w: another load of source %s is at work", ErrLocked, source)
 	}
-	if err := unix.Flock(int(x.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = fmt.Errorf("%w: another load of source %s is at work", ErrLocked, source)
-		}
-		return nil, errors.Join(err, x.lock.Close())
+	if err != nil {
+		return nil, fmt.Errorf("lock deliveries: %w", err)
 	}
 	x.record = record{
 		Format: recordFormat, Topic: topic, TopicID: topicID, Source: source,
@@ -268,23 +266,9 @@ func (x *Index) write(r record) error {
 	if err != nil {
 		return fmt.Errorf("write deliveries: %w", err)
 	}
-	temporary := filepath.Join(x.tmp(), recordName)
-	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return fmt.Errorf("write deliveries: %w", err)
-	}
-	_, err = f.Write(append(data, '\n'))
+	err = disk.OS().SyncDir(x.dir) // the files that it names come first
 	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = syncDirs(x.dir) // the files that it names come first
-	}
-	if err == nil {
-		err = os.Rename(temporary, x.path(recordName))
-	}
-	if err == nil {
-		err = syncDirs(x.dir)
+		err = disk.ReplaceFile(disk.OS(), filepath.Join(x.tmp(), recordName), x.path(recordName), append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write deliveries: %w", err)
@@ -302,20 +286,6 @@ func (r *record) newName(what string) string {
 func (x *Index) path(name string) string { return filepath.Join(x.dir, name) }
 
 func (x *Index) tmp() string { return filepath.Join(x.dir, tmpDir) }
-
-// syncDirs makes the entries of directories durable.
-func syncDirs(dirs ...string) error {
-	for _, dir := range dirs {
-		d, err := os.Open(dir)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(d.Sync(), d.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // plural is a count with its noun.
 func plural(n int64, noun string) string {
