@@ -2,19 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
-	"os"
-	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"daybook/internal/test/scripttest"
 )
 
 func TestMain(m *testing.M) {
@@ -33,46 +30,33 @@ type world struct {
 // TestScripts runs every script of testdata/script against the program, each with a broker of its own
 // that has the topic "billing" of two partitions.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":   exits,
-			"waitfor": waitFor,
-			"push":    push,
-			"trim":    trim,
-			"drop":    drop,
-			"create":  create,
-			"halt":    halt,
-		},
-		Setup: func(e *testscript.Env) error {
-			w := &world{}
-			var err error
-			w.broker, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.ClusterID("the-cluster"), kfake.SeedTopics(2, "billing"))
-			if err != nil {
-				return err
-			}
-			e.Defer(w.broker.Close)
-			w.client, err = kgo.NewClient(kgo.SeedBrokers(w.broker.ListenAddrs()...))
-			if err != nil {
-				return err
-			}
-			e.Defer(w.client.Close)
-			locked, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "clerk", "right"), kfake.SeedTopics(1, "billing"))
-			if err != nil {
-				return err
-			}
-			e.Defer(locked.Close)
-			e.Values[worldKey{}] = w
-			e.Setenv("TZ", "America/New_York") // days are UTC whatever the machine thinks
-			e.Setenv("USER", "clerk")
-			e.Setenv("DAYBOOK_BROKERS", w.broker.ListenAddrs()[0])
-			e.Setenv("LOCKED_BROKER", locked.ListenAddrs()[0])
-			e.Setenv("DAYBOOK_STATE", e.WorkDir+"/state")
-			e.Setenv("DAYBOOK_MONITOR", "")
-			e.Setenv("DAYBOOK_WATERMARK_INTERVAL", "100ms")
-			e.Setenv("DAYBOOK_LINGER", "20ms")
-			return nil
-		},
+	scripttest.Run(t, map[string]scripttest.Command{"push": push, "trim": trim, "drop": drop, "create": create}, func(e *testscript.Env) error {
+		w := &world{}
+		var err error
+		w.broker, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.ClusterID("the-cluster"), kfake.SeedTopics(2, "billing"))
+		if err != nil {
+			return err
+		}
+		e.Defer(w.broker.Close)
+		w.client, err = kgo.NewClient(kgo.SeedBrokers(w.broker.ListenAddrs()...))
+		if err != nil {
+			return err
+		}
+		e.Defer(w.client.Close)
+		locked, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "clerk", "right"), kfake.SeedTopics(1, "billing"))
+		if err != nil {
+			return err
+		}
+		e.Defer(locked.Close)
+		e.Values[worldKey{}] = w
+		e.Setenv("USER", "clerk")
+		e.Setenv("DAYBOOK_BROKERS", w.broker.ListenAddrs()[0])
+		e.Setenv("LOCKED_BROKER", locked.ListenAddrs()[0])
+		e.Setenv("DAYBOOK_STATE", e.WorkDir+"/state")
+		e.Setenv("DAYBOOK_MONITOR", "")
+		e.Setenv("DAYBOOK_WATERMARK_INTERVAL", "100ms")
+		e.Setenv("DAYBOOK_LINGER", "20ms")
+		return nil
 	})
 }
 
@@ -121,38 +105,4 @@ func create(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	_, err = kadm.NewClient(of(ts).client).CreateTopic(context.Background(), int32(n), 1, nil, args[0])
 	ts.Check(err)
-}
-
-// halt sends SIGTERM to the programs in the background. (testscript's own stop ends the script.)
-func halt(ts *testscript.TestScript, _ bool, _ []string) {
-	for _, cmd := range ts.BackgroundCmds() {
-		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
-	}
-}
-
-// exits CODE PROGRAM ARGUMENTS… runs a program that must end with CODE.
-func exits(ts *testscript.TestScript, _ bool, args []string) {
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	got := 0
-	var exit *exec.ExitError
-	switch err := ts.Exec(args[1], args[2:]...); {
-	case errors.As(err, &exit):
-		got = exit.ExitCode()
-	case err != nil:
-		ts.Fatalf("%v", err)
-	}
-	if got != want {
-		ts.Fatalf("exit code %d, want %d", got, want)
-	}
-}
-
-// waitfor FILE waits until a program in the background has made it.
-func waitFor(ts *testscript.TestScript, _ bool, args []string) {
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
-			return
-		}
-	}
-	ts.Fatalf("%s was not made", args[0])
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +12,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"daybook/internal/test/scripttest"
 )
 
 func TestMain(m *testing.M) {
@@ -24,42 +24,20 @@ func TestMain(m *testing.M) {
 // with a broker of its own at $BROKER that has the topic "billing", and one at
 // $SECURED that asks user anna for her password.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "topic": topic},
-		Setup: func(e *testscript.Env) error {
-			e.Setenv("TZ", "America/New_York") // days are UTC whatever the machine thinks
-			for name, opts := range map[string][]kfake.Opt{
-				"BROKER":  {kfake.SeedTopics(2, "billing")},
-				"SECURED": {kfake.SeedTopics(2, "billing"), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "anna", "right")},
-			} {
-				cluster, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1))...)
-				if err != nil {
-					return err
-				}
-				e.Defer(cluster.Close)
-				e.Setenv(name, cluster.ListenAddrs()[0])
+	scripttest.Run(t, map[string]scripttest.Command{"topic": topic}, func(e *testscript.Env) error {
+		for name, opts := range map[string][]kfake.Opt{
+			"BROKER":  {kfake.SeedTopics(2, "billing")},
+			"SECURED": {kfake.SeedTopics(2, "billing"), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", "anna", "right")},
+		} {
+			cluster, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1))...)
+			if err != nil {
+				return err
 			}
-			return nil
-		},
+			e.Defer(cluster.Close)
+			e.Setenv(name, cluster.ListenAddrs()[0])
+		}
+		return nil
 	})
-}
-
-// exits CODE PROGRAM ARGUMENTS… runs a program that must end with CODE.
-func exits(ts *testscript.TestScript, _ bool, args []string) {
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	got := 0
-	var exit *exec.ExitError
-	switch err := ts.Exec(args[1], args[2:]...); {
-	case errors.As(err, &exit):
-		got = exit.ExitCode()
-	case err != nil:
-		ts.Fatalf("%v", err)
-	}
-	if got != want {
-		ts.Fatalf("exit code %d, want %d", got, want)
-	}
 }
 
 // topic NAME COUNT FILE reads COUNT records of a topic from $BROKER and writes

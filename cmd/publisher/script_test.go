@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -26,6 +25,7 @@ import (
 	"daybook/internal/lake"
 	"daybook/internal/sandbox"
 	"daybook/internal/state"
+	"daybook/internal/test/scripttest"
 )
 
 // topic is the one topic of a script's state.
@@ -40,46 +40,11 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs every script of testdata/script against the program.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":     exits,
-			"feed":      feed,
-			"caughtup":  caughtUp,
-			"lock":      lockState,
-			"overstate": overstate,
-			"broker":    startBroker,
-			"send":      send,
-			"trim":      trim,
-			"gateway":   gateway,
-			"pushed":    pushed,
-			"waitfor":   waitFor,
-			"stop":      stop,
-		},
-		Setup: func(e *testscript.Env) error {
-			e.Setenv("TZ", "America/New_York") // days are UTC whatever the machine thinks
-			e.Setenv("DAYBOOK_STATE", filepath.Join(e.WorkDir, "state"))
-			e.Setenv("DAYBOOK_LAKE", filepath.Join(e.WorkDir, "lake"))
-			return nil
-		},
+	scripttest.Run(t, map[string]scripttest.Command{"feed": feed, "caughtup": caughtUp, "lock": lockState, "overstate": overstate, "broker": startBroker, "send": send, "trim": trim, "gateway": gateway, "pushed": pushed}, func(e *testscript.Env) error {
+		e.Setenv("DAYBOOK_STATE", filepath.Join(e.WorkDir, "state"))
+		e.Setenv("DAYBOOK_LAKE", filepath.Join(e.WorkDir, "lake"))
+		return nil
 	})
-}
-
-// exits CODE PROGRAM ARGUMENTS… runs a program that must end with CODE.
-func exits(ts *testscript.TestScript, _ bool, args []string) {
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	got := 0
-	var exit *exec.ExitError
-	switch err := ts.Exec(args[1], args[2:]...); {
-	case errors.As(err, &exit):
-		got = exit.ExitCode()
-	case err != nil:
-		ts.Fatalf("%v", err)
-	}
-	if got != want {
-		ts.Fatalf("exit code %d, want %d", got, want)
-	}
 }
 
 // open opens the script's state, which it makes if need be.

@@ -17,10 +17,10 @@ func (p *Publisher) Follow(ctx context.Context, after func(Report, error)) {
 	pause := leastPause
 	for {
 		report, err := p.Run(ctx)
-		if ctx.Err() != nil {
-			return
+		if err != nil && ctx.Err() != nil {
+			return // interrupted
 		}
-		after(report, err)
+		after(report, err) // also of a run that finished while ctx ended
 		now := p.deps.Now()
 		next := p.cfg.Cutoff.Of(p.cfg.Cutoff.LastDue(now) + 1)
 		if err == nil {
