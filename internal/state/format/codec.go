@@ -8,13 +8,14 @@ import (
 	"daybook/internal/billing"
 )
 
-// Decoder reads a value's fields one after the other. After the first fault all
-// reads give zero values, and done reports it.
+// Decoder reads the fields of a value one after another. After the first field that cannot be read, Bad is set and all further
+// reads return zero values, so that callers check once, with Done. A decoder is made of a value: Decoder{Rest: value}.
 type Decoder struct {
-	Rest []byte
+	Rest []byte // what has not been read
 	Bad  bool
 }
 
+// Byte reads one byte.
 func (f *Decoder) Byte() byte {
 	if len(f.Rest) < 1 {
 		f.Bad = true
@@ -25,6 +26,7 @@ func (f *Decoder) Byte() byte {
 	return c
 }
 
+// Uvarint reads an unsigned varint.
 func (f *Decoder) Uvarint() uint64 {
 	v, n := binary.Uvarint(f.Rest)
 	if n <= 0 {
@@ -35,6 +37,7 @@ func (f *Decoder) Uvarint() uint64 {
 	return v
 }
 
+// Varint reads a signed varint.
 func (f *Decoder) Varint() int64 {
 	v, n := binary.Varint(f.Rest)
 	if n <= 0 {
@@ -45,7 +48,7 @@ func (f *Decoder) Varint() int64 {
 	return v
 }
 
-// Take refers to the value's memory.
+// Take reads n bytes. They refer to the value's memory.
 func (f *Decoder) Take(n int) []byte {
 	if n < 0 || n > len(f.Rest) {
 		f.Bad, f.Rest = true, nil
@@ -56,7 +59,7 @@ func (f *Decoder) Take(n int) []byte {
 	return s
 }
 
-// Bytes reads a length and as many bytes; they refer to the value's memory.
+// Bytes reads a length and that many bytes. They refer to the value's memory.
 func (f *Decoder) Bytes() []byte {
 	n := f.Uvarint()
 	if n > uint64(len(f.Rest)) {
@@ -66,13 +69,16 @@ func (f *Decoder) Bytes() []byte {
 	return f.Take(int(n))
 }
 
+// Text reads a string.
 func (f *Decoder) Text() string { return string(f.Bytes()) }
 
+// Digest reads 16 bytes.
 func (f *Decoder) Digest() (d [16]byte) {
 	copy(d[:], f.Take(16))
 	return d
 }
 
+// Done is ErrDamaged unless all fields, and no other bytes, were read. what names the value.
 func (f *Decoder) Done(what string) error {
 	if f.Bad || len(f.Rest) != 0 {
 		return fmt.Errorf("%w: unreadable %s", ErrDamaged, what)
@@ -80,17 +86,18 @@ func (f *Decoder) Done(what string) error {
 	return nil
 }
 
+// AppendString appends a string with its length.
 func AppendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// Instants are stored in the largest unit that holds them exactly: a byte for
-// the unit, then the count.
+// Instants are stored in the largest unit in which they are whole: a byte for the unit, then the count since 1970 as a varint.
 var instantUnits = [4]int64{1, 1e3, 1e6, 1e9}
 
+// AppendInstant appends an instant.
 func AppendInstant(b []byte, t billing.Instant) []byte {
 	n := int64(t)
-	switch { // of constants, because dividing by them is cheap
+	switch { // division by a constant is compiled to a multiplication
 	case n%1e9 == 0:
 		return binary.AppendVarint(append(b, 3), n/1e9)
 	case n%1e6 == 0:
@@ -101,6 +108,7 @@ func AppendInstant(b []byte, t billing.Instant) []byte {
 	return binary.AppendVarint(append(b, 0), n)
 }
 
+// Instant reads an instant.
 func (f *Decoder) Instant() billing.Instant {
 	unit := f.Byte()
 	if int(unit) >= len(instantUnits) {
@@ -109,6 +117,7 @@ func (f *Decoder) Instant() billing.Instant {
 	return billing.Instant(f.Varint() * instantUnits[unit])
 }
 
+// AppendVersion appends an event's version.
 func AppendVersion(b []byte, v billing.Version) []byte {
 	b = AppendInstant(b, v.IngestedAt)
 	b = binary.AppendVarint(b, v.SourceRevision)
@@ -118,6 +127,7 @@ func AppendVersion(b []byte, v billing.Version) []byte {
 	return binary.AppendVarint(b, v.Source.RecordTime-int64(v.IngestedAt)/1e6)
 }
 
+// Version reads a version.
 func (f *Decoder) Version() (v billing.Version) {
 	v.IngestedAt = f.Instant()
 	v.SourceRevision = f.Varint()
@@ -128,15 +138,15 @@ func (f *Decoder) Version() (v billing.Version) {
 	return v
 }
 
-// Money is stored as sign and exponent in one byte, then the magnitude without
-// as many trailing zeros: a uvarint, or 16 bytes where it needs more than 64 bits.
+// Money is stored as a byte with sign and decimal exponent, then the magnitude divided by ten to that exponent: a uvarint, or
+// 16 bytes if it needs more than 64 bits.
 const (
 	moneyNegative = 0x80
 	moneyWide     = 0x40
 	moneyExponent = 0x1f
 )
 
-// powers are those of ten that fit.
+// powers are the powers of ten that fit into 64 bits.
 var powers = func() (p [20]uint64) {
 	p[0] = 1
 	for i := 1; i < len(p); i++ {
@@ -145,6 +155,7 @@ var powers = func() (p [20]uint64) {
 	return p
 }()
 
+// AppendMoney appends an amount.
 func AppendMoney(b []byte, m billing.Money) []byte {
 	hi, lo := m.Parts()
 	var head byte
@@ -158,7 +169,7 @@ func AppendMoney(b []byte, m billing.Money) []byte {
 	if h|l != 0 {
 		for _, step := range [...]struct{ zeros, power uint64 }{{9, 1e9}, {6, 1e6}, {3, 1e3}, {2, 100}, {1, 10}, {1, 10}, {1, 10}} {
 			if uint64(bits.TrailingZeros64(l)) < step.zeros {
-				continue // ten is two times five: most that is no multiple is seen without dividing
+				continue // a multiple of 10^n is one of 2^n, which most others are not: that is seen without a division
 			}
 			qh, r := h/step.power, h%step.power
 			ql, r := bits.Div64(r, l, step.power)
@@ -175,6 +186,7 @@ func AppendMoney(b []byte, m billing.Money) []byte {
 	return binary.AppendUvarint(append(b, head), l)
 }
 
+// Money reads an amount.
 func (f *Decoder) Money() billing.Money {
 	head := f.Byte()
 	var h, l uint64
@@ -198,7 +210,7 @@ func (f *Decoder) Money() billing.Money {
 	return billing.MoneyFromParts(int64(h), l)
 }
 
-// SkipVersion reads over what version reads.
+// SkipVersion skips a version.
 func (f *Decoder) SkipVersion() {
 	f.Byte()
 	for range 6 {

@@ -8,7 +8,7 @@ import (
 	"daybook/internal/billing"
 )
 
-// DecisionKind is what an operator settled.
+// DecisionKind says what a decision settles.
 type DecisionKind string
 
 // The kinds of decision.
@@ -20,30 +20,30 @@ const (
 	DecisionsCarried  DecisionKind = "decisions_carried"
 )
 
-// Decision is what an operator settled, who, when and why.
+// Decision is what a person settled: who, when and why.
 type Decision struct {
-	Number uint64           `json:"number"` // given by the store, from 1
+	Number uint64           `json:"number"` // assigned by the store, from 1
 	Kind   DecisionKind     `json:"kind"`
 	Who    string           `json:"who"`
 	When   time.Time        `json:"when"`
 	Why    string           `json:"why"`
 	Tenant billing.TenantID `json:"tenant,omitempty"`
-	// FromDay and ToDay are the days that it touches, inclusive, as
-	// YYYY-MM-DD; empty FromDay: no lower bound.
+	// FromDay and ToDay are the first and the last day concerned, as YYYY-MM-DD. An empty FromDay is no bound.
 	FromDay string `json:"from_day,omitempty"`
 	ToDay   string `json:"to_day,omitempty"`
-	// Records are the quarantined records settled.
+	// Records are the quarantined records that it resolves.
 	Records []billing.Source `json:"records,omitempty"`
-	// Gap of offsets accepted.
+	// Topic, Partition, From and Next are the accepted gap of offsets, [From, Next).
 	Topic     billing.TopicOrdinal `json:"topic"`
 	Partition int32                `json:"partition"`
 	From      int64                `json:"from_offset,omitempty"`
 	Next      int64                `json:"next_offset,omitempty"`
 }
 
-// decisionFormat is the first byte of a stored decision; JSON follows.
+// decisionFormat is the first byte of a decision's value. JSON follows.
 const decisionFormat = 1
 
+// AppendDecisionValue appends the value of a decision.
 func AppendDecisionValue(b []byte, d *Decision) ([]byte, error) {
 	text, err := json.Marshal(d)
 	if err != nil {
@@ -52,13 +52,14 @@ func AppendDecisionValue(b []byte, d *Decision) ([]byte, error) {
 	return append(append(b, decisionFormat), text...), nil
 }
 
+// ParseDecision reads a decision.
 func ParseDecision(key, value []byte) (d Decision, err error) {
 	n, err := ParseSequenceKey(key)
 	if err != nil {
 		return d, err
 	}
 	if len(value) == 0 || value[0] != decisionFormat {
-		return d, fmt.Errorf("%w: decision %d of an unknown form", ErrDamaged, n)
+		return d, fmt.Errorf("%w: decision %d has an unknown format", ErrDamaged, n)
 	}
 	if err := json.Unmarshal(value[1:], &d); err != nil || d.Number != n {
 		return d, fmt.Errorf("%w: unreadable decision %d", ErrDamaged, n)

@@ -7,13 +7,12 @@ import (
 	"daybook/internal/billing"
 )
 
-// UUIDTag begins an event id that is a UUID in its usual spelling (36
-// characters, lower case): 16 bytes follow, and no end. No escaped string
-// begins with it. UUIDs are ascending among themselves, but not among other
-// ids: Reader.Events merges the two.
+// UUIDTag begins an event id that is a UUID in its usual spelling (36 characters, lower case). The UUID's 16 bytes follow, and no
+// end. No escaped string begins with it. UUIDs are in order among themselves, and before all other ids: readers that want all
+// ids of an account-day in order merge the two.
 const UUIDTag = 0x02
 
-// hexDigit is a lower-case hex digit's value, 0xff for anything else.
+// hexDigit is the value of each lower-case hex digit, and 0xff for every other byte.
 var hexDigit = func() (t [256]byte) {
 	for i := range t {
 		t[i] = 0xff
@@ -24,7 +23,7 @@ var hexDigit = func() (t [256]byte) {
 	return t
 }()
 
-// AppendEventID appends an event id: a packed UUID or an escaped string.
+// AppendEventID appends an event id: a packed UUID, or an escaped string.
 func AppendEventID(b []byte, id billing.EventID) []byte {
 	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
 		return AppendKeyString(b, string(id))
@@ -44,13 +43,13 @@ func AppendEventID(b []byte, id billing.EventID) []byte {
 	return b
 }
 
-// CutEventID reads what appendKeyEvent wrote. buf is scratch that id may refer to.
+// CutEventID reads an event id that AppendEventID wrote. id refers to key or to buf.
 func CutEventID(key []byte, buf *[36]byte) (id, rest []byte, err error) {
 	if len(key) == 0 || key[0] != UUIDTag {
 		return CutKeyString(key)
 	}
 	if len(key) < 17 {
-		return nil, nil, fmt.Errorf("%w: key with half a UUID", ErrDamaged)
+		return nil, nil, fmt.Errorf("%w: truncated key: UUID suffix has %d bytes, want 16", ErrDamaged, len(key)-1)
 	}
 	u := key[1:17]
 	hex.Encode(buf[:8], u[:4])

@@ -11,39 +11,38 @@ import (
 
 // Errors of reading keys and values.
 var (
-	ErrDamaged = errors.New("state is damaged") // a check failed; remedy: ingest rebuild
+	ErrDamaged = errors.New("state is damaged") // bytes are not what was written; remedy: ingest rebuild
 	ErrFormat  = errors.New("format version")   // written by another version of Daybook
 )
 
-// DatabaseID names one state for good; a rebuilt state has another.
+// DatabaseID identifies a state. It never changes; a rebuilt state has another.
 type DatabaseID string
 
-// Digest is the digest of a journal entry, chained over all before it.
+// Digest is the digest of a journal entry. It depends on all entries before it.
 type Digest [16]byte
 
-// Sequence numbers state changes: one per atomic write, contiguous from 1.
+// Sequence numbers atomic writes, contiguously from 1.
 type Sequence uint64
 
-// Topic is one topic of a state's identity.
+// Topic is a Kafka topic that a state reads.
 type Topic struct {
 	Name    string               `json:"name"`
 	ID      string               `json:"id,omitempty"` // Kafka's topic id, hex; empty where the broker has none
 	Ordinal billing.TopicOrdinal `json:"ordinal"`
 }
 
-// Identity is what a state is a state of.
+// Identity says which log a state is made from, and by which rules.
 type Identity struct {
 	Format     int           `json:"format"`
 	Database   DatabaseID    `json:"database_id"`
 	Cluster    string        `json:"cluster_id"`
 	Topics     []Topic       `json:"topics"`
-	Partitions string        `json:"partitions"` // "all"; room for a state that owns some
+	Partitions string        `json:"partitions"` // always "all"
 	Rules      billing.Rules `json:"rules"`
 	CreatedAt  time.Time     `json:"created_at"`
 }
 
-// FormatVersion is the version of all keys and values that this program reads
-// and writes; docs/format-state.md draws them.
+// FormatVersion is the version of all keys and values that this program reads and writes.
 const FormatVersion = 4
 
 // AppendIdentityValue appends the identity's value.

@@ -10,13 +10,13 @@ import (
 	"daybook/internal/billing"
 )
 
-// Head is the newest journal entry.
+// Head identifies the newest journal entry.
 type Head struct {
 	Sequence Sequence
 	Digest   Digest
 }
 
-// EntryKind says what a journalled write was. The numbers are stored and never change.
+// EntryKind says what a write was for. The numbers are stored and never change.
 type EntryKind byte
 
 const (
@@ -27,19 +27,19 @@ const (
 	EntryRetry    EntryKind = 5
 )
 
-// Span is what a write did to one partition's position.
+// Span is how a write moved one partition's position.
 type Span struct {
 	Partition  PartitionID
 	From, Next int64
 }
 
-// Totals count the state's rows after a write. The digests are over all
-// locators but for their generation, and over all records.
+// Totals count the rows of a state after a write. The digests are of the set of all locators, without their generation, and of the set
+// of all records.
 type Totals struct {
 	Locators, Records, Quarantined, Decisions int64
 	LocatorDigest, RecordDigest               SetDigest
-	Generation                                Generation // the newest
-	Older                                     int64      // locators of those before it
+	Generation                                Generation // the newest one
+	Older                                     int64      // how many locators are of generations before it
 }
 
 func appendTotals(b []byte, t *Totals) []byte {
@@ -68,15 +68,15 @@ func (f *Decoder) totals() (t Totals) {
 	return t
 }
 
-// Entry is one journal entry: what a write did.
+// Entry is what the journal says of one write.
 type Entry struct {
 	Sequence Sequence
 	Kind     EntryKind
 	At       time.Time
 	Spans    []Span
-	Outcomes [billing.OutcomeCount]int64 // of this write; a retry takes from quarantined
-	Totals   Totals                      // after it
-	Digest   Digest                      // over the entry before, and this one
+	Outcomes [billing.OutcomeCount]int64 // of this write. A retry subtracts from quarantined
+	Totals   Totals                      // after the write
+	Digest   Digest                      // of this entry and, by the digest before it, of all before
 }
 
 // appendBody appends all of the entry but its digest.
@@ -104,7 +104,7 @@ func (e *Entry) chain(before Digest, body []byte) {
 	copy(e.Digest[:], h.Sum(nil))
 }
 
-// AppendValue chains the entry and appends its value.
+// AppendValue sets the entry's digest, which follows from the one before, and appends the entry's value.
 func (e *Entry) AppendValue(b []byte, before Digest) []byte {
 	at := len(b) + len(e.Digest)
 	b = append(b, e.Digest[:]...)
@@ -114,7 +114,7 @@ func (e *Entry) AppendValue(b []byte, before Digest) []byte {
 	return b
 }
 
-// ParseEntry reads an entry and verifies that it follows the one before.
+// ParseEntry reads an entry. ErrDamaged if it does not follow the entry before.
 func ParseEntry(key, value []byte, before Head) (e Entry, err error) {
 	n, err := ParseSequenceKey(key)
 	if err != nil {
@@ -122,7 +122,7 @@ func ParseEntry(key, value []byte, before Head) (e Entry, err error) {
 	}
 	e.Sequence = Sequence(n)
 	if e.Sequence != before.Sequence+1 {
-		return e, fmt.Errorf("%w: the journal goes from write %d to %d", ErrDamaged, before.Sequence, e.Sequence)
+		return e, fmt.Errorf("%w: journal gap: entry %d is followed by %d", ErrDamaged, before.Sequence, e.Sequence)
 	}
 	f := Decoder{Rest: value}
 	stored := Digest(f.Digest())
@@ -145,30 +145,30 @@ func ParseEntry(key, value []byte, before Head) (e Entry, err error) {
 		return e, err
 	}
 	if e.chain(before.Digest, body); e.Digest != stored {
-		return e, fmt.Errorf("%w: journal entry %d does not follow from the one before", ErrDamaged, n)
+		return e, fmt.Errorf("%w: journal entry %d has a digest that does not follow from the entry before", ErrDamaged, n)
 	}
 	return e, nil
 }
 
-// Journal is the journal folded up to its head: what must be true of the rest
-// of the state. Stored, it is the base entry.
+// Journal is all entries up to Head, folded into one: what must be true of the rest of the state. It is stored as the base, in place
+// of entries that were removed.
 type Journal struct {
 	Head     Head
 	At       time.Time
 	Totals   Totals
 	Outcomes [billing.OutcomeCount]int64 // of all writes
-	Next     map[PartitionID]int64
+	Next     map[PartitionID]int64       // NextOffset of each partition
 }
 
-// Fold takes the entry after the head.
+// Fold adds the entry after Head. ErrDamaged if it does not continue the positions.
 func (j *Journal) Fold(e *Entry) error {
 	for _, s := range e.Spans {
 		if at, ok := j.Next[s.Partition]; ok && at != s.From {
-			return fmt.Errorf("%w: write %d takes partition %d of topic %d from offset %d, but it was at %d",
+			return fmt.Errorf("%w: write %d moves partition %d of topic %d from offset %d, but it was at %d",
 				ErrDamaged, e.Sequence, s.Partition.Partition, s.Partition.Topic, s.From, at)
 		}
 		if s.Next < s.From {
-			return fmt.Errorf("%w: write %d takes partition %d of topic %d back", ErrDamaged, e.Sequence, s.Partition.Partition, s.Partition.Topic)
+			return fmt.Errorf("%w: write %d moves partition %d of topic %d backwards", ErrDamaged, e.Sequence, s.Partition.Partition, s.Partition.Topic)
 		}
 		j.Next[s.Partition] = s.Next
 	}
@@ -180,12 +180,14 @@ func (j *Journal) Fold(e *Entry) error {
 	return nil
 }
 
+// Clone is a copy that shares no memory.
 func (j *Journal) Clone() *Journal {
 	k := *j
 	k.Next = maps.Clone(j.Next)
 	return &k
 }
 
+// AppendValue appends the journal's value as a base.
 func (j *Journal) AppendValue(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(j.Head.Sequence))
 	b = append(b, j.Head.Digest[:]...)
@@ -203,6 +205,7 @@ func (j *Journal) AppendValue(b []byte) []byte {
 	return b
 }
 
+// ParseJournal reads a base.
 func ParseJournal(value []byte) (*Journal, error) {
 	j := &Journal{Next: map[PartitionID]int64{}}
 	f := Decoder{Rest: value}
@@ -221,7 +224,7 @@ func ParseJournal(value []byte) (*Journal, error) {
 	return j, f.Done("journal base")
 }
 
-// NewJournal is the journal of a new state. Its chain starts at the database id, so that two states' digests never agree.
+// NewJournal is the journal of a new state. Its chain starts with the database id, so that no two states share a digest.
 func NewJournal(id DatabaseID, at time.Time) *Journal {
 	e := Entry{Kind: EntryCreated, At: at}
 	e.chain(Digest{}, []byte(id))

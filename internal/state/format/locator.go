@@ -14,12 +14,11 @@ const (
 	LocatorTied
 )
 
-// A locator says where the winner's record lies, and the record says the rest: its version,
-// and the content that its digest is of. Locators are in the order of random keys, so
-// compactions move them most often; each byte in them is written several times over. A
-// deleted winner has no record, and its version is in the locator.
+// A locator says in which account-day the winner's record is. The record has the rest, its version and content. Locators are in the
+// order of event ids, which is random, so compactions move them most often and each byte is written several times: they are as
+// short as possible. A deleted winner has no record, so its locator has the version.
 
-// AppendLocatorValue appends a locator's value.
+// AppendLocatorValue appends the value of a winner's locator.
 func AppendLocatorValue(b []byte, w *dedup.Winner) []byte {
 	var flags byte
 	if w.Tied {
@@ -32,7 +31,7 @@ func AppendLocatorValue(b []byte, w *dedup.Winner) []byte {
 	return append(b, w.Account...)
 }
 
-// ParseLocatorValue reads what a locator says of a winner.
+// ParseLocatorValue reads what a locator says of a winner: deleted, tied, and account and day, or the version if it is deleted.
 func ParseLocatorValue(value []byte) (w dedup.Winner, err error) {
 	f := Decoder{Rest: value}
 	flags := f.Byte()
@@ -47,19 +46,19 @@ func ParseLocatorValue(value []byte) (w dedup.Winner, err error) {
 	return w, f.Done("locator")
 }
 
-// A generation is a part of the locators: those of events first seen while it was the newest.
+// Generation numbers a part of the locators: those of events that were first seen while it was the newest.
 //
-// Event ids come in no order, so a new locator falls anywhere among those that are there, and compactions
-// would write the old ones again for the sake of the new: the more there are, the more often.
-// Within a generation that happens as often as its size allows; when the next one has begun, nothing comes
-// to it any more but corrections, and its tables lie still. The price is that an event which is there may be in
-// any of them and is looked for in one after the other, the newest first. Most events are new, which
-// the membership filter knows.
+// Event ids come in no order, so a new locator may belong anywhere among the existing ones. In one ordered set, compactions would
+// rewrite old locators for every batch of new ones; write amplification would grow with the state. Partitioned by age, it is
+// bounded by the size of a generation: when the next one has begun, an old generation gets nothing but corrections. The price
+// is that an event that exists may be in any generation and is looked up in one after another, newest first. Most events are
+// new, which the membership filter knows without a look-up.
 type Generation uint16
 
+// MaxGeneration is the last one.
 const MaxGeneration = math.MaxUint16
 
-// LocatorGeneration is the generation of a locator's key that locatorEvent has read.
+// LocatorGeneration is the generation in a locator's key, which ParseLocatorKey has accepted.
 func LocatorGeneration(key []byte) Generation { return Generation(binary.BigEndian.Uint16(key[1:])) }
 
 // SetLocatorGeneration replaces the generation in a locator's key.

@@ -9,13 +9,12 @@ import (
 	"daybook/internal/dedup"
 )
 
-// Marker is an account-day with its last change. One stays for every
-// account-day that was ever touched.
+// Marker says when, and how, an account-day last changed. Every account-day that ever changed keeps its marker.
 type Marker struct {
 	AccountDay billing.AccountDay
 	Sequence   Sequence
 	ChangedAt  time.Time    // wall time of that write
-	Changes    dedup.Change // all changes since the account-day was first seen
+	Changes    dedup.Change // all kinds of change since the account-day was first seen
 	// BySequence is the sequence of the last change of each kind, indexed by bit.
 	BySequence [6]Sequence
 }
@@ -23,19 +22,20 @@ type Marker struct {
 // ChangeKinds is how many kinds of dedup.Change there are.
 const ChangeKinds = 6
 
-// A marker is stored as up to changeKinds rows, one a kind, so that marking
-// an account-day never has to read.
+// A marker is stored as up to ChangeKinds rows, one for each kind of change, so that marking an account-day is a blind write.
 
+// AppendMarkerKey appends the key of an account-day's row for the kind of change whose bit in dedup.Change is kind.
 func AppendMarkerKey(b []byte, a billing.AccountDay, kind int) []byte {
 	return append(AppendAccountDayPrefix(b, SpaceMarker, a), byte(kind))
 }
 
+// AppendMarkerValue appends when the change was written: sequence and wall time.
 func AppendMarkerValue(b []byte, seq Sequence, at time.Time) []byte {
 	b = binary.AppendUvarint(b, uint64(seq))
 	return AppendInstant(b, billing.Instant(at.UnixNano()))
 }
 
-// MarkerRow is one stored row.
+// MarkerRow is one stored row of a marker. Tenant and Account refer to its key.
 type MarkerRow struct {
 	Tenant, Account []byte
 	Day             billing.Day
@@ -44,6 +44,7 @@ type MarkerRow struct {
 	At              time.Time
 }
 
+// ParseMarker reads a marker's row.
 func ParseMarker(key, value []byte) (row MarkerRow, err error) {
 	k, err := ParseDayKey(key)
 	if err != nil {
@@ -54,7 +55,7 @@ func ParseMarker(key, value []byte) (row MarkerRow, err error) {
 		return row, err
 	}
 	if len(k.Rest) != 1 || k.Rest[0] >= ChangeKinds {
-		return row, fmt.Errorf("%w: marker key of an unknown kind", ErrDamaged)
+		return row, fmt.Errorf("%w: marker key has an unknown kind of change", ErrDamaged)
 	}
 	row.Kind = int(k.Rest[0])
 	f := Decoder{Rest: value}
@@ -63,7 +64,7 @@ func ParseMarker(key, value []byte) (row MarkerRow, err error) {
 	return row, f.Done("marker")
 }
 
-// AddRow takes one more row of the marker's account-day.
+// AddRow adds a row of the marker's account-day.
 func (m *Marker) AddRow(row MarkerRow) {
 	m.BySequence[row.Kind] = row.Sequence
 	m.Changes |= 1 << row.Kind

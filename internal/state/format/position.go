@@ -12,17 +12,17 @@ import (
 	"daybook/internal/clock"
 )
 
-// PartitionID is a Kafka partition of the state.
+// PartitionID identifies a Kafka partition among those of a state.
 type PartitionID struct {
 	Topic     billing.TopicOrdinal
 	Partition int32
 }
 
-// Position is how far a partition was read, and what came of it.
+// Position says how far a partition was read, and counts what was read of it.
 type Position struct {
 	Partition   PartitionID
-	FirstOffset int64
-	NextOffset  int64
+	FirstOffset int64 // where the log began when the state first read it
+	NextOffset  int64 // the next to read
 	LeaderEpoch int32
 	// CaughtUpAt is up to when everything in the partition is known to be read, by the clock of the ingest that
 	// found out; zero: never. CaughtUpBy says whether that still counts.
@@ -30,27 +30,29 @@ type Position struct {
 	CaughtUpBoot   clock.BootID  // of that clock at that moment
 	CaughtUpUptime time.Duration // of that clock at that moment
 
-	Delivered int64
-	Control   int64
-	Holes     int64
-	Gaps      int64 // offsets passed over by decisions to accept a gap
+	Delivered int64 // records
+	Control   int64 // control records of transactions
+	Holes     int64 // offsets that have no record
+	Gaps      int64 // offsets skipped by decisions that accepted a gap
 	// HolesExplained is set once the topic was seen to be transactional or compacted.
 	HolesExplained bool
 	Outcomes       [billing.OutcomeCount]int64
-	LastOffset     int64 // -1: none
-	LastDigest     billing.Digest
+	LastOffset     int64          // -1: none
+	LastDigest     billing.Digest // SHA-256, 16 bytes, of the record at LastOffset
 }
 
+// Compare orders by topic and partition.
 func (p PartitionID) Compare(q PartitionID) int {
 	return cmp.Or(cmp.Compare(p.Topic, q.Topic), cmp.Compare(p.Partition, q.Partition))
 }
 
+// SortedPartitions are the keys of m, ascending.
 func SortedPartitions[V any](m map[PartitionID]V) []PartitionID {
 	return slices.SortedFunc(maps.Keys(m), PartitionID.Compare)
 }
 
-// Conserved is the conservation law: every offset between FirstOffset and
-// NextOffset is accounted for, and every delivered record has one outcome.
+// Conserved checks the conservation law: every offset between FirstOffset and NextOffset is accounted for, and every delivered
+// record has one outcome. Its error is not ErrDamaged: the caller knows whether the position was read or is to be written.
 func (p *Position) Conserved() error {
 	var outcomes int64
 	for _, n := range p.Outcomes {
@@ -58,7 +60,7 @@ func (p *Position) Conserved() error {
 	}
 	switch {
 	case p.NextOffset-p.FirstOffset != p.Delivered+p.Control+p.Holes+p.Gaps:
-		return fmt.Errorf("partition %d of topic %d: offsets %d to %d are not its %d delivered, %d control, %d holes and %d accepted as a gap",
+		return fmt.Errorf("partition %d of topic %d: offsets %d to %d are not the sum of %d delivered, %d control, %d holes and %d accepted as a gap",
 			p.Partition.Partition, p.Partition.Topic, p.FirstOffset, p.NextOffset, p.Delivered, p.Control, p.Holes, p.Gaps)
 	case p.Delivered != outcomes:
 		return fmt.Errorf("partition %d of topic %d: %d records delivered, %d outcomes", p.Partition.Partition, p.Partition.Topic, p.Delivered, outcomes)
@@ -69,6 +71,7 @@ func (p *Position) Conserved() error {
 	return nil
 }
 
+// AppendPositionValue appends the value of a position.
 func AppendPositionValue(b []byte, p *Position) []byte {
 	var flags byte
 	if p.HolesExplained {
@@ -93,9 +96,10 @@ func AppendPositionValue(b []byte, p *Position) []byte {
 	return b
 }
 
+// ParsePosition reads a position.
 func ParsePosition(key, value []byte) (p Position, err error) {
 	if len(key) != 7 {
-		return p, fmt.Errorf("%w: key is not a position's", ErrDamaged)
+		return p, fmt.Errorf("%w: position key has not 7 bytes", ErrDamaged)
 	}
 	p.Partition = PartitionID{
 		Topic:     billing.TopicOrdinal(binary.BigEndian.Uint16(key[1:])),

@@ -8,55 +8,58 @@ import (
 	"daybook/internal/billing"
 )
 
-// QuarantineStatus says whether a quarantined record still withholds.
+// QuarantineStatus says whether a quarantined record still makes its account-day incomplete.
 type QuarantineStatus string
 
 // The statuses of a quarantined record.
 const (
 	QuarantineOpen       QuarantineStatus = "open"
 	QuarantineSuperseded QuarantineStatus = "superseded" // a greater version of its event was accepted
-	QuarantineResolved   QuarantineStatus = "resolved"   // an operator decided
+	QuarantineResolved   QuarantineStatus = "resolved"   // by a decision
 )
 
-// Quarantined is a record that could not be an event.
+// Quarantined is a record that is not a valid event.
 type Quarantined struct {
 	Source    billing.Source
 	Rejection billing.Rejection
 	Status    QuarantineStatus
-	Decision  uint64 // of a resolved one
+	Decision  uint64 // the number of the decision that resolved it
 	ArrivedAt time.Time
-	Size      int
+	Size      int // bytes of the value as it was delivered
 	Key       []byte
-	Value     []byte // nil unless asked for; cut at 1 MiB (Size tells)
+	Value     []byte // the first MiB; nil unless it was asked for
 }
 
-// MaxPayload bounds what is kept of a quarantined record's value.
+// MaxPayload is how many bytes of a quarantined record's value are kept.
 const MaxPayload = 1 << 20
 
-// Cut reports that not all of the record's value was kept.
+// Cut reports whether only a part of the record's value was kept.
 func (q *Quarantined) Cut() bool { return q.Size > MaxPayload }
 
-// AccountDay is the account-day that the record names, if it names one.
+// AccountDay is the account-day that the record names; false if it does not name one.
 func (q *Quarantined) AccountDay() (billing.AccountDay, bool) { return NamedAccountDay(&q.Rejection) }
 
+// NamedAccountDay is the account-day that a rejected record names; false if it does not name one.
 func NamedAccountDay(r *billing.Rejection) (billing.AccountDay, bool) {
 	a := billing.AccountDay{Tenant: r.Tenant, Account: r.Account, Day: r.Day}
 	return a, r.Tenant != "" && r.Account != "" && r.HasDay
 }
 
-// Withholds reports that the record makes its account-day incomplete.
+// Withholds reports whether the record makes its account-day incomplete.
 func (q *Quarantined) Withholds() bool {
 	_, ok := q.AccountDay()
 	return ok && q.Status == QuarantineOpen
 }
 
-// Supersedable reports that a greater version of its event would supersede the record.
+// Supersedable reports whether a greater version of its event would supersede the record.
 func (q *Quarantined) Supersedable() bool {
 	return q.Rejection.Tenant != "" && q.Rejection.Event != "" && q.Status != QuarantineSuperseded
 }
 
+// quarantineStatuses are the statuses by their stored numbers, which never change.
 var quarantineStatuses = [...]QuarantineStatus{QuarantineOpen, QuarantineSuperseded, QuarantineResolved}
 
+// AppendQuarantineValue appends the value of a quarantined record, which does not have its payload.
 func AppendQuarantineValue(b []byte, q *Quarantined) []byte {
 	r := &q.Rejection
 	var flags byte
@@ -82,6 +85,7 @@ func AppendQuarantineValue(b []byte, q *Quarantined) []byte {
 	return AppendVersion(b, r.Version)
 }
 
+// ParseQuarantined reads a quarantined record without its payload.
 func ParseQuarantined(key, value []byte) (*Quarantined, error) {
 	p, offset, err := ParseSource(key[1:])
 	if err != nil {
@@ -112,12 +116,13 @@ func ParseQuarantined(key, value []byte) (*Quarantined, error) {
 	return q, f.Done("quarantined record")
 }
 
+// AppendPayloadValue appends a quarantined record's Kafka key, and its value up to MaxPayload.
 func AppendPayloadValue(b, key, value []byte) []byte {
 	b = AppendString(b, string(key))
 	return append(b, value[:min(len(value), MaxPayload)]...)
 }
 
-// SetPayload gives q the key and value that were kept; they refer to payload's memory.
+// SetPayload sets q's Key and Value from a payload's value, to whose memory they refer.
 func (q *Quarantined) SetPayload(payload []byte) error {
 	f := Decoder{Rest: payload}
 	q.Key = f.Bytes()

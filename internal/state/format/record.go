@@ -8,7 +8,7 @@ import (
 	"daybook/internal/intern"
 )
 
-// Flags of a record's value: which fields follow.
+// Flags of a record's value: which of the optional fields follow.
 const (
 	hasRegion = 1 << iota
 	hasPricingModel
@@ -17,14 +17,15 @@ const (
 	hasAttributes
 )
 
-// AppendRecordValue appends a record's value: what its key does not say.
+// AppendRecordValue appends a record's value: all of an event that its key does not say.
 func AppendRecordValue(b []byte, e *billing.Event) []byte {
 	at := len(b)
 	b = AppendVersion(append(b, 0), e.Version)
 	return AppendRecordTexts(AppendMoney(b, e.Cost), at, e)
 }
 
-// AppendRecordTexts appends the rest of a record's value, which begins at at.
+// AppendRecordTexts appends the strings of a record's value. The value, with flags, version and money, begins at b[at]; the flags are
+// set here.
 func AppendRecordTexts(b []byte, at int, e *billing.Event) []byte {
 	b = AppendString(b, string(e.Service))
 	for i, s := range [...]string{string(e.Region), string(e.PricingModel), string(e.Category), string(e.Period), e.Attributes} {
@@ -36,15 +37,14 @@ func AppendRecordTexts(b []byte, at int, e *billing.Event) []byte {
 	return b
 }
 
-// Strings makes strings of bytes that will be overwritten. Values that repeat
-// are made once.
+// Strings makes strings of bytes that will be overwritten. It is not safe for concurrent use.
 type Strings struct {
-	recent [intern.Slots]string // a cache of seen
-	seen   map[string]string
-	arena  []byte
+	recent [intern.Slots]string // a direct-mapped cache, which finds most values without hashing them whole
+	seen   map[string]string    // all that were interned since it was full last
+	arena  []byte               // of copies
 }
 
-// Intern is for values that repeat from event to event.
+// Intern is for values that repeat from event to event: equal bytes usually give the same string, without an allocation.
 func (t *Strings) Intern(b []byte) string {
 	if len(b) == 0 {
 		return ""
@@ -56,7 +56,7 @@ func (t *Strings) Intern(b []byte) string {
 	return *at
 }
 
-// find is the one string of a value.
+// find interns a value that is not in recent.
 func (t *Strings) find(b []byte) string {
 	if s, ok := t.seen[string(b)]; ok {
 		return s
@@ -69,7 +69,7 @@ func (t *Strings) find(b []byte) string {
 	return s
 }
 
-// ParseRecordValue fills what a record's value says. Identifiers come from the key.
+// ParseRecordValue sets the fields of e that a record's value has; those of its key stay as they are.
 func ParseRecordValue(value []byte, e *billing.Event, t *Strings) error {
 	f := Decoder{Rest: value}
 	flags := f.Byte()
@@ -95,7 +95,7 @@ func ParseRecordValue(value []byte, e *billing.Event, t *Strings) error {
 	return f.Done("record")
 }
 
-// Copy is for values that do not repeat: many share one allocation.
+// Copy is for values that do not repeat: many strings share one allocation.
 func (t *Strings) Copy(b []byte) string {
 	if len(b) > cap(t.arena)-len(t.arena) {
 		t.arena = make([]byte, 0, max(32<<10, len(b)))
@@ -105,7 +105,7 @@ func (t *Strings) Copy(b []byte) string {
 	return unsafe.String(unsafe.SliceData(t.arena[at:]), len(b))
 }
 
-// ParseRecord reads a record's key and value into e.
+// ParseRecord sets all fields of e from a record's key and value.
 func ParseRecord(key, value []byte, e *billing.Event, t *Strings) error {
 	k, err := ParseDayKey(key)
 	if err != nil {
@@ -123,7 +123,7 @@ func ParseRecord(key, value []byte, e *billing.Event, t *Strings) error {
 	return ParseRecordTail(rest, value, e, t)
 }
 
-// ParseRecordTail reads a record whose key is that of e's account-day, followed by id.
+// ParseRecordTail is ParseRecord of the next record of e's account-day: id is its key without the account-day's prefix.
 func ParseRecordTail(id, value []byte, e *billing.Event, t *Strings) error {
 	var uuid [36]byte
 	id, rest, err := CutEventID(id, &uuid)
@@ -131,13 +131,13 @@ func ParseRecordTail(id, value []byte, e *billing.Event, t *Strings) error {
 		return err
 	}
 	if len(rest) != 0 {
-		return fmt.Errorf("%w: record key with a tail", ErrDamaged)
+		return fmt.Errorf("%w: record key has bytes after the event", ErrDamaged)
 	}
 	e.ID = billing.EventID(t.Copy(id))
 	return ParseRecordValue(value, e, t)
 }
 
-// AccountDayPrefix is how much of a record's key names its account-day.
+// AccountDayPrefix is the length of the part of a record's key that names its account-day.
 func AccountDayPrefix(key []byte) (int, error) {
 	k, err := ParseDayKey(key)
 	if err != nil {
