@@ -68,6 +68,15 @@ func (d Digest) Plus(e Digest) (sum Digest) {
 	return sum
 }
 
+// Minus undoes Plus: it removes a member from the digest of a set.
+func (d Digest) Minus(e Digest) (rest Digest) {
+	lo, borrow := bits.Sub64(binary.BigEndian.Uint64(d[8:]), binary.BigEndian.Uint64(e[8:]), 0)
+	hi, _ := bits.Sub64(binary.BigEndian.Uint64(d[:8]), binary.BigEndian.Uint64(e[:8]), borrow)
+	binary.BigEndian.PutUint64(rest[:8], hi)
+	binary.BigEndian.PutUint64(rest[8:], lo)
+	return rest
+}
+
 // contentFormat is the first byte of the digested encoding. Another encoding needs another number.
 const contentFormat = 1
 

@@ -104,8 +104,8 @@ func (tx *transaction) applyPart(p *PackedPart, reasons map[billing.Reason]int64
 	for t := range p.tenants {
 		tx.addTenant(t)
 	}
-	tx.totals.LocatorDigest.Add(p.locators)
-	tx.totals.RecordDigest.Add(p.records)
+	tx.totals.LocatorDigest = tx.totals.LocatorDigest.Plus(p.locators)
+	tx.totals.RecordDigest = tx.totals.RecordDigest.Plus(p.records)
 	memory := tx.s.mu.rows.Lend(p.slabs)
 	for c := p.cursor(); c.next(); {
 		outcome := billing.New
@@ -152,8 +152,8 @@ func (tx *transaction) applyOnlyVersion(c *partCursor, memory int) {
 func (tx *transaction) applyUpsert(e *eventEntry, c *partCursor, memory int) (billing.Outcome, error) {
 	row := c.recordRow(memory)
 	// The part's digests have its rows. encodeEvent adds those that are stored.
-	tx.totals.LocatorDigest.Sub(format.HashLocator(c.b[c.at:c.recordAt()]))
-	tx.totals.RecordDigest.Sub(format.HashRecord(row.row))
+	tx.totals.LocatorDigest = tx.totals.LocatorDigest.Minus(format.HashLocator(c.b[c.at:c.recordAt()]))
+	tx.totals.RecordDigest = tx.totals.RecordDigest.Minus(format.HashRecord(row.row))
 	v, err := tx.s.mu.parser.parse(row.row[:row.key], row.row[row.key:])
 	if err != nil {
 		return 0, err

@@ -250,7 +250,7 @@ func (l *BulkLoad) merge(ctx context.Context) error {
 	for _, w := range l.workers {
 		live += w.liveEvents
 		tx.totals.Records += w.writtenRecords
-		tx.totals.RecordDigest.Add(w.recordDigest)
+		tx.totals.RecordDigest = tx.totals.RecordDigest.Plus(w.recordDigest)
 		if err := errors.Join(w.records.Close(), w.placements.Close()); err != nil {
 			return err
 		}

@@ -177,7 +177,7 @@ func (w *bulkWorker) writeEvent(g *eventGroup, out *tableWriter) error {
 	}
 	g.scratch = append(append(g.scratch[:0], g.key...), locator...)
 	w.tx.totals.Locators++
-	w.tx.totals.LocatorDigest.Add(format.HashLocator(g.scratch))
+	w.tx.totals.LocatorDigest = w.tx.totals.LocatorDigest.Plus(format.HashLocator(g.scratch))
 	return out.set(g.key, locator)
 }
 
@@ -288,7 +288,7 @@ func (w *bulkWorker) addTo(tx *transaction) {
 	}
 	tx.ties += w.tx.ties
 	tx.totals.Locators += w.tx.totals.Locators
-	tx.totals.LocatorDigest.Add(w.tx.totals.LocatorDigest)
+	tx.totals.LocatorDigest = tx.totals.LocatorDigest.Plus(w.tx.totals.LocatorDigest)
 }
 
 // mergeRecords writes the record of each event whose winner is no delete. The first merger has the records of all versions.
@@ -376,7 +376,7 @@ func (p *placementReader) at(key []byte) ([]byte, error) {
 func (w *bulkWorker) writeRecord(key, value []byte, isMarked bool, out *tableWriter) error {
 	w.packed = append(append(w.packed[:0], key...), value...)
 	w.writtenRecords++
-	w.recordDigest.Add(format.HashRecord(w.packed))
+	w.recordDigest = w.recordDigest.Plus(format.HashRecord(w.packed))
 	if !isMarked && (len(w.marked) == 0 || !bytes.HasPrefix(key, w.marked)) {
 		n, err := format.AccountDayPrefix(key)
 		if err != nil {

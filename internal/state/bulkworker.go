@@ -42,7 +42,7 @@ type bulkWorker struct {
 	mergedVersions int64
 	liveEvents     int64 // events whose winner is no delete
 	writtenRecords int64
-	recordDigest   format.SetDigest // of written records
+	recordDigest   billing.Digest // of written records
 	marked         []byte           // prefix of the record keys of the account-day that was marked last
 	outcomes       map[PartitionID]*[billing.OutcomeCount]int64
 }

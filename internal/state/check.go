@@ -49,12 +49,12 @@ func (r *Reader) Check(progress func(done, total int64)) ([]Fault, error) {
 // tally is a set's size and digest.
 type tally struct {
 	n      int64
-	digest format.SetDigest
+	digest billing.Digest
 }
 
 func (t *tally) add(row []byte) {
 	t.n++
-	t.digest.Add(format.HashRow(row))
+	t.digest = t.digest.Plus(format.HashRow(row))
 }
 
 type check struct {

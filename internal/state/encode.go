@@ -104,7 +104,7 @@ func (tx *transaction) encodeLocator(rows *extsort.Rows, e *eventEntry) {
 	row := rows.Built()
 	if !e.isStored {
 		t.Locators++
-		t.LocatorDigest.Add(format.HashLocator(row))
+		t.LocatorDigest = t.LocatorDigest.Plus(format.HashLocator(row))
 		rows.End()
 		return
 	}
@@ -113,8 +113,8 @@ func (tx *transaction) encodeLocator(rows *extsort.Rows, e *eventEntry) {
 		rows.Cancel()
 		return
 	}
-	t.LocatorDigest.Sub(format.HashLocator(tx.key))
-	t.LocatorDigest.Add(format.HashLocator(row))
+	t.LocatorDigest = t.LocatorDigest.Minus(format.HashLocator(tx.key))
+	t.LocatorDigest = t.LocatorDigest.Plus(format.HashLocator(row))
 	rows.End()
 }
 
@@ -130,7 +130,7 @@ func (tx *transaction) encodeRecord(rows *extsort.Rows, e *eventEntry) {
 	}
 	inPlace := was && is && from.Account == to.Account && from.Day == to.Day
 	if was {
-		t.RecordDigest.Sub(e.stored.digest)
+		t.RecordDigest = t.RecordDigest.Minus(e.stored.digest)
 		t.Records--
 		if !inPlace {
 			tx.deleteRecord(rows, e)
@@ -144,7 +144,7 @@ func (tx *transaction) encodeRecord(rows *extsort.Rows, e *eventEntry) {
 		space = format.SpaceOverlay
 	}
 	e.record.appendTo(rows, space)
-	t.RecordDigest.Add(format.HashRecord(e.record.row))
+	t.RecordDigest = t.RecordDigest.Plus(format.HashRecord(e.record.row))
 	t.Records++
 }
 

@@ -32,7 +32,7 @@ type storedWinner struct {
 	generation format.Generation // of its locator
 	winner     dedup.Winner
 	cost       billing.Money
-	digest     format.SetDigest // of its record; zero when deleted
+	digest     billing.Digest // of its record; zero when deleted
 	overlay    bool             // its record is in the keyspace of overlays
 }
 

@@ -28,8 +28,8 @@ type PackedPart struct {
 	rounded     int64
 	tenants     map[billing.TenantID]bool
 	tenant      billing.TenantID // of the record added last
-	locators    format.SetDigest // of all locators in slabs
-	records     format.SetDigest // of all records in slabs
+	locators    billing.Digest // of all locators in slabs
+	records     billing.Digest // of all records in slabs
 }
 
 // slabBytes is the memory that a part takes at a time. A row that needs more has a slab of its own.
@@ -111,8 +111,8 @@ func (p *PackedPart) pack(e *billing.Event) {
 	h := rowHeader{rowLengths: n, hash: xxh3.Hash128(b[at+format.LocatorHeader : at+int(n.locatorKey)])}
 	h.append(b[:head])
 	*slab = b
-	p.locators.Add(format.HashLocator(b[at:record]))
-	p.records.Add(format.HashRecord(b[record:]))
+	p.locators = p.locators.Plus(format.HashLocator(b[at:record]))
+	p.records = p.records.Plus(format.HashRecord(b[record:]))
 }
 
 // keep adds a rejection or a delete.

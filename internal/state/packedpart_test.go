@@ -42,7 +42,7 @@ func TestPartGivesRecordsBack(t *testing.T) {
 // givesBack fails unless p holds the records.
 func givesBack(t *rapid.T, p *PackedPart, records []Record) {
 	var strings format.Strings
-	var locators, rows format.SetDigest
+	var locators, rows billing.Digest
 	c := p.cursor()
 	for _, want := range records {
 		if !c.next() {
@@ -70,8 +70,8 @@ func givesBack(t *rapid.T, p *PackedPart, records []Record) {
 		if err := format.ParseRecord(row.row[:row.key], row.row[row.key:], &got, &strings); err != nil || got != want.Event {
 			t.Fatalf("got %+v, %v, want %+v", got, err, want.Event)
 		}
-		locators.Add(format.HashLocator(c.b[c.at:c.recordAt()]))
-		rows.Add(format.HashRecord(row.row))
+		locators = locators.Plus(format.HashLocator(c.b[c.at:c.recordAt()]))
+		rows = rows.Plus(format.HashRecord(row.row))
 		c.setGeneration(7)
 		if g := format.LocatorGeneration(c.b[c.at:]); g != 7 {
 			t.Fatalf("generation %d, want 7", g)

@@ -37,7 +37,7 @@ type Span struct {
 // of all records.
 type Totals struct {
 	Locators, Records, Quarantined, Decisions int64
-	LocatorDigest, RecordDigest               SetDigest
+	LocatorDigest, RecordDigest               billing.Digest
 	Generation                                Generation // the newest one
 	Older                                     int64      // how many locators are of generations before it
 }
@@ -46,10 +46,7 @@ func appendTotals(b []byte, t *Totals) []byte {
 	for _, n := range [...]int64{t.Locators, t.Records, t.Quarantined, t.Decisions} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
-	for _, d := range [...]SetDigest{t.LocatorDigest, t.RecordDigest} {
-		b = binary.BigEndian.AppendUint64(b, d.hi)
-		b = binary.BigEndian.AppendUint64(b, d.lo)
-	}
+	b = append(append(b, t.LocatorDigest[:]...), t.RecordDigest[:]...)
 	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(t.Generation)), uint64(t.Older))
 }
 
@@ -57,11 +54,7 @@ func (f *Decoder) totals() (t Totals) {
 	for _, n := range [...]*int64{&t.Locators, &t.Records, &t.Quarantined, &t.Decisions} {
 		*n = int64(f.Uvarint())
 	}
-	for _, d := range [...]*SetDigest{&t.LocatorDigest, &t.RecordDigest} {
-		if b := f.Take(16); b != nil {
-			d.hi, d.lo = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])
-		}
-	}
+	t.LocatorDigest, t.RecordDigest = f.Digest(), f.Digest()
 	g := f.Uvarint()
 	f.Bad = f.Bad || g > MaxGeneration
 	t.Generation, t.Older = Generation(g), int64(f.Uvarint())
