@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"daybook/internal/billing"
+	"daybook/internal/extsort"
 )
 
 // cancelEvery is the number of records between checks of the context.
@@ -14,7 +15,7 @@ const cancelEvery = 1 << 12
 
 // postings are the winners and the withheld records of a log, in the order of a release.
 type postings struct {
-	postings *sorter
+	postings *extsort.Sorter
 	// records is the number of records that were read; missing is the number of offsets without a record (transactions,
 	// compaction).
 	records, missing int64
@@ -26,8 +27,14 @@ func (b *postings) close() error { return b.postings.Close() }
 // collectPostings reads the records of a basis and selects those that count for the tenant with two sorts: by event and
 // version, where the first accepted version of each event is its winner, and then by account-day.
 func (a *Auditor) collectPostings(ctx context.Context, b *basis) (_ *postings, err error) {
-	versions := newSorter(a.cfg.Temp, a.cfg.MemoryBytes/2)
-	out := &postings{postings: newSorter(a.cfg.Temp, a.cfg.MemoryBytes/2)}
+	sorter := func() *extsort.Sorter {
+		return extsort.NewSorter(extsort.Options{
+			Memory: a.cfg.MemoryBytes / 2,
+			Create: func() (extsort.File, error) { return extsort.TempFile(a.cfg.Temp) },
+		})
+	}
+	versions := sorter()
+	out := &postings{postings: sorter()}
 	defer func() {
 		err = errors.Join(err, versions.Close())
 		if err != nil {
@@ -40,17 +47,17 @@ func (a *Auditor) collectPostings(ctx context.Context, b *basis) (_ *postings, e
 	var winner string // the event whose winner is known
 	found := false
 	n := 0
-	for p, err := range versions.sorted() {
+	for p, err := range versions.Sorted() {
 		if err != nil {
 			return nil, err
 		}
 		if n++; n%cancelEvery == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if id := eventOf(p.key); found && winner == string(id) {
+		if id := eventOf(p.Key); found && winner == string(id) {
 			continue
 		}
-		e, err := parseEvent(p.value)
+		e, err := parseEvent(p.Value)
 		if err != nil {
 			return nil, err
 		}
@@ -60,7 +67,7 @@ func (a *Auditor) collectPostings(ctx context.Context, b *basis) (_ *postings, e
 				continue
 			}
 		}
-		if err := out.post(b, e, p.value); err != nil {
+		if err := out.post(b, e, p.Value); err != nil {
 			return nil, err
 		}
 	}
@@ -72,11 +79,11 @@ func (b *postings) post(of *basis, e *event, value []byte) error {
 	if !of.covers(e.day) {
 		return nil
 	}
-	return b.postings.add(postingKey(nil, e), value)
+	return b.postings.Add(postingKey(nil, e), value)
 }
 
 // readLog reads and judges the records.
-func (a *Auditor) readLog(ctx context.Context, b *basis, versions *sorter, out *postings) error {
+func (a *Auditor) readLog(ctx context.Context, b *basis, versions *extsort.Sorter, out *postings) error {
 	type partition struct {
 		topic billing.TopicOrdinal
 		n     int32
@@ -122,7 +129,7 @@ func (a *Auditor) readLog(ctx context.Context, b *basis, versions *sorter, out *
 			err = out.post(b, e, value)
 		} else {
 			key = versionKey(key[:0], e)
-			err = versions.add(key, value)
+			err = versions.Add(key, value)
 		}
 		if err != nil {
 			return err
@@ -143,10 +150,10 @@ type entry struct {
 // account-day.
 func (b *postings) entries() iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		for p, err := range b.postings.sorted() {
+		for p, err := range b.postings.Sorted() {
 			var e *event
 			if err == nil {
-				e, err = parseEvent(p.value)
+				e, err = parseEvent(p.Value)
 			}
 			if err != nil {
 				yield(entry{}, err)

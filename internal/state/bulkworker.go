@@ -43,7 +43,7 @@ type bulkWorker struct {
 	liveEvents     int64 // events whose winner is no delete
 	writtenRecords int64
 	recordDigest   billing.Digest // of written records
-	marked         []byte           // prefix of the record keys of the account-day that was marked last
+	marked         []byte         // prefix of the record keys of the account-day that was marked last
 	outcomes       map[PartitionID]*[billing.OutcomeCount]int64
 }
 

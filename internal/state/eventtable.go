@@ -33,7 +33,7 @@ type storedWinner struct {
 	winner     dedup.Winner
 	cost       billing.Money
 	digest     billing.Digest // of its record; zero when deleted
-	overlay    bool             // its record is in the keyspace of overlays
+	overlay    bool           // its record is in the keyspace of overlays
 }
 
 // eventKey is the key by which the entry is found.

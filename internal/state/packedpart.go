@@ -28,8 +28,8 @@ type PackedPart struct {
 	rounded     int64
 	tenants     map[billing.TenantID]bool
 	tenant      billing.TenantID // of the record added last
-	locators    billing.Digest // of all locators in slabs
-	records     billing.Digest // of all records in slabs
+	locators    billing.Digest   // of all locators in slabs
+	records     billing.Digest   // of all records in slabs
 }
 
 // slabBytes is the memory that a part takes at a time. A row that needs more has a slab of its own.
