@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 )
 
 func day(text string) billing.Day {
@@ -23,7 +24,7 @@ func day(text string) billing.Day {
 
 // read reads a file of ids whole.
 func read(name string) (entries []Entry, err error) {
-	for group, err := range merge([]string{name}) {
+	for group, err := range merge(disk.OS(), []string{name}) {
 		if err != nil {
 			return entries, err
 		}
@@ -40,7 +41,7 @@ func TestSorter(t *testing.T) {
 	chance := rand.New(rand.NewPCG(seed, 0))
 	for _, limit := range []int{1 << 20, 1000, 1} {
 		dir := t.TempDir()
-		s := &Sorter{dir: dir, limit: limit, days: map[billing.Day]dayFacts{}}
+		s := &Sorter{fs: disk.OS(), dir: dir, limit: limit, days: map[billing.Day]dayFacts{}}
 		want := map[string]Entry{}
 		for range 300 {
 			e := NewEntry(billing.TenantID(fmt.Sprintf("t%d", chance.IntN(2))), billing.EventID(fmt.Sprintf("id|%d", chance.IntN(100))),
@@ -84,7 +85,7 @@ func TestEntry(t *testing.T) {
 func TestDamage(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "x.ids")
-	w, err := createIDs(name)
+	w, err := createIDs(disk.OS(), name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,9 @@
 // not an empty directory, an older copy, or one of two that load the source.
 package delivery
 
-import "errors"
+import (
+	"errors"
+)
 
 // Errors of this package.
 var (

@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 )
 
 // The beginning of a file of ids.
@@ -26,15 +27,18 @@ const (
 // idsWriter writes one file of ids, ascending: create, add, close. The zstd
 // frame carries a checksum.
 type idsWriter struct {
-	file *os.File
+	name string
+	file disk.File
 	zstd *zstd.Encoder
 	buf  *bufio.Writer
 	last Entry
 	n    int64
+
+	closed bool
 }
 
-func createIDs(name string) (*idsWriter, error) {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+func createIDs(fsys disk.FS, name string) (*idsWriter, error) {
+	file, err := fsys.Create(name)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +46,7 @@ func createIDs(name string) (*idsWriter, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	w := &idsWriter{file: file, zstd: z, buf: bufio.NewWriterSize(z, idsBuffer)}
+	w := &idsWriter{name: name, file: file, zstd: z, buf: bufio.NewWriterSize(z, idsBuffer)}
 	_, err = w.buf.WriteString(idsMagic)
 	return w, err
 }
@@ -81,6 +85,7 @@ func (w *idsWriter) add(e *Entry) error {
 // close makes the file whole and, if so asked, durable; its entry in the
 // directory is not.
 func (w *idsWriter) close(durable bool) error {
+	w.closed = true
 	err := errors.Join(w.buf.Flush(), w.zstd.Close())
 	if err == nil && durable {
 		err = w.file.Sync()
@@ -88,8 +93,12 @@ func (w *idsWriter) close(durable bool) error {
 	return errors.Join(err, w.file.Close())
 }
 
-// abandon closes the file after an error.
+// abandon closes the file after an error, unless it is closed.
 func (w *idsWriter) abandon() {
+	if w.closed {
+		return
+	}
+	w.closed = true
 	_ = w.zstd.Close()
 	_ = w.file.Close()
 }
@@ -97,15 +106,15 @@ func (w *idsWriter) abandon() {
 // idsReader reads one file of ids. An error of it is ErrDamaged, or the disk's.
 type idsReader struct {
 	name string
-	file *os.File
+	file disk.File
 	zstd *zstd.Decoder
 	buf  *bufio.Reader
 	key  []byte
 	last Entry
 }
 
-func openIDs(name string) (*idsReader, error) {
-	file, err := os.Open(name)
+func openIDs(fsys disk.FS, name string) (*idsReader, error) {
+	file, err := fsys.Open(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s is gone", ErrDamaged, name)
 	}

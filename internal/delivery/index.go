@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -68,10 +67,14 @@ type begun struct {
 
 // Index is what one source of a topic holds. Close it.
 type Index struct {
+	fs     disk.FS
 	dir    string
 	lock   io.Closer
 	record record
 	anew   bool // index.json was not read: what it names must stay
+	// unclear is set by a write that failed: index.json may be the old one or the new one, so
+	// the files of both must stay until it is read again.
+	unclear bool
 }
 
 // ValidSource reports whether a name can be a source's: 1 to 64 of
@@ -81,30 +84,31 @@ func ValidSource(name string) bool { return billing.TenantID(name).Valid() }
 // Open opens the index of a source, which may be new, and locks it: ErrLocked.
 // topicID may be empty where nobody knows it; ErrTopic.
 func Open(root, topic, topicID, source string) (*Index, error) {
-	return open(root, topic, topicID, source, false)
+	return open(disk.OS(), root, topic, topicID, source, false)
 }
 
 // OpenAnew is Open for a Rebuild: what is there may be damaged, or of another
 // topic, and is not looked at.
 func OpenAnew(root, topic, topicID, source string) (*Index, error) {
-	return open(root, topic, topicID, source, true)
+	return open(disk.OS(), root, topic, topicID, source, true)
 }
 
-func open(root, topic, topicID, source string, anew bool) (*Index, error) {
+func open(fsys disk.FS, root, topic, topicID, source string, anew bool) (*Index, error) {
 	if !ValidSource(source) {
 		return nil, fmt.Errorf("%w: %q: use 1 to 64 of A-Z a-z 0-9 _ . - without a leading dot", ErrSource, source)
 	}
-	x := &Index{dir: filepath.Join(root, topic, source)}
-	_, err := os.Stat(x.dir)
-	isNew := errors.Is(err, fs.ErrNotExist)
-	err = os.MkdirAll(x.tmp(), 0o755)
-	if err == nil && isNew {
-		err = disk.SyncDirs(disk.OS(), filepath.Join(root, topic), root, filepath.Dir(root))
+	x := &Index{fs: fsys, dir: filepath.Join(root, topic, source)}
+	there, err := disk.Exists(fsys, x.dir)
+	if err == nil {
+		err = fsys.MkdirAll(x.tmp(), 0o755)
+	}
+	if err == nil && !there {
+		err = disk.SyncDirs(fsys, filepath.Join(root, topic), root, filepath.Dir(root))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make the directory of deliveries: %w", err)
 	}
-	x.lock, err = disk.OS().Lock(filepath.Join(x.dir, lockName))
+	x.lock, err = fsys.Lock(filepath.Join(x.dir, lockName))
 	if errors.Is(err, disk.ErrLocked) {
 		return nil, fmt.Errorf("%w: another load of source %s is at work", ErrLocked, source)
 	}
@@ -131,7 +135,7 @@ func open(root, topic, topicID, source string, anew bool) (*Index, error) {
 
 // Close lets go of the index.
 func (x *Index) Close() error {
-	if x.anew {
+	if x.anew || x.unclear {
 		return x.lock.Close()
 	}
 	return errors.Join(x.sweep(), x.lock.Close())
@@ -139,13 +143,13 @@ func (x *Index) Close() error {
 
 // Sorter begins the entries of a load.
 func (x *Index) Sorter() *Sorter {
-	return &Sorter{dir: x.tmp(), limit: sortBytes, days: map[billing.Day]dayFacts{}}
+	return &Sorter{fs: x.fs, dir: x.tmp(), limit: sortBytes, days: map[billing.Day]dayFacts{}}
 }
 
 // read reads index.json, if there is one.
 func (x *Index) read(topicID string) error {
 	name := x.path(recordName)
-	data, err := os.ReadFile(name)
+	data, err := disk.ReadFile(x.fs, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -210,15 +214,15 @@ func (x *Index) sweep() error {
 	if err := x.clearTmp(); err != nil {
 		return err
 	}
-	names, err := filepath.Glob(x.path("*" + idsSuffix))
+	names, err := x.fs.List(x.dir)
 	if err != nil {
 		return fmt.Errorf("clear deliveries: %w", err)
 	}
 	for _, name := range names {
-		if x.record.names(filepath.Base(name)) {
+		if !strings.HasSuffix(name, idsSuffix) || x.record.names(name) {
 			continue
 		}
-		if err := os.Remove(name); err != nil {
+		if err := x.fs.Remove(x.path(name)); err != nil {
 			return fmt.Errorf("clear deliveries: %w", err)
 		}
 	}
@@ -227,7 +231,7 @@ func (x *Index) sweep() error {
 
 // lastNumber is the greatest number in the names of the files of ids.
 func (x *Index) lastNumber() int {
-	names, _ := filepath.Glob(x.path("*" + idsSuffix)) // the pattern is well-formed
+	names, _ := x.fs.List(x.dir) // a directory that cannot be read fails later
 	last := 0
 	for _, name := range names {
 		stem := strings.TrimSuffix(name, idsSuffix)
@@ -240,9 +244,9 @@ func (x *Index) lastNumber() int {
 
 // clearTmp makes the directory of temporary files empty.
 func (x *Index) clearTmp() error {
-	err := os.RemoveAll(x.tmp())
+	err := x.fs.RemoveAll(x.tmp())
 	if err == nil {
-		err = os.Mkdir(x.tmp(), 0o755)
+		err = x.fs.MkdirAll(x.tmp(), 0o755)
 	}
 	if err != nil {
 		return fmt.Errorf("clear deliveries: %w", err)
@@ -266,11 +270,12 @@ func (x *Index) write(r record) error {
 	if err != nil {
 		return fmt.Errorf("write deliveries: %w", err)
 	}
-	err = disk.OS().SyncDir(x.dir) // the files that it names come first
+	err = x.fs.SyncDir(x.dir) // the files that it names come first
 	if err == nil {
-		err = disk.ReplaceFile(disk.OS(), filepath.Join(x.tmp(), recordName), x.path(recordName), append(data, '\n'))
+		err = disk.ReplaceFile(x.fs, filepath.Join(x.tmp(), recordName), x.path(recordName), append(data, '\n'))
 	}
 	if err != nil {
+		x.unclear = true
 		return fmt.Errorf("write deliveries: %w", err)
 	}
 	x.record, x.anew = r, false

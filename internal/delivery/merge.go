@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"errors"
 	"iter"
+
+	"daybook/internal/disk"
 )
 
 // found is an entry and which of the merged files it is from.
@@ -15,7 +17,7 @@ type found struct {
 // merge reads files of ids side by side and yields, for each key, ascending,
 // the entries that the files have of it, in the files' order. The slice is
 // valid until the next one. After an error nothing follows.
-func merge(names []string) iter.Seq2[[]found, error] {
+func merge(fsys disk.FS, names []string) iter.Seq2[[]found, error] {
 	return func(yield func([]found, error) bool) {
 		var heads headHeap
 		defer func() {
@@ -24,7 +26,7 @@ func merge(names []string) iter.Seq2[[]found, error] {
 			}
 		}()
 		for i, name := range names {
-			r, err := openIDs(name)
+			r, err := openIDs(fsys, name)
 			if err != nil {
 				yield(nil, err)
 				return

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -127,7 +126,7 @@ func (p *Plan) compare() (err error) {
 	x := p.index
 	out := monthWriters{index: x, next: &p.next, touched: p.touched(), open: map[billing.Period]*idsWriter{}}
 	defer out.abandon()
-	deletes, err := createIDs(p.deletes)
+	deletes, err := createIDs(x.fs, p.deletes)
 	if err != nil {
 		return err
 	}
@@ -144,7 +143,7 @@ func (p *Plan) compare() (err error) {
 		names = append(names, x.path(b.File))
 	}
 	load := len(names)
-	for group, err := range merge(append(names, x.path(p.begun.File))) {
+	for group, err := range merge(x.fs, append(names, x.path(p.begun.File))) {
 		if err != nil {
 			return err
 		}
@@ -215,7 +214,7 @@ func (p *Plan) Begin() error {
 // Deletes are the ids to delete, ascending.
 func (p *Plan) Deletes() iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		for group, err := range merge([]string{p.deletes}) {
+		for group, err := range merge(p.index.fs, []string{p.deletes}) {
 			if err != nil {
 				yield(Entry{}, err)
 				return
@@ -265,7 +264,7 @@ func (m *monthWriters) add(e *Entry) error {
 	if w == nil {
 		name := m.next.newName(string(month))
 		var err error
-		if w, err = createIDs(m.index.path(name)); err != nil {
+		if w, err = createIDs(m.index.fs, m.index.path(name)); err != nil {
 			return err
 		}
 		m.open[month] = w
@@ -294,7 +293,7 @@ func (m *monthWriters) close() error {
 func (m *monthWriters) abandon() {
 	for _, w := range m.open {
 		w.abandon()
-		_ = os.Remove(w.file.Name())
+		_ = m.index.fs.Remove(w.name)
 	}
 }
 

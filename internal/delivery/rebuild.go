@@ -71,7 +71,7 @@ func (r *Rebuild) Finish(next map[int32]int64) (held int64, err error) {
 	if err := r.ids.finish(sorted); err != nil {
 		return 0, fmt.Errorf("sort ids: %w", err)
 	}
-	for group, err := range merge([]string{sorted}) {
+	for group, err := range merge(x.fs, []string{sorted}) {
 		if err == nil && !group[0].Deleted {
 			held++
 			out.touched[group[0].Day.Month()] = true

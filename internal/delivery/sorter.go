@@ -3,12 +3,12 @@ package delivery
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"daybook/internal/billing"
+	"daybook/internal/disk"
 )
 
 // entryBytes is what an entry takes in memory beside its key.
@@ -18,6 +18,7 @@ const entryBytes = 64
 // files, which are merged at the end. Of several entries of one id the one with
 // the greatest At stays, and of equal ones the last.
 type Sorter struct {
+	fs      disk.FS
 	dir     string
 	limit   int // bytes of entries in memory
 	entries []Entry
@@ -60,7 +61,7 @@ func (s *Sorter) spill() error {
 // write sorts what is in memory into a file and lets go of it.
 func (s *Sorter) write(name string, durable bool) error {
 	slices.SortStableFunc(s.entries, func(a, b Entry) int { return strings.Compare(a.key, b.key) })
-	w, err := createIDs(name)
+	w, err := createIDs(s.fs, name)
 	if err != nil {
 		return err
 	}
@@ -89,11 +90,11 @@ func (s *Sorter) finish(name string) error {
 	if err := s.spill(); err != nil {
 		return err
 	}
-	w, err := createIDs(name)
+	w, err := createIDs(s.fs, name)
 	if err != nil {
 		return err
 	}
-	for group, err := range merge(s.runs) {
+	for group, err := range merge(s.fs, s.runs) {
 		if err == nil {
 			best := newest(group)
 			err = w.add(&best.Entry)
@@ -110,7 +111,7 @@ func (s *Sorter) finish(name string) error {
 func (s *Sorter) drop() error {
 	var failed error
 	for _, name := range s.runs {
-		failed = errors.Join(failed, os.Remove(name))
+		failed = errors.Join(failed, s.fs.Remove(name))
 	}
 	s.runs = nil
 	return failed
