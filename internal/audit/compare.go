@@ -217,7 +217,7 @@ func (d *dayAudit) open(released bool) error {
 	}
 	d.events = walk(func(yield func(*lake.EventRow, error) bool) {
 		for _, f := range d.m.EventFiles(day) {
-			for row, err := range d.series.ReadEvents(d.m, f) {
+			for row, err := range d.series.ReadVerifiedEvents(d.m, f) {
 				if !yield(row, err) || err != nil {
 					return
 				}

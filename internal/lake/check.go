@@ -146,7 +146,7 @@ type fileChecker struct {
 
 // checkTable checks a file that is no file of events.
 func (c *fileChecker) checkTable(fsys disk.FS, name string, f File, l tableLayout) error {
-	for batch, err := range readColumns(fsys, name, f, l.schema, l.columns()...) {
+	for batch, err := range readColumns(openHashed, fsys, name, f, l.schema, l.columns()...) {
 		if err != nil {
 			return err
 		}

@@ -131,7 +131,7 @@ func (s *Series) eventIDsOf(m *Manifest, f File, yield func(releasedID, error) b
 	if err != nil {
 		return false, err
 	}
-	file, err := s.fs.Open(name)
+	file, err := openVerified(s.fs, name, f)
 	if err != nil {
 		return false, err
 	}

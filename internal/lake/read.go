@@ -139,6 +139,16 @@ func readDimension(fsys disk.FS, name string, f File, key string, take func(DimR
 // pages. Each row belongs to the caller. Times are truncated to microseconds; Op, source revision, digest and the
 // topic's ordinal are not in the file. ErrDamaged.
 func (s *Series) ReadEvents(m *Manifest, f File) iter.Seq2[*EventRow, error] {
+	return s.readEvents(openHashed, m, f)
+}
+
+// ReadVerifiedEvents is ReadEvents without the hash, for a caller that has just verified the release: so each byte is
+// read and hashed once.
+func (s *Series) ReadVerifiedEvents(m *Manifest, f File) iter.Seq2[*EventRow, error] {
+	return s.readEvents(openVerified, m, f)
+}
+
+func (s *Series) readEvents(open opener, m *Manifest, f File) iter.Seq2[*EventRow, error] {
 	return func(yield func(*EventRow, error) bool) {
 		fail := func(err error) { yield(nil, fmt.Errorf("read %s of release %d: %w", f.Path, m.Release, err)) }
 		if f.Day == nil {
@@ -150,7 +160,7 @@ func (s *Series) ReadEvents(m *Manifest, f File) iter.Seq2[*EventRow, error] {
 			fail(err)
 			return
 		}
-		for c, err := range readColumns(s.fs, name, f, eventSchema, allColumns(eventSchema)...) {
+		for c, err := range readColumns(open, s.fs, name, f, eventSchema, allColumns(eventSchema)...) {
 			if err != nil {
 				fail(err)
 				return
@@ -188,7 +198,7 @@ func (s *Series) readRows(m *Manifest, f File, schema *parquet.Schema, take func
 	if err != nil {
 		return err
 	}
-	for c, err := range readColumns(s.fs, name, f, schema, allColumns(schema)...) {
+	for c, err := range readColumns(openHashed, s.fs, name, f, schema, allColumns(schema)...) {
 		if err != nil {
 			return fmt.Errorf("read %s of release %d: %w", f.Path, m.Release, err)
 		}
@@ -221,10 +231,10 @@ func readHashed(fsys disk.FS, name string, f File) ([]byte, error) {
 	return data, sameBytes(int64(len(data)), sum[:], f)
 }
 
-// readColumns checks a file's hash, then decodes columns of it, in memory bounded by a few pages.
-func readColumns(fsys disk.FS, name string, f File, schema *parquet.Schema, columns ...int) iter.Seq2[*parquet.ColumnBatch, error] {
+// readColumns opens a file and decodes columns of it, in memory bounded by a few pages.
+func readColumns(open opener, fsys disk.FS, name string, f File, schema *parquet.Schema, columns ...int) iter.Seq2[*parquet.ColumnBatch, error] {
 	return func(yield func(*parquet.ColumnBatch, error) bool) {
-		file, err := openHashed(fsys, name, f)
+		file, err := open(fsys, name, f)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -282,12 +292,21 @@ func damaged(err error) error {
 	return err
 }
 
-// openHashed opens a file after it has compared the number and the hash of its bytes with its entry. ErrDamaged.
-func openHashed(fsys disk.FS, name string, f File) (disk.File, error) {
+// opener opens a file of a release. The file is the caller's.
+type opener func(fsys disk.FS, name string, f File) (disk.File, error)
+
+// openVerified opens a file whose hash was checked just before. ErrDamaged if the file does not exist.
+func openVerified(fsys disk.FS, name string, _ File) (disk.File, error) {
 	file, err := fsys.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: the file does not exist", ErrDamaged)
 	}
+	return file, err
+}
+
+// openHashed opens a file after it has compared the number and the hash of its bytes with its entry. ErrDamaged.
+func openHashed(fsys disk.FS, name string, f File) (disk.File, error) {
+	file, err := openVerified(fsys, name, f)
 	if err != nil {
 		return nil, err
 	}

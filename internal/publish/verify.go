@@ -226,7 +226,7 @@ func (v *verifier) events(ctx context.Context, w *dayPlan) (folds []accountTotal
 	}
 	dirty := func(a billing.AccountID) bool { _, ok := w.dirty[a]; return ok }
 	for _, f := range v.m.EventFiles(w.day) {
-		for row, err := range v.series.ReadEvents(v.m, f) {
+		for row, err := range v.series.ReadVerifiedEvents(v.m, f) {
 			if err != nil {
 				return nil, nil, fmt.Errorf("read events of %s: %w", w.day, err)
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -246,5 +247,53 @@ func TestVerifyRefusesStateBehind(t *testing.T) {
 	w.caughtUp()
 	if _, err := w.publisher().Verify(t.Context()); !errors.Is(err, ErrBehind) {
 		t.Errorf("error %v, want %v", err, ErrBehind)
+	}
+}
+
+// readingFS counts the bytes of files of events that are read from the start to the end, as hashing them does.
+type readingFS struct {
+	disk.FS
+	sequential atomic.Int64
+}
+
+type readingFile struct {
+	disk.File
+	fs *readingFS
+}
+
+// Open is disk.FS's.
+func (r *readingFS) Open(name string) (disk.File, error) {
+	f, err := r.FS.Open(name)
+	if err != nil || !strings.Contains(name, string(lake.Events)+"/") {
+		return f, err
+	}
+	return &readingFile{f, r}, nil
+}
+
+// Read is disk.File's.
+func (f *readingFile) Read(p []byte) (int, error) {
+	n, err := f.File.Read(p)
+	f.fs.sequential.Add(int64(n))
+	return n, err
+}
+
+// TestVerifyHashesOnce: verify reads the files of events once for their hashes.
+func TestVerifyHashesOnce(t *testing.T) {
+	fs := &readingFS{FS: disktest.Mem(vfs.NewMem())}
+	w := newWorldOn(t, fs, "/lake")
+	w.week()
+	w.publish()
+	var bytes int64
+	for _, f := range w.current().Files {
+		if f.Dataset == lake.Events {
+			bytes += f.Bytes
+		}
+	}
+	fs.sequential.Store(0)
+	if got := w.differing(); got != nil {
+		t.Fatalf("differences %q", got)
+	}
+	if got := fs.sequential.Load(); got != bytes {
+		t.Errorf("%d bytes read in sequence of files with %d", got, bytes)
 	}
 }
