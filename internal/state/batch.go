@@ -8,30 +8,30 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Record is one delivered record with its verdict.
+// Record is one delivered record with its verdict: an event, or why it is none.
 type Record struct {
 	Event     billing.Event
 	Rounded   bool
 	Rejection *billing.Rejection // nil: Event is set
-	Key       []byte             // kept when rejected
-	Value     []byte             // kept when rejected
-	Size      int                // bytes of the value
+	Key       []byte             // set if rejected
+	Value     []byte             // set if rejected
+	Size      int                // bytes of the value, as it was delivered
 }
 
-// Advance moves one partition's position over what a batch consumed of it.
+// Advance is the range of offsets that a batch consumes of one partition. Delivered + Control + Holes = Next − From.
 type Advance struct {
 	Partition   PartitionID
-	FirstOffset int64 // where the partition's log began for this state; used on first sight only
+	FirstOffset int64 // of the partition's log; used when the state sees the partition for the first time
 	From, Next  int64 // [From, Next); From must equal the stored NextOffset
 	LeaderEpoch int32
 	Delivered   int64
 	Control     int64
 	Holes       int64
 	// LastOffset and LastDigest (SHA-256, 16 bytes, of key, value and timestamp) of the last
-	// record consumed; used to recognise a topic without an id.
+	// record consumed; they identify a topic without an id.
 	LastOffset int64
 	LastDigest billing.Digest
-	// Transactional or compacted: holes are explained.
+	// HolesExplained says that the topic is transactional or compacted.
 	HolesExplained bool
 }
 
@@ -51,7 +51,7 @@ func NewCaughtUp(id PartitionID, at clock.Reading) CaughtUp {
 
 // Batch is one atomic write.
 type Batch struct {
-	Parts    []*PackedPart // applied in this order; of a partition of Advances each
+	Parts    []*PackedPart // applied in this order; each is of a partition in Advances
 	Advances []Advance
 	CaughtUp []CaughtUp
 }
@@ -75,12 +75,12 @@ func (b *Batch) Len() (n int) {
 	return n
 }
 
-// Applied is what a batch came to.
+// Applied is what a write did.
 type Applied struct {
 	Sequence Sequence
 	Outcomes [billing.OutcomeCount]int64
 	Reasons  map[billing.Reason]int64
 	Rounded  int64
 	Ties     int64
-	Dirty    int // account-days touched
+	Dirty    int // account-days that became dirty
 }

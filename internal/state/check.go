@@ -13,26 +13,25 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Fault is one thing that Check found wrong.
+// Fault is one fault that Check found, or one difference that Compare found.
 type Fault struct {
 	What string
 	Key  string
 }
 
-// maxFaults bounds how many faults are listed; the rest are only more of the same.
+// maxFaults bounds the number of faults that are listed.
 const maxFaults = 1000
 
-// Check verifies every invariant of the state: see docs/format-state.md. progress may be nil. It
-// returns the faults found, and an error only where it could not look.
+// Check verifies every invariant of the state: see docs/format-state.md. It returns the faults found; an error means that it
+// could not read the state. progress may be nil.
 //
-// It reads every row once, in order. Whether two keyspaces say the same is
-// decided by comparing set digests; only where they differ are rows looked up
-// one by one, to name them.
+// It reads every row once, in order. Whether two keyspaces agree is decided by comparing digests of sets; only where they
+// differ are rows looked up one by one, to name them.
 func (r *Reader) Check(progress func(done, total int64)) ([]Fault, error) {
 	c := &check{Reader: r, progress: progress, tenants: map[string]bool{}, next: map[PartitionID]int64{},
 		quarantined: map[PartitionID]int64{}}
 	for _, step := range []func() error{
-		c.checkBooks, c.checkTenants, c.checkLocators, c.checkRecords, c.checkMarkers, c.checkTies, c.checkQuarantine, c.checkSpaces,
+		c.checkJournal, c.checkTenants, c.checkLocators, c.checkRecords, c.checkMarkers, c.checkTies, c.checkQuarantine, c.checkSpaces,
 	} {
 		err := step()
 		if errors.Is(err, ErrDamaged) || errors.Is(err, ErrFormat) {
@@ -65,9 +64,9 @@ type check struct {
 
 	tenants     map[string]bool
 	next        map[PartitionID]int64
-	quarantined map[PartitionID]int64 // by the outcomes
-	records     tally                 // as the locators say
-	ties        tally                 // as the locators say
+	quarantined map[PartitionID]int64 // numbers by the outcomes of positions
+	records     tally                 // expected from locators
+	ties        tally                 // expected from locators
 	scratch     []byte
 }
 
@@ -85,14 +84,14 @@ func (c *check) step() {
 	}
 }
 
-// checkBooks: the journal's chain, positions, conservation law, decisions, kept digests.
-func (c *check) checkBooks() error {
+// checkJournal checks the journal's chain, positions, the conservation law, decisions and kept digests.
+func (c *check) checkJournal() error {
 	_, j, err := c.verify()
 	if err != nil {
 		return err
 	}
 	if j.Head != c.journal.Head {
-		c.fault(nil, "the journal's head is not the one that was opened")
+		c.fault(nil, "the journal's head changed since the state was opened")
 	}
 	positions, err := c.positions()
 	if err != nil {
@@ -108,7 +107,7 @@ func (c *check) checkBooks() error {
 	}
 	for i, d := range decisions {
 		if d.Number != uint64(i)+1 {
-			c.fault(format.SequenceKey(format.SpaceDecision, d.Number), "decision %d stands where %d should", d.Number, i+1)
+			c.fault(format.SequenceKey(format.SpaceDecision, d.Number), "decision %d where decision %d is expected", d.Number, i+1)
 		}
 	}
 	if n := int64(len(decisions)); n != j.Totals.Decisions {
@@ -117,12 +116,12 @@ func (c *check) checkBooks() error {
 	return c.scanPrefix([]byte{format.SpaceKeptDigest}, func(key, value []byte) error {
 		n, err := format.ParseSequenceKey(key)
 		if err != nil || len(value) != 16 || Sequence(n) > j.Head.Sequence {
-			c.fault(key, "a kept digest that cannot be")
+			c.fault(key, "kept digest of an impossible sequence or size")
 			return err
 		}
 		_, err = c.get(format.SequenceKey(format.SpaceJournal, n), func(entry []byte) error {
 			if !bytes.HasPrefix(entry, value) {
-				c.fault(key, "the kept digest is not the journal's")
+				c.fault(key, "kept digest differs from that of the journal")
 			}
 			return nil
 		})
@@ -138,8 +137,8 @@ func (c *check) checkTenants() error {
 	})
 }
 
-// checkLocators: counted and digested as the journal says; the tenant is listed; a
-// deletion lies within what was consumed.
+// checkLocators checks that number and digest of locators are those of the journal, that tenants are listed, and that deletes
+// come from consumed offsets.
 func (c *check) checkLocators() error {
 	var all tally
 	newest := c.journal.Totals.Generation
@@ -154,7 +153,7 @@ func (c *check) checkLocators() error {
 			return nil
 		}
 		if g := format.LocatorGeneration(key); g > newest {
-			c.fault(key, "a locator of generation %d, the journal knows %d", g, newest)
+			c.fault(key, "locator of generation %d, the newest in the journal is %d", g, newest)
 		}
 		w, err := format.ParseLocatorValue(value)
 		if err != nil {
@@ -162,10 +161,10 @@ func (c *check) checkLocators() error {
 			return nil
 		}
 		if !c.tenants[string(tenant)] {
-			c.fault(key, "its tenant is not listed")
+			c.fault(key, "the tenant is not listed")
 		}
 		if w.Deleted {
-			c.consumed(key, w.Version)
+			c.checkConsumed(key, w.Version)
 			return nil
 		}
 		a := billing.AccountDay{Tenant: billing.TenantID(tenant), Account: w.Account, Day: w.Day}
@@ -179,20 +178,20 @@ func (c *check) checkLocators() error {
 	})
 	t := &c.journal.Totals
 	if err == nil && all != (tally{t.Locators, t.LocatorDigest}) {
-		c.fault([]byte{format.SpaceLocator}, "%d locators, the journal counts %d, or their digest differs", all.n, t.Locators)
+		c.fault([]byte{format.SpaceLocator}, "%d locators, the journal counts %d (or their digest differs)", all.n, t.Locators)
 	}
 	return err
 }
 
-// consumed: a winner's version lies within what was consumed.
-func (c *check) consumed(key []byte, v billing.Version) {
+// checkConsumed checks that a winner comes from a consumed offset.
+func (c *check) checkConsumed(key []byte, v billing.Version) {
 	if src := v.Source; src.Offset >= c.next[format.PartitionOf(src)] {
-		c.fault(key, "its winner comes from offset %d, which was not consumed", src.Offset)
+		c.fault(key, "the winner comes from offset %d, which was not consumed", src.Offset)
 	}
 }
 
-// checkRecords: counted and digested as the journal says; they lie where the locators
-// say, one to one, within what was consumed; each account-day with events has a marker.
+// checkRecords checks that number and digest of records are those of the journal, that records and locators refer to each
+// other one to one, that records come from consumed offsets, and that each account-day with events has a marker.
 func (c *check) checkRecords() (err error) {
 	markers, err := c.r.NewIter(&pebble.IterOptions{LowerBound: []byte{format.SpaceMarker}, UpperBound: []byte{format.SpaceMarker + 1}})
 	if err != nil {
@@ -216,7 +215,7 @@ func (c *check) checkRecords() (err error) {
 		c.scratch = append(append(c.scratch[:0], key...), value...)
 		all.add(c.scratch[1:])
 		places.add(key)
-		c.consumed(key, e.Version)
+		c.checkConsumed(key, e.Version)
 		next = format.AppendAccountDayPrefix(next[:0], format.SpaceMarker, e.AccountDay())
 		if !bytes.Equal(next, accountDay) {
 			accountDay, next = next, accountDay
@@ -225,7 +224,7 @@ func (c *check) checkRecords() (err error) {
 				return engine.ReadError(err)
 			}
 			if !found {
-				c.fault(accountDay, "an account-day with events and without a marker")
+				c.fault(accountDay, "account-day with events has no marker")
 			}
 		}
 		return nil
@@ -235,16 +234,16 @@ func (c *check) checkRecords() (err error) {
 	}
 	t := &c.journal.Totals
 	if all != (tally{t.Records, t.RecordDigest}) {
-		c.fault([]byte{format.SpaceRecord}, "%d records, the journal counts %d, or their digest differs", all.n, t.Records)
+		c.fault([]byte{format.SpaceRecord}, "%d records, the journal counts %d (or their digest differs)", all.n, t.Records)
 	}
 	if places != c.records {
-		c.fault([]byte{format.SpaceRecord}, "%d records, locators name %d, or others", all.n, c.records.n)
+		c.fault([]byte{format.SpaceRecord}, "%d records but %d locators (or they refer to different records)", all.n, c.records.n)
 		return c.nameRecords()
 	}
 	return nil
 }
 
-// nameRecords finds which records and locators do not belong together.
+// nameRecords finds the records without a locator and the locators without a record.
 func (c *check) nameRecords() error {
 	var e billing.Event
 	var words format.Strings
@@ -263,7 +262,7 @@ func (c *check) nameRecords() error {
 		case err != nil:
 			return err
 		case !found, w.Deleted, w.Account != e.Account, w.Day != e.Day:
-			c.fault(key, "a record to which no locator points")
+			c.fault(key, "no locator refers to the record")
 		}
 		return nil
 	})
@@ -281,20 +280,20 @@ func (c *check) nameRecords() error {
 		}
 		found, err := c.get(format.AppendRecordKey(nil, a, id), func([]byte) error { return nil })
 		if err == nil && !found {
-			c.fault(key, "a locator that points to no record")
+			c.fault(key, "the locator refers to no record")
 		}
 		return err
 	})
 }
 
-// locatorParts is where a locator points.
+// locatorParts is the account-day and the event that a locator refers to.
 func locatorParts(key []byte, w *dedup.Winner) (a billing.AccountDay, id billing.EventID, err error) {
 	var uuid [36]byte
 	tenant, event, err := format.ParseLocatorKey(key, &uuid)
 	return billing.AccountDay{Tenant: billing.TenantID(tenant), Account: w.Account, Day: w.Day}, billing.EventID(event), err
 }
 
-// checkMarkers: no marker is newer than the journal; the tenant is listed.
+// checkMarkers checks that no marker is newer than the journal, and that tenants are listed.
 func (c *check) checkMarkers() error {
 	head := c.journal.Head.Sequence
 	return c.scanPrefix([]byte{format.SpaceMarker}, func(key, value []byte) error {
@@ -303,15 +302,15 @@ func (c *check) checkMarkers() error {
 		case err != nil:
 			c.fault(key, "%s", err)
 		case row.Sequence == 0 || row.Sequence > head:
-			c.fault(key, "a marker of write %d, the journal ends at %d", row.Sequence, head)
+			c.fault(key, "marker of write %d, the journal ends at %d", row.Sequence, head)
 		case !c.tenants[string(row.Tenant)]:
-			c.fault(key, "its tenant is not listed")
+			c.fault(key, "the tenant is not listed")
 		}
 		return nil
 	})
 }
 
-// checkTies: the index of tied winners is the locators'.
+// checkTies checks that the index of tied winners is the one that locators imply.
 func (c *check) checkTies() error {
 	var all tally
 	err := c.scanPrefix([]byte{format.SpaceTie}, func(key, _ []byte) error {
@@ -319,13 +318,13 @@ func (c *check) checkTies() error {
 		return nil
 	})
 	if err == nil && all != c.ties {
-		c.fault([]byte{format.SpaceTie}, "%d tied winners are indexed, locators say %d, or others", all.n, c.ties.n)
+		c.fault([]byte{format.SpaceTie}, "index of ties has %d entries, want %d (or different ones)", all.n, c.ties.n)
 	}
 	return err
 }
 
-// checkQuarantine: counted as positions and journal say, each with its bytes,
-// superseded exactly if a greater version was accepted, and indexed exactly.
+// checkQuarantine checks that the number of quarantined records is that of positions and journal, that each has its payload
+// and its rows in the indexes, and that exactly those are superseded of whose event a greater version was accepted.
 func (c *check) checkQuarantine() error {
 	var byEvent, byDay, want, have tally
 	counts := map[PartitionID]int64{}
@@ -339,12 +338,12 @@ func (c *check) checkQuarantine() error {
 		total++
 		counts[format.PartitionOf(q.Source)]++
 		if q.Source.Offset >= c.next[format.PartitionOf(q.Source)] {
-			c.fault(key, "a quarantined record that was not consumed")
+			c.fault(key, "quarantined record from an offset that was not consumed")
 		}
 		want.add(key[1:])
 		r := &q.Rejection
 		if r.Tenant != "" && !c.tenants[string(r.Tenant)] {
-			c.fault(key, "its tenant is not listed")
+			c.fault(key, "the tenant is not listed")
 		}
 		if q.Supersedable() {
 			byEvent.add(format.AppendSource(format.AppendByEventPrefix(nil, r.Tenant, r.Event), format.PartitionOf(q.Source), q.Source.Offset))
@@ -359,8 +358,8 @@ func (c *check) checkQuarantine() error {
 		if err != nil {
 			return err
 		}
-		if overtaken := found && w.Version.Compare(r.Version) > 0; overtaken != (q.Status == QuarantineSuperseded) {
-			c.fault(key, "a quarantined record is %s, a greater version was accepted: %t", q.Status, overtaken)
+		if hasNewer := found && w.Version.Compare(r.Version) > 0; hasNewer != (q.Status == QuarantineSuperseded) {
+			c.fault(key, "quarantined record has status %s; newer accepted version exists: %t", q.Status, hasNewer)
 		}
 		return nil
 	})
@@ -372,7 +371,7 @@ func (c *check) checkQuarantine() error {
 	}
 	for id, n := range c.quarantined {
 		if counts[id] != n {
-			c.fault(format.PositionKey(id), "%d quarantined records, %d had that outcome", counts[id], n)
+			c.fault(format.PositionKey(id), "%d quarantined records, outcomes count %d", counts[id], n)
 		}
 	}
 	for _, index := range []struct {
@@ -389,7 +388,7 @@ func (c *check) checkQuarantine() error {
 			return err
 		}
 		if all != index.want {
-			c.fault([]byte{index.space}, "%d quarantined records are indexed %s, it should be %d, or others", all.n, index.name, index.want.n)
+			c.fault([]byte{index.space}, "quarantine index %s has %d entries, want %d (or its digest differs)", index.name, all.n, index.want.n)
 		}
 	}
 	err = c.scanPrefix([]byte{format.SpacePayload}, func(key, _ []byte) error {
@@ -397,12 +396,12 @@ func (c *check) checkQuarantine() error {
 		return nil
 	})
 	if err == nil && have != want {
-		c.fault([]byte{format.SpacePayload}, "bytes of %d quarantined records, there are %d, or of others", have.n, want.n)
+		c.fault([]byte{format.SpacePayload}, "payloads of %d quarantined records, want %d (or payload set differs)", have.n, want.n)
 	}
 	return err
 }
 
-// checkSpaces: there are no rows but those of the known keyspaces.
+// checkSpaces checks that all rows are in known keyspaces.
 func (c *check) checkSpaces() error {
 	known := []byte{format.SpaceIdentity, format.SpaceBase, format.SpaceJournal, format.SpaceKeptDigest, format.SpacePosition, format.SpaceDecision, format.SpaceCovered, format.SpaceTenant,
 		format.SpaceLocator, format.SpaceRecord, format.SpaceMarker, format.SpaceTie, format.SpaceOverlay, format.SpaceQuarantine, format.SpacePayload, format.SpaceByEvent, format.SpaceByDay}
@@ -413,7 +412,7 @@ func (c *check) checkSpaces() error {
 			high = nil
 		}
 		err := c.scan(low, high, func(key, _ []byte) error {
-			c.fault(key, "a row of no known keyspace")
+			c.fault(key, "row in an unknown keyspace")
 			return errStop
 		})
 		if err != nil {

@@ -10,9 +10,8 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Checkpoint writes a durable copy of the state to dir, which must not exist,
-// under the apply lock with the WAL flushed. The journal digest at its head is kept for good.
-// The copy is a state directory itself: OpenReader reads it, and Open, moved to where a state should be.
+// Checkpoint writes a durable copy of the state to dir, which must not exist. Writes wait meanwhile. The journal digest at
+// the checkpoint's head is kept for good. The copy is a state directory: OpenReader reads it, and Open opens it.
 func (s *Store) Checkpoint(dir string) (Head, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,7 +27,7 @@ func (s *Store) Checkpoint(dir string) (Head, error) {
 	rows.Reset()
 	rows.Set(format.SequenceKey(format.SpaceKeptDigest, uint64(head.Sequence)), head.Digest[:])
 	s.writeBatch(rows)
-	// Flushed, because the copy of a live WAL can lack a write that precedes one it holds.
+	// The copy of a live WAL can lack a write that precedes one that it has.
 	if err := s.db.FlushOrFail(); err != nil {
 		return Head{}, fmt.Errorf("checkpoint: %w", err)
 	}

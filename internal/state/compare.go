@@ -8,11 +8,10 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Compare says in what two states of the same log differ: locators, records,
-// quarantine, and what was delivered per partition. It does not look at what
-// depends on the order of arrival (sequences, markers, outcomes, the journal)
-// nor at decisions: a resolved record equals an open one. At most a thousand
-// differences are listed. progress may be nil.
+// Compare returns the differences between two states of the same log in locators, records, quarantine, and the number of
+// records delivered per partition. It ignores what depends on the order of arrival (sequences, markers, outcomes, the
+// journal) and decisions: a resolved record equals an open one. At most a thousand differences are returned. progress may
+// be nil.
 func Compare(a, b *Reader, progress func(done, total int64)) ([]Fault, error) {
 	c := &comparison{a: a, b: b, progress: progress}
 	for _, step := range []func() error{
@@ -20,7 +19,7 @@ func Compare(a, b *Reader, progress func(done, total int64)) ([]Fault, error) {
 		c.compareLocators,
 		c.compareRecords,
 		func() error { return c.compareRows(format.SpaceQuarantine, "quarantined record", sameVerdict) },
-		func() error { return c.compareRows(format.SpacePayload, "quarantined record's bytes", sameBytes) },
+		func() error { return c.compareRows(format.SpacePayload, "payload of a quarantined record", sameBytes) },
 	} {
 		if err := step(); err != nil {
 			return c.differences, fmt.Errorf("compare states: %w", err)
@@ -58,29 +57,29 @@ func (c *comparison) comparePositions() error {
 	for _, id := range format.SortedPartitions(byID) {
 		p, q := byID[id][0], byID[id][1]
 		if p.Delivered != q.Delivered {
-			c.differ(format.PositionKey(id), "partition %d of topic %d: %d records delivered up to offset %d, or %d up to offset %d",
+			c.differ(format.PositionKey(id), "partition %d of topic %d: %d records delivered up to offset %d in the first state, %d up to offset %d in the second",
 				id.Partition, id.Topic, p.Delivered, p.NextOffset, q.Delivered, q.NextOffset)
 		}
 	}
 	return nil
 }
 
-// compareRows walks one keyspace of both states side by side.
+// compareRows compares one keyspace of both states.
 func (c *comparison) compareRows(space byte, name string, same func(key, a, b []byte) (bool, error)) error {
 	return c.compareCursors(&cursor{}, &cursor{}, name, same, func(cur *cursor, r *Reader) error {
 		return cur.add(r.view, []byte{space}, []byte{space + 1})
 	})
 }
 
-// compareRecords walks all records of both states side by side, amended or not.
+// compareRecords compares the records of both states, each from the overlay if it is there.
 func (c *comparison) compareRecords() error {
 	return c.compareCursors(&cursor{}, &cursor{}, "record", sameBytes, func(cur *cursor, r *Reader) error {
 		return cur.addRecords(r.view, []byte{format.SpaceRecord}, []byte{format.SpaceRecord + 1})
 	})
 }
 
-// compareLocators walks all locators of both states side by side, in the order of their events: the
-// generation depends on the order of arrival.
+// compareLocators compares the locators of both states in the order of their events, without generations, which depend on
+// the order of arrival.
 func (c *comparison) compareLocators() error {
 	return c.compareCursors(&cursor{head: format.LocatorHeader}, &cursor{head: format.LocatorHeader}, "locator", sameBytes, func(cur *cursor, r *Reader) error {
 		for g := 0; g <= int(r.journal.Totals.Generation); g++ {
@@ -154,7 +153,7 @@ func (c *comparison) step() {
 
 func sameBytes(_, a, b []byte) (bool, error) { return bytes.Equal(a, b), nil }
 
-// sameVerdict compares quarantined records without what hangs on arrival and decisions.
+// sameVerdict compares quarantined records without what depends on arrival and decisions.
 func sameVerdict(key, a, b []byte) (bool, error) {
 	p, err := format.ParseQuarantined(key, a)
 	if err != nil {

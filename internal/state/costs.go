@@ -8,10 +8,9 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Costs are the winners of a tenant's day for accounts in [from, to), ascending by account, of which
-// only Account, Service and Cost are read: what totals are made of, at twice the pace of Events. Within
-// an account-day they come in no order to rely on. The event is valid until the next step; its
-// strings stay valid.
+// Costs yields the winners of a tenant's day for accounts in [from, to), ascending by account, with what totals need alone:
+// Account, Service and Cost. It takes half the time of Events. The order within an account-day is not defined. The event is
+// valid until the next step; its strings stay valid.
 func (r *Reader) Costs(t billing.TenantID, d billing.Day, from, to billing.AccountID) iter.Seq2[*billing.Event, error] {
 	return func(yield func(*billing.Event, error) bool) {
 		low, high, day := recordRange(t, d, from, to)
@@ -32,7 +31,7 @@ func (r *Reader) Costs(t billing.TenantID, d billing.Day, from, to billing.Accou
 			f.SkipVersion()
 			e.Cost = f.Money()
 			e.Service = billing.ServiceName(words.Intern(f.Bytes()))
-			f.Rest = nil // what follows is no part of a total
+			f.Rest = nil // the rest is not part of a total
 			if err := f.Done("record"); err != nil {
 				return err
 			}
@@ -47,8 +46,8 @@ func (r *Reader) Costs(t billing.TenantID, d billing.Day, from, to billing.Accou
 	}
 }
 
-// recordRange is the range of keys of a day's records for accounts in [from, to), and how long
-// the part of a key is that names the day.
+// recordRange is the range of keys of a day's records for accounts in [from, to). day is the length of the prefix of a key
+// that names tenant and day.
 func recordRange(t billing.TenantID, d billing.Day, from, to billing.AccountID) (low, high []byte, day int) {
 	prefix := format.AppendDayPrefix(nil, format.SpaceRecord, t, d)
 	low, high = prefix, format.PrefixEnd(prefix)

@@ -10,13 +10,13 @@ import (
 	"daybook/internal/state/engine"
 )
 
-// cursor walks ranges of keys as one, ascending by their tails: what follows the first head bytes
-// of a key. Of rows with one tail that of the range added last counts, the others are passed over.
+// cursor reads several ranges of keys as one, ascending by tail: the part of a key after its first head bytes. Of rows with
+// equal tails, the one of the range that was added last counts and the others are skipped.
 type cursor struct {
 	head int
 	its  []*pebble.Iterator // each at its next row
-	at   int                // whose row is the cursor's; -1: none
-	buf  []byte             // of recordKey
+	at   int                // index of the iterator at the cursor's row; -1: none
+	buf  []byte             // memory of recordKey
 }
 
 // add adds a range of keys.
@@ -29,7 +29,7 @@ func (c *cursor) add(v view, low, high []byte) error {
 	return nil
 }
 
-// each calls f with each row, under the key that it would have in the range added first. Key and value
+// each calls f with each row and its recordKey. Key and value
 // are valid until f returns. io.EOF from f ends the scan without error.
 func (c *cursor) each(f func(key, value []byte) error) error {
 	for ok := c.first(); ok; ok = c.next() {
@@ -50,16 +50,16 @@ func (c *cursor) first() bool {
 	for _, it := range c.its {
 		it.First()
 	}
-	return c.settle()
+	return c.findLeast()
 }
 
 func (c *cursor) next() bool {
 	c.its[c.at].Next()
-	return c.settle()
+	return c.findLeast()
 }
 
-// settle finds the least tail.
-func (c *cursor) settle() bool {
+// findLeast moves the cursor to the row with the least tail and reports whether there is one.
+func (c *cursor) findLeast() bool {
 	c.at = -1
 	var least []byte
 	for i, it := range c.its {

@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// generationEvents is a little less than a large write brings: the next begins another generation, so that its table
-	// of locators overlaps no other and is not written again.
+	// generationEvents is a little less than a large write brings, so that the next write begins another generation: its table
+	// of locators overlaps no other, and no compaction rewrites it.
 	generationEvents = 400_000
-	// generationShare bounds how many generations there are: each has at least this part of all
-	// events, so a state a hundred times as large has some eighty more.
+	// generationShare bounds the number of generations: each has at least this part of all events, so a state a hundred times
+	// as large has some eighty more.
 	generationShare = 16
 )
 
@@ -24,7 +24,7 @@ func startGeneration(t *format.Totals, least int64) {
 	}
 }
 
-// locator calls f with the value of an event's locator, looking in all generations up to newest.
+// locator calls f with the value of an event's locator. It probes the generations from newest to the first.
 func (v view) locator(newest format.Generation, t billing.TenantID, id billing.EventID, f func(value []byte) error) (g format.Generation, found bool, err error) {
 	key := format.AppendLocatorKey(nil, newest, t, id)
 	for g = newest; ; g-- {

@@ -21,15 +21,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		writes: f.NewCounter(prometheus.CounterOpts{
 			Name: "daybook_state_writes_total", Help: "Atomic writes made durable."}),
 		writeTime: f.NewHistogram(prometheus.HistogramOpts{
-			Name: "daybook_state_write_seconds", Help: "Time of one atomic write, from resolving to durable.",
+			Name: "daybook_state_write_seconds", Help: "Duration of an atomic write, from resolving to durable.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 		checkpoints: f.NewHistogram(prometheus.HistogramOpts{
-			Name: "daybook_state_checkpoint_seconds", Help: "Time of one checkpoint, writes held back.",
+			Name: "daybook_state_checkpoint_seconds", Help: "Duration of a checkpoint, during which writes wait.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 12)}),
 		tables: f.NewCounter(prometheus.CounterOpts{
-			Name: "daybook_state_tables_total", Help: "Tables written for big batches and taken over."}),
+			Name: "daybook_state_tables_total", Help: "Tables written for large batches and ingested."}),
 		compactionWait: f.NewCounter(prometheus.CounterOpts{
-			Name: "daybook_state_compaction_wait_seconds_total", Help: "Time that big batches waited for compactions."}),
+			Name: "daybook_state_compaction_wait_seconds_total", Help: "Time that large batches waited for compactions."}),
 		sequence: f.NewGauge(prometheus.GaugeOpts{
 			Name: "daybook_state_sequence", Help: "Sequence of the newest journal entry."}),
 		unfolded: f.NewGauge(prometheus.GaugeOpts{

@@ -27,14 +27,14 @@ type Options struct {
 	// Sub is the database's directory inside the state directory: LiveDir by
 	// default, RebuildDir while a rebuild makes another beside it.
 	Sub string
-	// Brief opens for a checkpoint or a note: nothing is compacted, and no membership filter is filled,
-	// so that a look-up costs a read.
+	// Brief opens for a few small writes or a checkpoint: nothing is compacted and no Bloom filter is filled, so that each
+	// look-up reads the database.
 	Brief bool
 
 	CacheBytes       int64  // default 256 MiB; the memtables are part of it
 	MemTableBytes    uint64 // default 32 MiB
-	FilterBytes      int64  // bound of the membership filter in front of look-ups; default 128 MiB
-	GenerationEvents int64  // least size of a generation of locators; default 400,000
+	FilterBytes      int64  // size of the Bloom filter of events; default 128 MiB
+	GenerationEvents int64  // smallest size of a generation of locators; default 400,000
 	BulkRecords      int    // a batch of at least this many records is written as tables; default 50,000
 	JournalFoldKeep  int    // entries kept unfolded; default 10,000
 	LoadDirty        int    // dirty account-days that each worker of a load holds in memory; default 131,072

@@ -14,7 +14,7 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Reader reads one consistent state. Safe for concurrent use. Close it.
+// Reader reads one consistent state. It is safe for concurrent use. Close it. Errors that name damage wrap ErrDamaged.
 type Reader struct {
 	view
 	id      Identity
@@ -22,7 +22,7 @@ type Reader struct {
 	close   func() error
 }
 
-// Reader reads the store as of now. Close it before the store.
+// Reader returns a reader of the store as of now. Close it before the store.
 func (s *Store) Reader() (*Reader, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,14 +55,14 @@ func OpenReader(dir string, o Options) (*Reader, error) {
 // Close releases the reader.
 func (r *Reader) Close() error { return r.close() }
 
-// Identity is what the state is a state of.
+// Identity names the log and the rules that the state belongs to.
 func (r *Reader) Identity() Identity { return r.id }
 
 // Head is the newest journal entry.
 func (r *Reader) Head() Head { return r.journal.Head }
 
-// DigestAt is the journal digest at a sequence, if the state still has it: it
-// is kept for sequences at which a checkpoint was taken.
+// DigestAt returns the journal digest at a sequence, if the state still has it. Those at which a checkpoint was taken are kept
+// for good.
 func (r *Reader) DigestAt(seq Sequence) (d Digest, found bool, err error) {
 	if seq == r.journal.Head.Sequence {
 		return r.journal.Head.Digest, true, nil
@@ -95,10 +95,10 @@ func (r *Reader) Tenants() (all []billing.TenantID, err error) {
 	return all, err
 }
 
-// errStop ends a scan whose consumer has had enough.
+// errStop ends a scan early, without an error.
 var errStop = io.EOF
 
-// Markers are a tenant's account-days in [from, to], ascending by day and account.
+// Markers yields a tenant's account-days in [from, to], ascending by day and account.
 func (r *Reader) Markers(t billing.TenantID, from, to billing.Day) iter.Seq2[Marker, error] {
 	return func(yield func(Marker, error) bool) {
 		low := format.AppendDayPrefix(nil, format.SpaceMarker, t, from)
@@ -130,7 +130,7 @@ func (r *Reader) Markers(t billing.TenantID, from, to billing.Day) iter.Seq2[Mar
 	}
 }
 
-// Covered is what Store.SetCovered was last told.
+// Covered is what Store.SetCovered stored last, zero if nothing.
 func (r *Reader) Covered(t billing.TenantID) (seq Sequence, err error) {
 	_, err = r.get(format.TenantKey(format.SpaceCovered, t), func(value []byte) (err error) {
 		seq, err = format.ParseCovered(value)
@@ -139,7 +139,7 @@ func (r *Reader) Covered(t billing.TenantID) (seq Sequence, err error) {
 	return seq, err
 }
 
-// Events are the winners of a tenant's day for accounts in [from, to), ascending by
+// Events yields the winners of a tenant's day for accounts in [from, to), ascending by
 // account and event id; an empty to means no upper bound. The event is valid until the
 // next step; its strings stay valid.
 func (r *Reader) Events(t billing.TenantID, d billing.Day, from, to billing.AccountID) iter.Seq2[*billing.Event, error] {
@@ -179,7 +179,7 @@ func (r *Reader) Winner(t billing.TenantID, id billing.EventID) (dedup.Winner, b
 	return w.winner, found, err
 }
 
-// Ties are the tied winners of a tenant's day.
+// Ties yields the ids of the tied winners of a tenant's day.
 func (r *Reader) Ties(t billing.TenantID, d billing.Day) iter.Seq2[billing.EventID, error] {
 	return func(yield func(billing.EventID, error) bool) {
 		prefix := format.AppendDayPrefix(nil, format.SpaceTie, t, d)
@@ -200,7 +200,7 @@ func (r *Reader) Ties(t billing.TenantID, d billing.Day) iter.Seq2[billing.Event
 	}
 }
 
-// Quarantine walks all quarantined records in log order. Values are read only if withValues.
+// Quarantine yields all quarantined records in log order. Values are read only if withValues.
 func (r *Reader) Quarantine(withValues bool) iter.Seq2[*Quarantined, error] {
 	return func(yield func(*Quarantined, error) bool) {
 		err := r.scanPrefix([]byte{format.SpaceQuarantine}, func(key, value []byte) error {
@@ -222,12 +222,12 @@ func (r *Reader) Quarantine(withValues bool) iter.Seq2[*Quarantined, error] {
 	}
 }
 
-// QuarantinedRecord is one of them, with its value.
+// QuarantinedRecord returns one quarantined record with its value, and whether it exists.
 func (r *Reader) QuarantinedRecord(src billing.Source) (*Quarantined, bool, error) {
 	return r.quarantined(src, true)
 }
 
-// Withheld walks the open quarantined records of a tenant that name an account-day, ascending by
+// Withheld yields the open quarantined records of a tenant that name an account-day, ascending by
 // day and account, without values.
 func (r *Reader) Withheld(t billing.TenantID) iter.Seq2[*Quarantined, error] {
 	return func(yield func(*Quarantined, error) bool) {
@@ -247,7 +247,7 @@ func (r *Reader) Withheld(t billing.TenantID) iter.Seq2[*Quarantined, error] {
 	}
 }
 
-// indexed is the quarantined record that an index key ends in.
+// indexed returns the quarantined record that an index key refers to.
 func (v view) indexed(key []byte) (*Quarantined, error) {
 	if len(key) < 15 {
 		return nil, fmt.Errorf("%w: quarantine index key is cut", ErrDamaged)
@@ -258,7 +258,7 @@ func (v view) indexed(key []byte) (*Quarantined, error) {
 	}
 	q, found, err := v.quarantined(billing.Source{Topic: p.Topic, Partition: p.Partition, Offset: offset}, false)
 	if err == nil && !found {
-		err = fmt.Errorf("%w: index names a quarantined record that is not there", ErrDamaged)
+		err = fmt.Errorf("%w: the quarantine index refers to a record that does not exist", ErrDamaged)
 	}
 	return q, err
 }

@@ -8,10 +8,9 @@ import (
 	"daybook/internal/state/format"
 )
 
-// records scans records from low up to high like view.scan, but ascending by
-// event id within an account-day. Their keys are ascending but for one thing:
-// an account-day's UUIDs come before its other ids. Where there are both, two
-// iterators are merged.
+// records calls f with each record with a key in [low, high), like scanRecords, but ascending by event id within an
+// account-day. The order of keys differs in one respect: the UUIDs of an account-day come before its other ids. Where
+// there are both, two cursors are merged.
 func (v view) records(low, high []byte, f func(key, value []byte) error) (err error) {
 	s := recordScan{f: f}
 	defer func() { err = s.other.close(s.main.close(err)) }()
@@ -34,21 +33,20 @@ func (v view) records(low, high []byte, f func(key, value []byte) error) (err er
 	return s.other.error()
 }
 
-// aheadBytes is how much of an account-day is read ahead to see whether its ids are of both kinds: a
-// seek for the first of the other kind costs as much as a hundred rows.
+// aheadBytes bounds how much of an account-day is read ahead to see whether it has ids of both kinds. A seek for the first
+// id of the other kind costs as much as a hundred rows.
 const aheadBytes = 256 << 10
 
-// recordScan walks account-days. main is where the scan is; other is used
-// within an account-day that has ids of both kinds.
+// recordScan scans account-days. main is at the current row; other is used within an account-day that has ids of both kinds.
 type recordScan struct {
 	main, other cursor
 	f           func(key, value []byte) error
 	prefix      []byte
 	ahead       []byte   // keys and values that were read ahead
-	ends        [][2]int // of each key and value in it
+	ends        [][2]int // where each key and each value in ahead ends
 }
 
-// accountDay passes on the account-day that main is at, and leaves main after it.
+// accountDay calls f with the records of the account-day that main is at, and leaves main after it.
 func (s *recordScan) accountDay() error {
 	n, err := format.AccountDayPrefix(s.main.recordKey())
 	if err != nil {
@@ -91,7 +89,7 @@ func (s *recordScan) accountDay() error {
 			err = s.pass(others)
 			others.next()
 		default:
-			// Both are through; what main has not passed, other has.
+			// other has read the rows that main has not.
 			s.main.seekRecord(format.PrefixEnd(s.prefix))
 			return nil
 		}
@@ -101,8 +99,8 @@ func (s *recordScan) accountDay() error {
 	}
 }
 
-// readAhead passes on an account-day that begins with a UUID and is small, unless it has ids of both kinds:
-// then it passes on nothing, and main is somewhere in the account-day.
+// readAhead calls f with the records of a small account-day whose ids are all UUIDs, and returns true. For others it calls
+// nothing, and main is somewhere in the account-day.
 func (s *recordScan) readAhead() (whole bool, err error) {
 	s.ahead, s.ends = s.ahead[:0], s.ends[:0]
 	for ok := true; ok && bytes.HasPrefix(s.main.recordKey(), s.prefix); ok = s.main.next() {
@@ -134,8 +132,7 @@ func (s *recordScan) isUUID() bool {
 	return len(s.main.recordKey()) > n && s.main.recordKey()[n] <= format.UUIDTag
 }
 
-// mixed reports whether the account-day has UUIDs and, after them, other ids;
-// then other is at the first of these.
+// mixed reports whether the account-day has UUIDs and other ids. If so, other is at the first of the other ids.
 func (s *recordScan) mixed() bool {
 	if !s.isUUID() {
 		return false

@@ -19,8 +19,7 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Store is the one writer of a state. Apply, Decide and the other writing
-// methods may be called from any goroutine; they take turns.
+// Store is the only writer of a state. Its methods may be called from any goroutine; those that write take turns.
 type Store struct {
 	o       Options
 	dir     string // the state directory
@@ -54,8 +53,8 @@ type Store struct {
 	}
 }
 
-// Create makes a new state in dir, which must be empty or missing. It gives the identity its
-// Format, Database and CreatedAt. A Create that is cut short leaves no state.
+// Create makes a new state in dir, which must be empty or missing. It sets Format, Database and CreatedAt of the identity. If
+// it is interrupted there is no state.
 func Create(dir string, id Identity, o Options) error {
 	o = o.withDefaults()
 	if err := id.Rules.Validate(); err != nil {
@@ -73,7 +72,7 @@ func Create(dir string, id Identity, o Options) error {
 	if id.Partitions == "" {
 		id.Partitions = "all"
 	}
-	// Built under another name first: a state is there whole or not at all.
+	// Built under another name, so that a state is whole or absent.
 	building := filepath.Join(dir, o.Sub+".create")
 	if err := o.FS.RemoveAll(building); err != nil {
 		return fmt.Errorf("create state: %w", err)
@@ -136,7 +135,7 @@ func newDatabaseID() DatabaseID {
 	return DatabaseID(hex.EncodeToString(b[:]))
 }
 
-// Open opens dir for writing: read-only first, checked, then for real.
+// Open opens the state in dir for writing. It opens and checks it read-only before.
 func Open(dir string, o Options) (_ *Store, err error) {
 	o = o.withDefaults()
 	s := &Store{o: o, dir: dir}
@@ -169,8 +168,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// checkFirst opens the database read-only and checks it, so that a damaged one is
-// refused before anything of it is changed.
+// checkFirst opens the database read-only and checks it, so that a damaged one is refused before anything of it is changed.
 func checkFirst(sub string, o Options, lock *pebble.Lock) error {
 	db, err := engine.OpenReadOnly(sub, lock, o.engine())
 	if err != nil {
@@ -214,7 +212,7 @@ func (s *Store) load() error {
 	})
 }
 
-// emptyTables removes what a write that was cut short left in STATE/tables.
+// emptyTables removes what an interrupted write left in STATE/tables.
 func (s *Store) emptyTables() error {
 	if err := s.o.FS.RemoveAll(s.tablesDir()); err != nil {
 		return fmt.Errorf("empty %s: %w", s.tablesDir(), err)
@@ -222,13 +220,12 @@ func (s *Store) emptyTables() error {
 	return nil
 }
 
-// tablesDir is where tables are written before Pebble takes them over. A
-// rebuild beside a live state has its own.
+// tablesDir is where tables are before Pebble ingests them. The database of a rebuild has its own.
 func (s *Store) tablesDir() string {
 	return filepath.Join(s.dir, "tables"+strings.TrimPrefix(s.o.Sub, LiveDir))
 }
 
-// Close waits for a write in hand and closes the database.
+// Close waits for the current write and closes the database. Close readers before.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -255,7 +252,7 @@ func (s *Store) Health() error { return s.db.Health() }
 // errClosed is returned by a writing method after Close.
 var errClosed = fmt.Errorf("state: %w", os.ErrClosed)
 
-// Identity is what the state is a state of.
+// Identity names the log and the rules that the state belongs to.
 func (s *Store) Identity() Identity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -325,7 +322,7 @@ func (s *Store) foldLocked() {
 	s.mu.unfolded -= n
 }
 
-// noteLocked brings the gauges up to date.
+// noteLocked updates the gauges.
 func (s *Store) noteLocked() {
 	s.metrics.sequence.Set(float64(s.mu.journal.Head.Sequence))
 	s.metrics.unfolded.Set(float64(s.mu.unfolded))

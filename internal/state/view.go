@@ -54,8 +54,8 @@ func (v view) identity() (id Identity, err error) {
 	return id, err
 }
 
-// journal walks the journal from its base to its head and verifies the chain.
-// each, if not nil, sees every entry. unfolded is how many there are.
+// journal reads the journal from its base to its head and verifies the chain. each, if not nil, is called with every
+// entry; unfolded is their number.
 func (v view) journal(each func(*format.Entry)) (base, j *format.Journal, unfolded int, err error) {
 	found, err := v.get([]byte{format.SpaceBase}, func(value []byte) (err error) {
 		if base, err = format.ParseJournal(value); err != nil {
@@ -115,13 +115,13 @@ func (v view) quarantined(src billing.Source, payload bool) (q *Quarantined, fou
 		return q.SetPayload(append([]byte(nil), value...))
 	})
 	if err == nil && !ok {
-		err = fmt.Errorf("%w: quarantined record without its bytes", ErrDamaged)
+		err = fmt.Errorf("%w: a quarantined record has no payload", ErrDamaged)
 	}
 	return q, true, err
 }
 
-// verify is what every opening checks: identity, the journal's chain since its
-// base, that positions are where the journal says, and the conservation law.
+// verify checks what must hold whenever a state is opened: the identity, the journal's chain since its base, that positions
+// are those of the journal, and the conservation law.
 func (v view) verify() (Identity, *format.Journal, error) {
 	id, err := v.identity()
 	if err != nil {
@@ -154,10 +154,10 @@ func (v view) verifyPositions(j *format.Journal) error {
 		}
 	}
 	if len(positions) != len(j.Next) {
-		return fmt.Errorf("%w: the journal knows %d partitions, %d are there", ErrDamaged, len(j.Next), len(positions))
+		return fmt.Errorf("%w: the journal has %d partitions, the state has %d", ErrDamaged, len(j.Next), len(positions))
 	}
 	if outcomes != j.Outcomes {
-		return fmt.Errorf("%w: the outcomes of the positions are not the journal's", ErrDamaged)
+		return fmt.Errorf("%w: the outcomes of the positions differ from those of the journal", ErrDamaged)
 	}
 	if outcomes[billing.Quarantined] != j.Totals.Quarantined {
 		return fmt.Errorf("%w: %d records had the outcome quarantined, the journal counts %d", ErrDamaged,
