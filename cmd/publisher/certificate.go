@@ -6,7 +6,7 @@ import (
 	"os"
 
 	"daybook/internal/cli"
-	"daybook/internal/publish"
+	"daybook/internal/inspect"
 )
 
 type certificateCommand struct {
@@ -21,12 +21,12 @@ type certificateCommand struct {
 
 // Run prints a certificate, or compares two.
 func (cmd *certificateCommand) Run(c *cli.Context) error {
-	p, tenant, err := cmd.publisher(c)
+	l, tenant, err := cmd.one(c)
 	if err != nil {
 		return err
 	}
 	if cmd.Compare == "" {
-		certificate, err := p.Certificate(tenant, cmd.Release, window(cmd.From, cmd.To), cmd.AccountDays)
+		certificate, err := inspect.Certify(l.Tenant(tenant), cmd.Release, window(cmd.From, cmd.To), cmd.AccountDays)
 		if err != nil {
 			return exit(err)
 		}
@@ -37,11 +37,11 @@ func (cmd *certificateCommand) Run(c *cli.Context) error {
 		return err
 	}
 	defer file.Close()
-	other, err := publish.ReadCertificate(file)
+	other, err := inspect.ReadCertificate(file)
 	if err != nil {
 		return exit(fmt.Errorf("%s: %w", cmd.Compare, err))
 	}
-	result, err := p.CompareCertificate(tenant, cmd.Release, window(cmd.From, cmd.To), other)
+	result, err := inspect.CompareCertificate(l.Tenant(tenant), cmd.Release, window(cmd.From, cmd.To), other)
 	if err != nil {
 		return exit(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"daybook/internal/cli"
+	"daybook/internal/inspect"
+	"daybook/internal/lake"
 	"daybook/internal/publish"
 )
 
@@ -22,7 +24,7 @@ type compareCommand struct {
 
 // Run compares and prints every differing cell.
 func (cmd *compareCommand) Run(c *cli.Context) error {
-	p, tenant, err := cmd.publisher(c)
+	l, tenant, err := cmd.one(c)
 	if err != nil {
 		return err
 	}
@@ -31,7 +33,7 @@ func (cmd *compareCommand) Run(c *cli.Context) error {
 		return err
 	}
 	defer file.Close()
-	result, err := p.Compare(tenant, cmd.Release, file, publish.Columns{Money: cmd.Column, Counts: cmd.Counts}, window(cmd.From, cmd.To))
+	result, err := inspect.Compare(l.Tenant(tenant), cmd.Release, file, inspect.Columns{Money: cmd.Column, Counts: cmd.Counts}, window(cmd.From, cmd.To))
 	if err != nil {
 		return exit(err)
 	}
@@ -58,11 +60,11 @@ func (cmd *compareCommand) Run(c *cli.Context) error {
 }
 
 // window is the days between two flags; nil where neither is given.
-func window(from, to *day) *publish.Window {
+func window(from, to *day) *lake.Window {
 	if from == nil && to == nil {
 		return nil
 	}
-	w := publish.AllDays
+	w := lake.Window(publish.AllDays)
 	if from != nil {
 		w.From = from.Day
 	}

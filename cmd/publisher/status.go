@@ -10,8 +10,8 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/cli"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
-	"daybook/internal/publish"
 )
 
 type statusCommand struct {
@@ -50,7 +50,7 @@ func (cmd *statusCommand) Run(c *cli.Context) error {
 
 // complete exits 0 if the day is complete, for sensors.
 func (cmd *statusCommand) complete(c *cli.Context, s *lake.Series, tenant billing.TenantID) error {
-	done, err := publish.Completeness(s, cmd.Complete.Day, cmd.Account)
+	done, err := inspect.Completeness(s, cmd.Complete.Day, cmd.Account)
 	if err != nil {
 		return exit(err)
 	}

@@ -12,19 +12,19 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"daybook/internal/billing"
+	"daybook/internal/inspect"
 	"daybook/internal/lake"
 	"daybook/internal/test/disktest"
 )
 
 // certificate is the newest release's, with account-days, as it is printed and read.
-func (w *world) certificate() *Certificate {
+func (w *world) certificate() *inspect.Certificate {
 	w.t.Helper()
-	c, err := w.publisher().Certificate(billing.DefaultTenant, 0, nil, true)
+	c, err := inspect.Certify(w.series(), 0, nil, true)
 	w.check(err)
 	text, err := json.Marshal(c)
 	w.check(err)
-	read, err := ReadCertificate(bytes.NewReader(text))
+	read, err := inspect.ReadCertificate(bytes.NewReader(text))
 	w.check(err)
 	return read
 }
@@ -87,7 +87,7 @@ func TestCertificateOfRebuilds(t *testing.T) {
 		if got.Fingerprint != want.Fingerprint {
 			t.Fatalf("fingerprints %s and %s", got.Fingerprint, want.Fingerprint)
 		}
-		result, err := w.publisher().CompareCertificate(billing.DefaultTenant, 0, nil, want)
+		result, err := inspect.CompareCertificate(w.series(), 0, nil, want)
 		if err != nil || result.Err() != nil || result.Days != len(want.Days) {
 			t.Fatalf("%+v, %v", result, err)
 		}
@@ -95,7 +95,7 @@ func TestCertificateOfRebuilds(t *testing.T) {
 
 	w.pushTo(0, event("other", "a2", "s0", "2025-01-02", "0", 21))
 	w.rebuilt(chance)
-	result, err := w.publisher().CompareCertificate(billing.DefaultTenant, 0, nil, want)
+	result, err := inspect.CompareCertificate(w.series(), 0, nil, want)
 	if err != nil || !errors.Is(result.Err(), ErrDifference) {
 		t.Fatalf("%+v, %v", result, err)
 	}
@@ -122,18 +122,18 @@ func TestCertificateRefuses(t *testing.T) {
 	other := *c
 	other.Days = slices.Clone(c.Days)
 	other.Days[0].Events++
-	for _, bad := range []*Certificate{{}, {Format: 2}, &other} {
+	for _, bad := range []*inspect.Certificate{{}, {Format: 2}, &other} {
 		text, err := json.Marshal(bad)
 		w.check(err)
-		if _, err := ReadCertificate(bytes.NewReader(text)); !errors.Is(err, ErrUsage) {
+		if _, err := inspect.ReadCertificate(bytes.NewReader(text)); !errors.Is(err, ErrUsage) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	if _, err := ReadCertificate(bytes.NewReader([]byte("PAR1"))); !errors.Is(err, ErrUsage) {
+	if _, err := inspect.ReadCertificate(bytes.NewReader([]byte("PAR1"))); !errors.Is(err, ErrUsage) {
 		t.Errorf("%v", err)
 	}
 	c.Tenant = "acme"
-	if _, err := w.publisher().CompareCertificate(billing.DefaultTenant, 0, nil, c); !errors.Is(err, ErrUsage) {
+	if _, err := inspect.CompareCertificate(w.series(), 0, nil, c); !errors.Is(err, ErrUsage) {
 		t.Errorf("%v", err)
 	}
 }

@@ -1,6 +1,10 @@
 package publish
 
-import "errors"
+import (
+	"errors"
+
+	"daybook/internal/inspect"
+)
 
 // Errors of this package. Those of lake and state, such as ErrLocked and ErrDamaged, are passed on.
 var (
@@ -9,7 +13,7 @@ var (
 	// ErrGate: a gate blocks the release that would be published.
 	ErrGate = errors.New("blocked by check")
 	// ErrDifference: a comparison or verification found differing numbers.
-	ErrDifference = errors.New("numbers differ")
+	ErrDifference = inspect.ErrDifference
 	// ErrHold: the tenant is on hold after a rollback.
 	ErrHold = errors.New("tenant is on hold")
 	// ErrAsOf: the as-of is before that of the newest release.
@@ -19,5 +23,5 @@ var (
 	// ErrOtherState: the lake was published from another cluster or topic.
 	ErrOtherState = errors.New("lake belongs to another state")
 	// ErrUsage: an invalid argument or combination of arguments.
-	ErrUsage = errors.New("bad argument")
+	ErrUsage = inspect.ErrUsage
 )

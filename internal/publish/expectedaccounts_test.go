@@ -131,7 +131,7 @@ func TestSilentAccounts(t *testing.T) {
 		"usage_date,account_id,total_cost_usd\n2025-01-05,a1,5\n2025-01-05,a2,1.5\n",
 		"usage_date,account_id,total_cost_usd,event_count\n2025-01-05,a1,5,1\n2025-01-05,a2,1.5,1\n2025-01-05,a9,0,0\n",
 	} {
-		c, err := w.publisher().Compare(billing.DefaultTenant, 0, strings.NewReader(file), Columns{Counts: true}, &Window{day("2025-01-05"), day("2025-01-05")})
+		c, err := inspect.Compare(w.series(), 0, strings.NewReader(file), inspect.Columns{Counts: true}, &lake.Window{From: day("2025-01-05"), To: day("2025-01-05")})
 		w.check(err)
 		if err := c.Err(); err != nil {
 			t.Errorf("%v: %+v", err, c.Differences)
@@ -165,7 +165,7 @@ func TestSilenceAndEmptyDays(t *testing.T) {
 	if n := w.current().NotComplete; len(n) != 0 {
 		t.Fatalf("days without a row %+v", n)
 	}
-	status, err := Completeness(w.series(), day("2025-01-09"), "a1")
+	status, err := inspect.Completeness(w.series(), day("2025-01-09"), "a1")
 	w.check(err)
 	if status.Complete || !slices.Equal(status.Reasons, []string{inspect.ReasonSilent}) {
 		t.Fatalf("status %+v", status)

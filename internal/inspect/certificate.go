@@ -1,4 +1,4 @@
-package publish
+package inspect
 
 import (
 	"cmp"
@@ -49,22 +49,20 @@ type CertifiedAccount struct {
 	Digest  string            `json:"digest"`
 }
 
-// Certificate is the certificate of a release (0: the newest) by day, of the days in w (nil: all). With accounts
+// Certify makes the certificate of a release (0: the newest) by day, of the days in w (nil: all). With accounts
 // it has the account-days too, computed from the released events; the release must not be pruned then.
-func (p *Publisher) Certificate(tenant billing.TenantID, n int, w *Window, accounts bool) (*Certificate, error) {
-	s := p.deps.Lake.Tenant(tenant)
+func Certify(s *lake.Series, n int, w *lake.Window, accounts bool) (*Certificate, error) {
 	m, err := s.Find(n)
 	if err != nil {
 		return nil, err
 	}
-	c := &Certificate{Format: certificateFormat, Tenant: tenant, Release: m.Release, Days: []CertifiedDay{}}
+	c := &Certificate{Format: certificateFormat, Tenant: m.Tenant, Release: m.Release, Days: []CertifiedDay{}}
 	for i := range m.Days {
 		e := &m.Days[i]
-		if e.AccountDays == 0 || w != nil && !w.contains(e.Day) {
+		if e.AccountDays == 0 || !within(w, e.Day) {
 			continue
 		}
 		c.Days = append(c.Days, CertifiedDay{Day: e.Day, AccountDays: e.AccountDays, Events: e.Events, Total: e.Total, Digest: e.Digest})
-		p.deps.Progress(tenant, int64(i+1), int64(len(m.Days)))
 		if !accounts {
 			continue
 		}
@@ -83,7 +81,7 @@ func certifyAccounts(s *lake.Series, m *lake.Manifest, day billing.Day, c *Certi
 	var account billing.AccountID
 	end := func() {
 		if totals := fold.Totals(); totals.Events > 0 {
-			c.Accounts = append(c.Accounts, CertifiedAccount{account, totals.Events, totals.Total, hexDigest(totals.Digest)})
+			c.Accounts = append(c.Accounts, CertifiedAccount{account, totals.Events, totals.Total, hex.EncodeToString(totals.Digest[:])})
 			all = all.Plus(totals.Digest)
 			fold.Reset()
 		}
@@ -103,7 +101,7 @@ func certifyAccounts(s *lake.Series, m *lake.Manifest, day billing.Day, c *Certi
 		}
 	}
 	end()
-	if got := hexDigest(all); got != c.Digest {
+	if got := hex.EncodeToString(all[:]); got != c.Digest {
 		return fmt.Errorf("%w: the events of %s come to the digest %s, the manifest of release %d says %s", ErrDifference, day, got, m.Release, c.Digest)
 	}
 	return nil
@@ -158,21 +156,21 @@ func (c *CertificateComparison) Err() error {
 
 // CompareCertificate holds a release (0: the newest) against another certificate, of the same tenant: by day, and
 // where the days differ and the other has account-days, by account-day.
-func (p *Publisher) CompareCertificate(tenant billing.TenantID, n int, w *Window, other *Certificate) (*CertificateComparison, error) {
-	if other.Tenant != tenant {
-		return nil, fmt.Errorf("%w: the other certificate is of tenant %q", ErrUsage, other.Tenant)
-	}
-	own, err := p.Certificate(tenant, n, w, false)
+func CompareCertificate(s *lake.Series, n int, w *lake.Window, other *Certificate) (*CertificateComparison, error) {
+	own, err := Certify(s, n, w, false)
 	if err != nil {
 		return nil, err
 	}
-	result := &CertificateComparison{Tenant: tenant, Release: own.Release, Other: other.Release, Differences: []Difference{}}
+	if other.Tenant != own.Tenant {
+		return nil, fmt.Errorf("%w: the other certificate is of tenant %q", ErrUsage, other.Tenant)
+	}
+	result := &CertificateComparison{Tenant: own.Tenant, Release: own.Release, Other: other.Release, Differences: []Difference{}}
 	ours, theirs := map[billing.Day]*CertifiedDay{}, map[billing.Day]*CertifiedDay{}
 	for i := range own.Days {
 		ours[own.Days[i].Day] = &own.Days[i]
 	}
 	for i := range other.Days {
-		if day := other.Days[i].Day; w == nil || w.contains(day) {
+		if day := other.Days[i].Day; within(w, day) {
 			theirs[day] = &other.Days[i]
 		}
 	}
@@ -185,7 +183,7 @@ func (p *Publisher) CompareCertificate(tenant billing.TenantID, n int, w *Window
 		if len(result.Differences) == before || ours[day] == nil || !other.detailed() || theirs[day] == nil {
 			continue
 		}
-		detail, err := p.Certificate(tenant, own.Release, &Window{From: day, To: day}, true)
+		detail, err := Certify(s, own.Release, &lake.Window{From: day, To: day}, true)
 		if err != nil {
 			return nil, err
 		}

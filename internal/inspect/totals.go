@@ -1,9 +1,10 @@
-package publish
+package inspect
 
 import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"daybook/internal/billing"
@@ -31,7 +32,7 @@ const (
 	extra   = "extra"
 )
 
-// Comparison is a release held against a file of expected totals.
+// Comparison is the result of comparing a release with a file of expected totals.
 type Comparison struct {
 	Tenant      billing.TenantID `json:"tenant_id"`
 	Release     int              `json:"release"`
@@ -52,28 +53,21 @@ func (c *Comparison) Err() error {
 	return fmt.Errorf("%w: release %d and the file differ in %d places", ErrDifference, c.Release, len(c.Differences))
 }
 
-// Compare holds a release (0: the newest) against a CSV file of expected totals, by day, account-day
-// or account-service-day as its header says. A nil window compares all days.
-func (p *Publisher) Compare(tenant billing.TenantID, n int, file io.Reader, columns Columns, w *Window) (*Comparison, error) {
+// Compare compares a release (0: the newest) with a CSV file of expected totals, by day, account-day
+// or account-service-day as its header says. A nil window compares all days. ErrUsage, lake.ErrNoRelease.
+func Compare(s *lake.Series, n int, file io.Reader, columns Columns, w *lake.Window) (*Comparison, error) {
 	e, err := readExpected(file, columns)
 	if err != nil {
 		return nil, err
 	}
-	s := p.deps.Lake.Tenant(tenant)
 	m, err := s.Find(n)
 	if err != nil {
 		return nil, err
 	}
-	if w != nil {
-		for key := range e.rows {
-			if !w.contains(key.day) {
-				delete(e.rows, key)
-			}
-		}
-	}
-	c := &Comparison{Tenant: tenant, Release: m.Release, Grain: e.grain, Column: e.column, Expected: len(e.rows), Differences: []Difference{}}
+	maps.DeleteFunc(e.rows, func(key expectedKey, _ *expectedRow) bool { return !within(w, key.day) })
+	c := &Comparison{Tenant: m.Tenant, Release: m.Release, Grain: e.grain, Column: e.column, Expected: len(e.rows), Differences: []Difference{}}
 	for i := range m.Days {
-		if m.Days[i].AccountDays == 0 || w != nil && !w.contains(m.Days[i].Day) {
+		if m.Days[i].AccountDays == 0 || !within(w, m.Days[i].Day) {
 			continue
 		}
 		if err := c.day(s, m, m.Days[i].Day, e); err != nil {
@@ -83,6 +77,9 @@ func (p *Publisher) Compare(tenant billing.TenantID, n int, file io.Reader, colu
 	c.leftOver(e)
 	return c, nil
 }
+
+// within reports whether a day is in a window; a nil window contains all days.
+func within(w *lake.Window, d billing.Day) bool { return w == nil || w.From <= d && d <= w.To }
 
 // day compares one released day.
 func (c *Comparison) day(s *lake.Series, m *lake.Manifest, day billing.Day, e *expected) error {

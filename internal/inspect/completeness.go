@@ -1,11 +1,10 @@
-package publish
+package inspect
 
 import (
 	"fmt"
 	"slices"
 
 	"daybook/internal/billing"
-	"daybook/internal/inspect"
 	"daybook/internal/lake"
 )
 
@@ -24,13 +23,13 @@ func Completeness(s *lake.Series, d billing.Day, account billing.AccountID) (Day
 		return DayStatus{}, fmt.Errorf("read the newest release: %w", err)
 	}
 	if m == nil {
-		return DayStatus{Reasons: []string{inspect.ReasonNoRelease}}, nil
+		return DayStatus{Reasons: []string{ReasonNoRelease}}, nil
 	}
 	status := DayStatus{Release: m.Release}
 	same := func(e lake.DayEntry) bool { return e.Day == d }
 	at := slices.IndexFunc(m.Days, same)
 	if at < 0 || m.Days[at].AccountDays == 0 {
-		status.Reasons = []string{inspect.ReasonNotReleased}
+		status.Reasons = []string{ReasonNotReleased}
 		if i := slices.IndexFunc(m.NotComplete, same); i >= 0 {
 			status.Reasons = m.NotComplete[i].Reasons
 		}
@@ -44,7 +43,7 @@ func Completeness(s *lake.Series, d billing.Day, account billing.AccountID) (Day
 			return status, fmt.Errorf("read account-days of %s: %w", d, err)
 		}
 		if !slices.ContainsFunc(rows, func(r lake.AccountDayRow) bool { return r.Account == account }) {
-			status.Reasons = append(status.Reasons, inspect.ReasonNoEvents)
+			status.Reasons = append(status.Reasons, ReasonNoEvents)
 		}
 		status.Reasons = append(status.Reasons, entry.Accounts[string(account)]...)
 	} else {

@@ -1,4 +1,4 @@
-package publish
+package inspect
 
 import (
 	"encoding/csv"
