@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"daybook/internal/cli"
-	"daybook/internal/ingest"
 )
 
 type backupCommand struct {
@@ -14,7 +13,7 @@ type backupCommand struct {
 
 // Run copies the state and checks the copy.
 func (b *backupCommand) Run(c *cli.Context) error {
-	head, err := ingest.Backup(c, b.State, b.Dir, deps(c))
+	head, err := stateDir(c, b.State).Backup(c, b.Dir)
 	if err != nil {
 		return exit(err)
 	}

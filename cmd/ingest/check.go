@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"daybook/internal/cli"
-	"daybook/internal/ingest"
 	"daybook/internal/state"
 )
 
@@ -18,7 +17,7 @@ type checkCommand struct {
 func (k *checkCommand) Run(c *cli.Context) error {
 	var faults []state.Fault
 	var head state.Head
-	err := ingest.View(c, k.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
+	err := stateDir(c, k.State).View(c, func(r *state.Reader) error {
 		progress := c.NewProgress("check", "keys", 0)
 		defer progress.Close()
 		head = r.Head()

@@ -6,7 +6,6 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/cli"
-	"daybook/internal/ingest"
 	"daybook/internal/state"
 )
 
@@ -22,7 +21,7 @@ type decisionsListCommand struct {
 // Run lists them.
 func (l *decisionsListCommand) Run(c *cli.Context) error {
 	var decisions []state.Decision
-	err := ingest.View(c, l.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
+	err := stateDir(c, l.State).View(c, func(r *state.Reader) error {
 		var err error
 		decisions, err = r.Decisions()
 		return err
@@ -83,9 +82,9 @@ func (a *allowCommand) Run(c *cli.Context) error {
 	if !a.Tenant.Valid() {
 		return cli.Usagef("--tenant %q is no tenant's name", string(a.Tenant))
 	}
-	n, err := ingest.Decide(c, a.State, state.Decision{
+	n, err := stateDir(c, a.State).Decide(c, state.Decision{
 		Kind: state.EmptyDayAllowed, Who: a.Who, Why: a.Why, Tenant: a.Tenant, FromDay: from.String(), ToDay: to.String(),
-	}, deps(c))
+	})
 	if err != nil {
 		return exit(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"daybook/internal/cli"
 	"daybook/internal/ingest"
 	"daybook/internal/state"
+	"daybook/internal/statedir"
 )
 
 // errDifference is returned if a check or comparison found a fault.
@@ -41,3 +42,8 @@ type deciderFlags struct {
 
 // deps returns the dependencies of a command.
 func deps(c *cli.Context) ingest.Deps { return ingest.Deps{Log: c.Log, Now: c.Now} }
+
+// stateDir is the state directory of a command that works with or without a running ingest.
+func stateDir(c *cli.Context, path string) statedir.Dir {
+	return statedir.Dir{Path: path, Options: state.Options{Logger: c.Log, Now: c.Now}}
+}

@@ -121,7 +121,7 @@ type quarantineListCommand struct {
 // Run lists the records in log order.
 func (l *quarantineListCommand) Run(c *cli.Context) error {
 	list, more := []printedRecord{}, 0
-	err := ingest.View(c, l.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
+	err := stateDir(c, l.State).View(c, func(r *state.Reader) error {
 		for q, err := range r.Quarantine(false) {
 			if err != nil {
 				return err
@@ -169,7 +169,7 @@ type quarantineShowCommand struct {
 // Run prints one record.
 func (s *quarantineShowCommand) Run(c *cli.Context) error {
 	var h printedRecord
-	err := ingest.View(c, s.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
+	err := stateDir(c, s.State).View(c, func(r *state.Reader) error {
 		src, err := parsePlace(r.Identity(), s.Record)
 		if err != nil {
 			return err
@@ -219,7 +219,7 @@ func (e *quarantineExportCommand) Run(c *cli.Context) error {
 	write := func(w io.Writer) (n int, err error) {
 		lines := json.NewEncoder(w)
 		lines.SetEscapeHTML(false)
-		err = ingest.View(c, e.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
+		err = stateDir(c, e.State).View(c, func(r *state.Reader) error {
 			for q, err := range r.Quarantine(true) {
 				if err != nil {
 					return err
@@ -269,7 +269,7 @@ func (s *quarantineResolveCommand) Run(c *cli.Context) error {
 		return cli.Usagef("name the records to resolve, or --all with --reason or --tenant")
 	}
 	d := state.Decision{Kind: state.QuarantineSettled, Who: s.Who, Why: s.Why, Tenant: s.Tenant}
-	err := ingest.View(c, s.State, state.Options{Logger: c.Log}, func(r *state.Reader) error {
+	err := stateDir(c, s.State).View(c, func(r *state.Reader) error {
 		for _, name := range s.Record {
 			src, err := parsePlace(r.Identity(), name)
 			if err != nil {
@@ -297,7 +297,7 @@ func (s *quarantineResolveCommand) Run(c *cli.Context) error {
 		fmt.Fprintln(c.Stdout, "nothing to resolve")
 		return nil
 	}
-	n, err := ingest.Decide(c, s.State, d, deps(c))
+	n, err := stateDir(c, s.State).Decide(c, d)
 	if err != nil {
 		return exit(err)
 	}

@@ -7,7 +7,6 @@ import (
 
 	"daybook/internal/cli"
 	"daybook/internal/control"
-	"daybook/internal/ingest"
 )
 
 type statusCommand struct {
@@ -17,7 +16,7 @@ type statusCommand struct {
 
 // Run prints the report, a running ingest's own if there is one.
 func (s *statusCommand) Run(c *cli.Context) error {
-	status, err := ingest.Status(c, s.State, deps(c))
+	status, err := stateDir(c, s.State).Status(c)
 	if err != nil {
 		return exit(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"daybook/internal/lake"
 	"daybook/internal/publish"
 	"daybook/internal/state"
+	"daybook/internal/statedir"
 )
 
 // lakeFlags is the flag of the lake.
@@ -37,7 +38,7 @@ func (f *stateFlags) source(c *cli.Context) (publish.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("name the state: %w", err)
 	}
-	return publish.StateDir{Dir: dir, Options: state.Options{Logger: c.Log, Now: c.Now}}, nil
+	return statedir.Dir{Path: dir, Options: state.Options{Logger: c.Log, Now: c.Now}}, nil
 }
 
 // tenantFlags select one tenant of a lake.

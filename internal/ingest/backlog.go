@@ -3,11 +3,11 @@ package ingest
 import (
 	"context"
 	"errors"
-	"math"
 	"time"
 
 	"daybook/internal/billing"
 	"daybook/internal/state"
+	"daybook/internal/statedir"
 )
 
 // backlogInterval is how often the backlog is counted. A count that takes long is followed by a pause of
@@ -54,50 +54,16 @@ func (g *Ingester) countBacklog() (b backlog, err error) {
 	}
 	now := g.deps.Now()
 	for _, tenant := range tenants {
-		d, err := countDirty(r, tenant, now)
+		d, err := statedir.CountDirty(r, tenant, now)
 		if err != nil {
 			return b, err
 		}
-		b.dirty += d.dirty
-		if !d.oldest.IsZero() {
-			b.oldestAge = max(b.oldestAge, now.Sub(d.oldest))
+		b.dirty += d.Dirty
+		if !d.Oldest.IsZero() {
+			b.oldestAge = max(b.oldestAge, now.Sub(d.Oldest))
 		}
 	}
 	return b, b.addQuarantine(r)
-}
-
-// dirtyCount counts the account-days of a tenant.
-type dirtyCount struct {
-	covered     state.Sequence // of the newest release
-	accountDays int64
-	dirty       int64     // changed after covered
-	oldest      time.Time // since when the dirty account-day that waits longest waits; zero: none waits
-}
-
-// countDirty counts the account-days of a tenant that changed after its newest release. A dirty account-day waits
-// for a release since its last change or, if that is later, since the end of its day: before, no release is due.
-func countDirty(r *state.Reader, tenant billing.TenantID, now time.Time) (c dirtyCount, err error) {
-	if c.covered, err = r.Covered(tenant); err != nil {
-		return c, err
-	}
-	for m, err := range r.Markers(tenant, math.MinInt32, math.MaxInt32) {
-		if err != nil {
-			return c, err
-		}
-		c.accountDays++
-		if m.Sequence <= c.covered {
-			continue
-		}
-		c.dirty++
-		since := (m.AccountDay.Day + 1).Start()
-		if m.ChangedAt.After(since) {
-			since = m.ChangedAt
-		}
-		if !since.After(now) && (c.oldest.IsZero() || since.Before(c.oldest)) {
-			c.oldest = since
-		}
-	}
-	return c, nil
 }
 
 // addQuarantine counts the quarantined records by status.

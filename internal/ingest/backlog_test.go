@@ -6,6 +6,7 @@ import (
 
 	"daybook/internal/billing"
 	"daybook/internal/state"
+	"daybook/internal/statedir"
 )
 
 func TestBacklogIsWhatNoReleaseHas(t *testing.T) {
@@ -41,7 +42,7 @@ func TestBacklogIsWhatNoReleaseHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	// `ingest status` reports the same account-day by the same rule.
-	status, err := StatusOf(r, nil, now)
+	status, err := statedir.StatusOf(r, nil, now)
 	if err != nil || len(status.Tenants) != 1 {
 		t.Fatalf("status %+v, %v", status.Tenants, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/control"
 	"daybook/internal/state"
+	"daybook/internal/statedir"
 )
 
 // handler answers on the control socket.
@@ -18,11 +19,11 @@ var _ control.Handler = handler{}
 
 // Checkpoint makes a copy of the state.
 func (h handler) Checkpoint(context.Context) (control.CheckpointReply, error) {
-	return h.g.copies.make()
+	return h.g.copies.Make()
 }
 
 // DropCheckpoint removes one.
-func (h handler) DropCheckpoint(_ context.Context, id string) error { return h.g.copies.drop(id) }
+func (h handler) DropCheckpoint(_ context.Context, id string) error { return h.g.copies.Drop(id) }
 
 // SetCovered notes a tenant's newest release.
 func (h handler) SetCovered(_ context.Context, tenant billing.TenantID, seq state.Sequence) error {
@@ -48,7 +49,7 @@ func (h handler) Status(context.Context) (control.Status, error) {
 	}
 	defer r.Close()
 	live := h.g.live()
-	return StatusOf(r, &live, h.g.deps.Now())
+	return statedir.StatusOf(r, &live, h.g.deps.Now())
 }
 
 // live is the board with the storage's health.

@@ -19,6 +19,7 @@ import (
 	"daybook/internal/clock"
 	"daybook/internal/control"
 	"daybook/internal/state"
+	"daybook/internal/statedir"
 )
 
 // Deps are what an Ingester is given: its world. The zero value is the real one.
@@ -81,7 +82,7 @@ type Ingester struct {
 	identity  state.Identity
 	board     *board
 	metrics   *metrics
-	copies    *copies
+	copies    *statedir.Checkpoints
 	throttled *throttledLogger
 	until     map[state.PartitionID]int64 // nil: no end; read these far and no farther
 	bulk      *state.BulkLoad             // nil: batches are written one by one
@@ -97,7 +98,7 @@ func New(cfg Config, rules RulesConfig, opts RunOptions, deps Deps) (*Ingester, 
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	store, err := openSoon(cfg.State, deps.State)
+	store, err := statedir.Open(context.Background(), cfg.State, deps.State)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func (g *Ingester) load(rules RulesConfig) error {
 		return err
 	}
 	var err error
-	g.copies, err = newCopies(g.cfg.State, g.store, g.cfg.CheckpointMaxAge, g.deps)
+	g.copies, err = statedir.NewCheckpoints(g.cfg.State, g.store, g.cfg.CheckpointMaxAge, g.deps.State)
 	return err
 }
 
@@ -138,7 +139,7 @@ func (g *Ingester) withdrawDoubtful() error {
 	for id, doubt := range doubts {
 		withdrawn.CaughtUp = append(withdrawn.CaughtUp, state.CaughtUp{Partition: id})
 		g.deps.Log.Warn("withdrew evidence of being caught up; it is made again once the partition is read to its end",
-			"topic", topicName(g.identity, id.Topic), "partition", id.Partition, "reason", string(doubt))
+			"topic", statedir.TopicName(g.identity, id.Topic), "partition", id.Partition, "reason", string(doubt))
 	}
 	g.board.durable(withdrawn)
 	return nil
@@ -275,7 +276,7 @@ func (g *Ingester) watch(ctx context.Context) error {
 		}
 		if g.copies == nil {
 			// A rebuild makes no checkpoints.
-		} else if err := g.copies.reap(); err != nil {
+		} else if err := g.copies.Reap(); err != nil {
 			g.throttled.warn("failed to remove an old checkpoint", "err", err)
 		}
 		if idle := g.deps.Clock().Since(*g.progressed.Load()); g.opts.UntilCaughtUp && idle > g.opts.IdleTimeout {

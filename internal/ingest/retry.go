@@ -10,13 +10,14 @@ import (
 	"daybook/internal/billing"
 	"daybook/internal/decode"
 	"daybook/internal/state"
+	"daybook/internal/statedir"
 )
 
 // Retry judges the quarantined records of the state in dir again by looser rules,
 // in one journalled write, and adopts the rules. No ingest may run.
 func Retry(dir string, rules RulesConfig, who, why string, deps Deps) (applied state.Applied, err error) {
 	deps = deps.withDefaults()
-	store, err := stopped(dir, deps.State)
+	store, err := statedir.OpenStopped(dir, deps.State)
 	if err != nil {
 		return applied, err
 	}
@@ -52,7 +53,7 @@ func Retry(dir string, rules RulesConfig, who, why string, deps Deps) (applied s
 // their beginning at the next start. No ingest may run.
 func AddTopics(ctx context.Context, cfg Config, names []string, deps Deps) (err error) {
 	deps = deps.withDefaults()
-	store, err := stopped(cfg.State, deps.State)
+	store, err := statedir.OpenStopped(cfg.State, deps.State)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"daybook/internal/disk"
 	"daybook/internal/lake"
 	"daybook/internal/state"
+	"daybook/internal/statedir"
 )
 
 // The sizes of the benchmarks; `make bench` raises the last.
@@ -158,7 +159,7 @@ func BenchmarkFoldDay(b *testing.B) {
 		e.Service, e.Region = billing.ServiceName(fmt.Sprintf("service-%d", i%7)), "eu-central-1"
 		e.Cost = billing.MoneyFromParts(0, uint64(i+1)*1e12)
 	})
-	c, err := Copy(w.store, filepath.Join(w.dir, "copy"), state.Options{})
+	c, err := statedir.Copy(w.store, filepath.Join(w.dir, "copy"), state.Options{})
 	w.check(err)
 	defer func() { w.check(c.Close()) }()
 	w.check(w.store.Close()) // its compactions would be measured, too

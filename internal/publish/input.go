@@ -205,7 +205,7 @@ func (in *input) behindAt(c *Checkpoint, cutoff time.Time) []Behind {
 			if end, ok := c.EndOffsets[pos.Partition]; ok {
 				b.Missing = max(0, end-pos.NextOffset)
 			}
-			b.Reason = c.Waiting[pos.Partition]
+			b.Reason = c.LagReasons[pos.Partition]
 		}
 		b.Reason = cmp.Or(b.Reason, string(doubt))
 		behind = append(behind, b)

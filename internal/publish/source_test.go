@@ -8,6 +8,7 @@ import (
 
 	"daybook/internal/control"
 	"daybook/internal/state"
+	"daybook/internal/statedir"
 )
 
 // TestCheckpointOfAnIngestThatEnds: an ingest ends while it is asked for a checkpoint and keeps the state locked a
@@ -26,7 +27,7 @@ func TestCheckpointOfAnIngestThatEnds(t *testing.T) {
 		return near, nil
 	}
 	dials := 0
-	source := StateDir{Dir: w.stateDir, Options: w.options(), Dial: func(ctx context.Context, _ string) (*control.Client, error) {
+	source := statedir.Dir{Path: w.stateDir, Options: w.options(), Dial: func(ctx context.Context, _ string) (*control.Client, error) {
 		if dials++; dials > 1 {
 			return nil, control.ErrNotRunning
 		}

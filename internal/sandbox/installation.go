@@ -17,6 +17,7 @@ import (
 	"daybook/internal/produce"
 	"daybook/internal/publish"
 	"daybook/internal/state"
+	"daybook/internal/statedir"
 )
 
 // topicName is the topic of a sandbox.
@@ -102,7 +103,7 @@ func (b *installation) ingest(ctx context.Context, progress func(done, total int
 // publish publishes a release of each tenant, like `publisher run`.
 func (b *installation) publish(ctx context.Context, c publish.Config, progress func(t billing.TenantID, done, total int64)) (publish.Report, error) {
 	return publish.New(c, publish.Deps{
-		Source:   publish.StateDir{Dir: b.stateDir()},
+		Source:   statedir.Dir{Path: b.stateDir()},
 		Lake:     b.lake,
 		Log:      b.log,
 		Progress: progress,

@@ -25,6 +25,7 @@ import (
 	"daybook/internal/lake"
 	"daybook/internal/publish"
 	"daybook/internal/state"
+	"daybook/internal/statedir"
 	"daybook/internal/test/oracle"
 )
 
@@ -185,7 +186,7 @@ func (p *pipeline) publisher(asOf time.Time) *publish.Publisher {
 	cfg := p.config
 	cfg.AsOf = publish.AsOf{Time: asOf}
 	return publish.New(cfg, publish.Deps{
-		Source: publish.StateDir{Dir: p.kafka.State},
+		Source: statedir.Dir{Path: p.kafka.State},
 		Lake:   lake.Open(p.lake(), disk.OS(), time.Now),
 	})
 }

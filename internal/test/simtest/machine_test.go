@@ -21,6 +21,7 @@ import (
 	"daybook/internal/lake"
 	"daybook/internal/publish"
 	"daybook/internal/state"
+	"daybook/internal/statedir"
 	"daybook/internal/test/rot"
 )
 
@@ -242,8 +243,8 @@ func (m *machine) judgeCaughtUp(there map[state.PartitionID]int64) {
 	}
 }
 
-func (m *machine) source() publish.StateDir {
-	return publish.StateDir{Dir: stateDir, Options: m.stateOptions(), Dial: func(ctx context.Context, _ string) (*control.Client, error) {
+func (m *machine) source() statedir.Dir {
+	return statedir.Dir{Path: stateDir, Options: m.stateOptions(), Dial: func(ctx context.Context, _ string) (*control.Client, error) {
 		return control.Connect(ctx, func(ctx context.Context) (net.Conn, error) {
 			conn, err := m.net.DialContext(ctx, "", fmt.Sprintf("localhost:%d", controlPort))
 			if err != nil && ctx.Err() == nil {

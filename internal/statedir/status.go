@@ -1,4 +1,4 @@
-package ingest
+package statedir
 
 import (
 	"cmp"
@@ -11,8 +11,7 @@ import (
 	"daybook/internal/state"
 )
 
-// StatusOf is the report on a state: what r holds and, if live is not nil, what
-// the ingest running on it knows besides.
+// StatusOf is the report on a state: of what r reads and, if live is not nil, of what the ingest that runs on it knows.
 func StatusOf(r *state.Reader, live *control.Live, now time.Time) (control.Status, error) {
 	id := r.Identity()
 	s := control.Status{Database: id.Database, Cluster: id.Cluster, Sequence: r.Head().Sequence, At: now.UTC()}
@@ -41,10 +40,16 @@ func StatusOf(r *state.Reader, live *control.Live, now time.Time) (control.Statu
 	return s, err
 }
 
-// partitionStatus is one partition's line.
+// topicPartition names a partition as Kafka does.
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+// partitionStatus is the report on one partition.
 func partitionStatus(id state.Identity, p state.Position, lags map[topicPartition]control.PartitionLag, now time.Time) control.PartitionStatus {
 	s := control.PartitionStatus{
-		Topic: topicName(id, p.Partition.Topic), Partition: p.Partition.Partition,
+		Topic: TopicName(id, p.Partition.Topic), Partition: p.Partition.Partition,
 		FirstOffset: p.FirstOffset, NextOffset: p.NextOffset, EndOffset: -1, LagRecords: -1, LagSeconds: -1,
 		CaughtUpAt: p.CaughtUpAt, Delivered: p.Delivered, Control: p.Control, Holes: p.Holes,
 		Outcomes: map[string]int64{},
@@ -64,8 +69,8 @@ func partitionStatus(id state.Identity, p state.Position, lags map[topicPartitio
 	return s
 }
 
-// topicName is the name of a topic of the state.
-func topicName(id state.Identity, o billing.TopicOrdinal) string {
+// TopicName is the name of a topic of the state.
+func TopicName(id state.Identity, o billing.TopicOrdinal) string {
 	for _, t := range id.Topics {
 		if t.Ordinal == o {
 			return t.Name
@@ -82,15 +87,15 @@ func tenantStatus(r *state.Reader, now time.Time) ([]control.TenantStatus, error
 	}
 	var all []control.TenantStatus
 	for _, tenant := range tenants {
-		d, err := countDirty(r, tenant, now)
+		d, err := CountDirty(r, tenant, now)
 		if err != nil {
 			return nil, err
 		}
 		s := control.TenantStatus{
-			Tenant: tenant, CoveredSequence: d.covered, AccountDays: d.accountDays, Dirty: d.dirty, OldestDirty: d.oldest,
+			Tenant: tenant, CoveredSequence: d.Covered, AccountDays: d.AccountDays, Dirty: d.Dirty, OldestDirty: d.Oldest,
 		}
-		if !d.oldest.IsZero() {
-			s.OldestDirtyAge = now.Sub(d.oldest).Seconds()
+		if !d.Oldest.IsZero() {
+			s.OldestDirtyAge = now.Sub(d.Oldest).Seconds()
 		}
 		all = append(all, s)
 	}

@@ -1,4 +1,4 @@
-package ingest
+package statedir
 
 import (
 	"crypto/rand"
@@ -15,16 +15,16 @@ import (
 	"daybook/internal/state"
 )
 
-// checkpointsDir holds the checkpoints in the state directory.
+// checkpointsDir is the directory of checkpoints in a state directory.
 const checkpointsDir = "checkpoints"
 
-// copies are the checkpoints that a running ingest made for others.
-type copies struct {
-	dir   string
-	fs    vfs.FS
-	store *state.Store
-	age   time.Duration
-	now   func() time.Time
+// Checkpoints are the checkpoints that a process made of its open store for others. Safe for concurrent use.
+type Checkpoints struct {
+	dir    string
+	fs     vfs.FS
+	store  *state.Store
+	maxAge time.Duration
+	now    func() time.Time
 
 	mu struct {
 		sync.Mutex
@@ -32,13 +32,20 @@ type copies struct {
 	}
 }
 
-// newCopies removes what an earlier ingest left: nobody can be told of it any more.
-func newCopies(stateDir string, store *state.Store, age time.Duration, deps Deps) (*copies, error) {
+// NewCheckpoints removes the checkpoints that an earlier process left: their ids are lost, so no caller can drop them.
+// Reap removes those older than maxAge.
+func NewCheckpoints(stateDir string, store *state.Store, maxAge time.Duration, o state.Options) (*Checkpoints, error) {
 	abs, err := filepath.Abs(stateDir)
 	if err != nil {
 		return nil, err
 	}
-	c := &copies{dir: filepath.Join(abs, checkpointsDir), fs: deps.State.FS, store: store, age: age, now: deps.Now}
+	c := &Checkpoints{dir: filepath.Join(abs, checkpointsDir), fs: o.FS, store: store, maxAge: maxAge, now: o.Now}
+	if c.fs == nil {
+		c.fs = vfs.Default
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
 	c.mu.made = map[string]time.Time{}
 	if err := c.fs.RemoveAll(c.dir); err != nil {
 		return nil, fmt.Errorf("remove old checkpoints: %w", err)
@@ -49,8 +56,8 @@ func newCopies(stateDir string, store *state.Store, age time.Duration, deps Deps
 	return c, nil
 }
 
-// make makes a checkpoint.
-func (c *copies) make() (control.CheckpointReply, error) {
+// Make makes a checkpoint.
+func (c *Checkpoints) Make() (control.CheckpointReply, error) {
 	id := rand.Text()
 	dir := filepath.Join(c.dir, id)
 	head, err := c.store.Checkpoint(dir)
@@ -63,8 +70,8 @@ func (c *copies) make() (control.CheckpointReply, error) {
 	return control.CheckpointReply{ID: id, Dir: dir, Sequence: head.Sequence}, nil
 }
 
-// drop removes a checkpoint. Only ids that make gave are known, so an id is never a path.
-func (c *copies) drop(id string) error {
+// Drop removes a checkpoint. Only ids that Make returned are known, so an id is never a path.
+func (c *Checkpoints) Drop(id string) error {
 	c.mu.Lock()
 	_, ok := c.mu.made[id]
 	delete(c.mu.made, id)
@@ -75,20 +82,20 @@ func (c *copies) drop(id string) error {
 	return c.fs.RemoveAll(filepath.Join(c.dir, id))
 }
 
-// reap removes the checkpoints that are too old.
-func (c *copies) reap() error {
+// Reap removes the checkpoints that are too old: their callers are gone.
+func (c *Checkpoints) Reap() error {
 	now := c.now()
 	var old []string
 	c.mu.Lock()
 	for id, at := range c.mu.made {
-		if now.Sub(at) > c.age {
+		if now.Sub(at) > c.maxAge {
 			old = append(old, id)
 		}
 	}
 	c.mu.Unlock()
 	var faults []error
 	for _, id := range old {
-		if err := c.drop(id); err != nil && !errors.Is(err, control.ErrUnknownCheckpoint) && !errors.Is(err, fs.ErrNotExist) {
+		if err := c.Drop(id); err != nil && !errors.Is(err, control.ErrUnknownCheckpoint) && !errors.Is(err, fs.ErrNotExist) {
 			faults = append(faults, err)
 		}
 	}
