@@ -71,8 +71,8 @@ func drawKey(rng *rand.Rand) []byte {
 	}
 }
 
-// TestSorterSorts holds a Sorter, whose memory is from less than a row to more than all of them, against slices.Sort. Keys may be
-// empty and may come more than once. What is sorted can be read again.
+// TestSorterSorts holds a Sorter, whose memory is from less than a row to more than all of them, against
+// slices.Sort. Keys may be empty and may come more than once. What is sorted can be read again.
 func TestSorterSorts(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -184,8 +184,8 @@ func TestMergersOfRanges(t *testing.T) {
 	}
 }
 
-// TestSplitGroups: every row is in the group of its first byte, and groups are in the order of keys; rows in lent memory and
-// deletions too.
+// TestSplitGroups: every row is in the group of its first byte, and groups are in the order of keys; rows in lent
+// memory and deletions too.
 func TestSplitGroups(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(7, 7))

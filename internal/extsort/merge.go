@@ -11,11 +11,11 @@ import (
 
 // Merger reads runs as one: a k-way merge by a loser tree with offset-value codes.
 //
-// Each inner node of the tree holds the run that lost there, so that when the winner goes to its next row, that row plays
-// one game a level. All rows that play have a code relative to one row, the last winner: how long the prefix is
-// that they share with it, and the bytes that follow. Of two rows the one with the longer shared prefix is less,
-// and of two with equally long ones the one whose next bytes are less. So a game compares two integers, and keys only
-// if these are equal.
+// Each inner node of the tree holds the run that lost there, so that when the winner goes to its next row, that row
+// plays one game a level. All rows that play have a code relative to one row, the last winner: how long the prefix
+// is that they share with it, and the bytes that follow. Of two rows the one with the longer shared prefix is less,
+// and of two with equally long ones the one whose next bytes are less. So a game compares two integers, and keys
+// only if these are equal.
 type Merger struct {
 	readers []*runReader
 	winner  contender
@@ -36,19 +36,20 @@ const (
 	ovcEnd       = math.MaxUint64 // the code of a run that has ended; no row has it
 )
 
-// offsetValueCode is the code of key relative to a lesser key with which it shares a prefix of common bytes. It has in its upper
-// 16 bits how many whole units are shared, so that more are less, and in the others the unit that follows.
+// offsetValueCode is the code of key relative to a lesser key with which it shares a prefix of common bytes. It has
+// in its upper 16 bits how many whole units are shared, so that more are less, and in the others the unit that
+// follows.
 func offsetValueCode(key []byte, common int) uint64 {
 	units := common / ovcUnitBytes
 	return uint64(ovcUnits-units)<<(8*ovcUnitBytes) | digitAt(key[units*ovcUnitBytes:])>>(64-8*ovcUnitBytes)
 }
 
-// MaxMergeMemory is the most that a merge uses for its buffers, unless 16 KiB a run is more. With more, what was read has left the
-// processor's cache when its rows are used: with 8 MiB a row of 200 runs took twice as long.
+// MaxMergeMemory is the most that a merge uses for its buffers, unless 16 KiB a run is more. With more, what was
+// read has left the processor's cache when its rows are used: with 8 MiB a row of 200 runs took twice as long.
 const MaxMergeMemory = 3 << 20
 
-// NewMerger merges the rows of runs whose keys are in [low, high); nil means no bound. Its buffers take memory bytes, within the
-// bounds that the package's comment gives.
+// NewMerger merges the rows of runs whose keys are in [low, high); nil means no bound. Its buffers take memory
+// bytes, within the bounds that the package's comment gives.
 func NewMerger(runs []Run, low, high []byte, memory int) (*Merger, error) {
 	m := &Merger{high: high}
 	size := min(max(min(memory, MaxMergeMemory)/max(len(runs), 1), minRunBuffer), maxRunBuffer)
@@ -134,9 +135,9 @@ func (m *Merger) advance() error {
 	return nil
 }
 
-// play makes a the lesser of two rows that have codes relative to the same row, and gives b, the loser, its code relative to a. If the
-// codes differ, the loser's is right already: where it differs from the row before, it also differs from the winner, by
-// the same bytes.
+// play makes a the lesser of two rows that have codes relative to the same row, and gives b, the loser, its code
+// relative to a. If the codes differ, the loser's is right already: where it differs from the row before, it also
+// differs from the winner, by the same bytes.
 func (m *Merger) play(a, b *contender) {
 	if a.code != b.code || a.code == ovcEnd {
 		if b.code < a.code {

@@ -8,10 +8,10 @@ import (
 	"slices"
 )
 
-// Sorting: an MSD radix sort whose digits are eight bytes of the key. Keys share long prefixes, and comparing whole keys
-// costs more than anything else in writing a table. So a group of rows is sorted by the eight bytes after the prefix that all
-// its keys have in common, and only rows that are equal there are sorted by the next eight. Within a group, many rows are sorted
-// by an LSD radix sort of the eight bytes, few by comparison.
+// Sorting: an MSD radix sort whose digits are eight bytes of the key. Keys share long prefixes, and comparing whole
+// keys costs more than anything else in writing a table. So a group of rows is sorted by the eight bytes after the
+// prefix that all its keys have in common, and only rows that are equal there are sorted by the next eight. Within
+// a group, many rows are sorted by an LSD radix sort of the eight bytes, few by comparison.
 
 // Ref refers to a row of Rows.
 type Ref struct {
@@ -26,7 +26,8 @@ type Group struct {
 	scratch []Ref // as many
 }
 
-// Sort is all rows in the order of their keys. The result is valid until Reset, or until Sort or Split is called again.
+// Sort is all rows in the order of their keys. The result is valid until Reset, or until Sort or Split is called
+// again.
 func (r *Rows) Sort() []Ref {
 	n := len(r.rows)
 	r.refs = slices.Grow(r.refs[:0], 2*n)[:2*n]
@@ -37,9 +38,10 @@ func (r *Rows) Sort() []Ref {
 	return g.Sort()
 }
 
-// Split divides the rows by the first byte of their keys into a group for each of ends, which ascend: a group has the keys whose
-// first byte is less than its end and not less than the one before. The last end must be greater than all first bytes, and no
-// key may be empty. Groups are valid until Reset, or until Sort or Split is called again.
+// Split divides the rows by the first byte of their keys into a group for each of ends, which ascend: a group has
+// the keys whose first byte is less than its end and not less than the one before. The last end must be greater
+// than all first bytes, and no key may be empty. Groups are valid until Reset, or until Sort or Split is called
+// again.
 func (r *Rows) Split(ends []byte) []Group {
 	var of [256]uint8
 	first := 0
@@ -115,8 +117,8 @@ func (g *Group) compare(refs []Ref, depth int) {
 	slices.SortFunc(refs, func(a, b Ref) int { return bytes.Compare(g.of.Key(a.Row)[depth:], g.of.Key(b.Row)[depth:]) })
 }
 
-// sortEqual sorts rows whose keys have equal digits at depth. A digit is padded with zeros: where a key ends within it, equal
-// digits do not mean equal bytes, and the rows are compared.
+// sortEqual sorts rows whose keys have equal digits at depth. A digit is padded with zeros: where a key ends within
+// it, equal digits do not mean equal bytes, and the rows are compared.
 func (g *Group) sortEqual(refs []Ref, depth int) {
 	for _, ref := range refs {
 		if len(g.of.Key(ref.Row)) < depth+8 {

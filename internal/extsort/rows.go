@@ -7,8 +7,8 @@ import (
 
 // Rows collects rows in memory. The zero value has none.
 //
-// A row is added by Set, or, without copying it, by Begin, appending the key to Buf, EndKey, appending the value to Buf,
-// and End. A row may also say that its key is deleted (Delete, EndDelete), for owners that write rows to a
+// A row is added by Set, or, without copying it, by Begin, appending the key to Buf, EndKey, appending the value to
+// Buf, and End. A row may also say that its key is deleted (Delete, EndDelete), for owners that write rows to a
 // database. A row that is in memory of the owner's already is added by Refer.
 //
 // Bytes of rows that Key and Row return are valid until Reset; rows added meanwhile do not move them.
@@ -83,8 +83,8 @@ func (r *Rows) EndDelete() {
 // Cancel drops the row that was begun.
 func (r *Rows) Cancel() { r.Buf = r.Buf[:r.start] }
 
-// Built is what was appended to Buf since Begin: the key, and after EndKey as much of the value as there is. It is valid until
-// Buf is appended to.
+// Built is what was appended to Buf since Begin: the key, and after EndKey as much of the value as there is. It is
+// valid until Buf is appended to.
 func (r *Rows) Built() []byte { return r.Buf[r.start:] }
 
 // BuiltKey is the key of the row that is built, after EndKey. It is valid until Buf is appended to.

@@ -17,9 +17,9 @@ const (
 
 // Run is a part of a file that has rows in the order of their keys. Any number of Mergers may read it at once.
 //
-// It is front-coded. A row is three uvarints (the length of the prefix that its key shares with the key before, the length of the
-// rest of the key, the length of the value), then the rest of the key, then the value. At a mark nothing of
-// the key is left out.
+// It is front-coded. A row is three uvarints (the length of the prefix that its key shares with the key before, the
+// length of the rest of the key, the length of the value), then the rest of the key, then the value. At a mark
+// nothing of the key is left out.
 type Run struct {
 	file  File
 	end   int64
@@ -165,7 +165,8 @@ func (r *runReader) fill(n int) error {
 	want := int(min(int64(cap(r.buf)-have), r.end-r.at))
 	r.buf = r.buf[:have+want]
 	if want > 0 {
-		// ReadAt may say io.EOF of a read that ends where the file does. Of one that is short, io.EOF would be taken for the run's end.
+		// ReadAt may say io.EOF of a read that ends where the file does. Of one that is short, io.EOF would be
+		// taken for the run's end.
 		switch got, err := r.file.ReadAt(r.buf[have:], r.at); {
 		case got == want:
 		case errors.Is(err, io.EOF):

@@ -19,10 +19,11 @@ type File interface {
 
 // Options are a Sorter's.
 type Options struct {
-	// Memory is how many bytes of rows are collected before a run is written, with what sorting them takes: 48 bytes a row.
+	// Memory is how many bytes of rows are collected before a run is written, with what sorting them takes: 48
+	// bytes a row.
 	Memory int64
-	// Create makes the file of the runs, when the first is written. The Sorter closes it. A file without a name leaves nothing
-	// behind, however the process ends: see TempFile.
+	// Create makes the file of the runs, when the first is written. The Sorter closes it. A file without a name
+	// leaves nothing behind, however the process ends: see TempFile.
 	Create func() (File, error)
 }
 
@@ -46,8 +47,8 @@ const sampleRows = 1 << 10
 
 // Sorter sorts any number of rows in bounded memory. A key may be added more than once. Close it.
 type Sorter struct {
-	// Rows are those that are in memory. Owners that build rows in place do it here and call Flush after each; deletions are not
-	// for a Sorter.
+	// Rows are those that are in memory. Owners that build rows in place do it here and call Flush after each;
+	// deletions are not for a Sorter.
 	Rows Rows
 
 	o    Options
@@ -76,8 +77,9 @@ func (s *Sorter) Flush() error {
 	return s.spill()
 }
 
-// reserve allocates the memory that rows like those so far will need: growing it step by step would copy every byte about twice.
-// It allocates new slices, because slices.Grow clears what it adds, and large new memory is zero already.
+// reserve allocates the memory that rows like those so far will need: growing it step by step would copy every byte
+// about twice. It allocates new slices, because slices.Grow clears what it adds, and large new memory is zero
+// already.
 func (s *Sorter) reserve() {
 	r := &s.Rows
 	n := int(s.o.Memory) / (len(r.Buf)/len(r.rows) + rowOverhead)
@@ -106,8 +108,8 @@ func (s *Sorter) spill() error {
 	return nil
 }
 
-// Finish writes the rows that are still in memory as a run, releases the memory, and returns all runs. They can be read until Close.
-// No rows may be added afterwards.
+// Finish writes the rows that are still in memory as a run, releases the memory, and returns all runs. They can be
+// read until Close. No rows may be added afterwards.
 func (s *Sorter) Finish() ([]Run, error) {
 	if err := s.spill(); err != nil {
 		return nil, err
@@ -119,8 +121,8 @@ func (s *Sorter) Finish() ([]Run, error) {
 // Row is a key and a value.
 type Row struct{ Key, Value []byte }
 
-// Sorted is all rows, ascending by key. A row is valid until the next. After an error nothing follows. Rows must not be
-// added afterwards. Rows that all fit into memory are never written to a file.
+// Sorted is all rows, ascending by key. A row is valid until the next. After an error nothing follows. Rows must
+// not be added afterwards. Rows that all fit into memory are never written to a file.
 func (s *Sorter) Sorted() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		if len(s.runs) == 0 {
@@ -157,7 +159,8 @@ func (s *Sorter) Sorted() iter.Seq2[Row, error] {
 	}
 }
 
-// Close releases the file and the memory. Runs must not be read afterwards. Closing a nil or closed Sorter does nothing.
+// Close releases the file and the memory. Runs must not be read afterwards. Closing a nil or closed Sorter does
+// nothing.
 func (s *Sorter) Close() error {
 	if s == nil {
 		return nil

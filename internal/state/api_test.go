@@ -24,7 +24,8 @@ const dir = "state"
 
 var now = time.Date(2025, 1, 10, 12, 0, 0, 0, time.UTC)
 
-// options are those of a state in memory, of which a failure of the storage panics. After the test no goroutine is left.
+// options are those of a state in memory, of which a failure of the storage panics. After the test no goroutine is
+// left.
 func options(t *testing.T) state.Options {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
@@ -186,8 +187,8 @@ func TestCreateAndOpen(t *testing.T) {
 	closing(t, r)
 }
 
-// TestApply: the latest version of an event counts, in one account-day; a batch is applied whole or, if it does not start where
-// the state is, not at all.
+// TestApply: the latest version of an event counts, in one account-day; a batch is applied whole or, if it does not
+// start where the state is, not at all.
 func TestApply(t *testing.T) {
 	o := options(t)
 	s := create(t, o)
@@ -362,7 +363,8 @@ func TestRetry(t *testing.T) {
 	wantContents(t, r, []string{"20000/a1/e1=4"}, []string{"a1@20000=2"})
 }
 
-// TestCheckpoint: a copy is a state of its own, which lacks what is written afterwards; the digest of its journal is kept.
+// TestCheckpoint: a copy is a state of its own, which lacks what is written afterwards; the digest of its journal
+// is kept.
 func TestCheckpoint(t *testing.T) {
 	o := options(t)
 	s := create(t, o)

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// collector is the database's health as metrics, read when they are gathered. It takes no lock that writers hold: a full disk stalls
-// a write that holds one, and that is when these metrics are needed.
+// collector is the database's health as metrics, read when they are gathered. It takes no lock that writers hold: a
+// full disk stalls a write that holds one, and that is when these metrics are needed.
 type collector struct {
 	dir    string
 	fs     vfs.FS

@@ -51,8 +51,9 @@ func (o *Options) pebble(readOnly bool) *pebble.Options {
 		// With 8, twelve sublevels of small tables were seen that Pebble saw no need to compact.
 		L0CompactionThreshold: 4,
 		L0StopWritesThreshold: 20,
-		// Rows that come into days that exist stay in the base level until it is full. Then they are merged into the lowest
-		// level, with all rows there that are between them: the more come at once, the lower the write amplification.
+		// Rows that come into days that exist stay in the base level until it is full. Then they are merged into
+		// the lowest level, with all rows there that are between them: the more come at once, the lower the write
+		// amplification.
 		LBaseMaxBytes:      2 << 30,
 		MaxOpenFiles:       1000,
 		FormatMajorVersion: pebble.FormatNewest,
@@ -93,7 +94,8 @@ func Lock(dir string, fs vfs.FS) (*pebble.Lock, error) {
 	if err == nil {
 		return l, nil
 	}
-	// fcntl returns EAGAIN or EACCES for a lock that another process has. Of a lock that this process has, Pebble says so itself.
+	// fcntl returns EAGAIN or EACCES for a lock that another process has. Of a lock that this process has, Pebble
+	// says so itself.
 	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) && fs == vfs.Default && isWritable(dir) ||
 		err.Error() == "lock held by current process" {
 		return nil, ErrLocked
@@ -179,7 +181,8 @@ func (db *DB) RegisterMetrics(reg prometheus.Registerer) {
 	db.collector = newCollector(db.DB, db.dir, db.fs, db.health, reg)
 }
 
-// open opens a database. Pebble panics on some damage, such as tables that were exchanged while they wait for their flush.
+// open opens a database. Pebble panics on some damage, such as tables that were exchanged while they wait for their
+// flush.
 func open(dir string, p *pebble.Options) (db *pebble.DB, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -189,8 +192,8 @@ func open(dir string, p *pebble.Options) (db *pebble.DB, err error) {
 	return pebble.Open(dir, p)
 }
 
-// hasSpace refuses to open a database where there is no space to write what is in its log as tables: Pebble would try for ever,
-// and report nothing.
+// hasSpace refuses to open a database where there is no space to write what is in its log as tables: Pebble would
+// try for ever, and report nothing.
 func hasSpace(dir string, fs vfs.FS) error {
 	disk, err := fs.GetDiskUsage(dir)
 	if err != nil {
@@ -212,8 +215,8 @@ func hasSpace(dir string, fs vfs.FS) error {
 	return fmt.Errorf("open state: %w: %d bytes are free on the disk of %s, %d are needed; free some space", syscall.ENOSPC, disk.AvailBytes, dir, need)
 }
 
-// Health is nil while the storage takes writes, else what is wrong: a full disk, a write stall, a slow disk. It is nil of a database
-// that is only read.
+// Health is nil while the storage takes writes, else what is wrong: a full disk, a write stall, a slow disk. It is
+// nil of a database that is only read.
 func (db *DB) Health() error {
 	if db.health == nil {
 		return nil
@@ -224,8 +227,8 @@ func (db *DB) Health() error {
 // flushPatience is for how many tenths of a second in a row FlushOrFail bears a failing disk.
 const flushPatience = 50
 
-// FlushOrFail writes the memtables to tables. Pebble would try for ever on a disk that takes no writes; FlushOrFail gives up after
-// five seconds in which all attempts failed, and returns the cause.
+// FlushOrFail writes the memtables to tables. Pebble would try for ever on a disk that takes no writes; FlushOrFail
+// gives up after five seconds in which all attempts failed, and returns the cause.
 func (db *DB) FlushOrFail() error {
 	flushed, err := db.AsyncFlush()
 	if err != nil {

@@ -22,7 +22,8 @@ func Damaged(err error) error {
 	return fmt.Errorf("%w: %w; remedy: ingest rebuild, or a backup in its place", format.ErrDamaged, err)
 }
 
-// ReadError wraps an error of reading the database: format.ErrDamaged if what was read is corrupt or a file is missing.
+// ReadError wraps an error of reading the database: format.ErrDamaged if what was read is corrupt or a file is
+// missing.
 func ReadError(err error) error {
 	if pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) {
 		return Damaged(err)
@@ -30,7 +31,8 @@ func ReadError(err error) error {
 	return fmt.Errorf("read state: %w", err)
 }
 
-// openError wraps an error of opening a database. It is damage, unless the operating system refuses a file that is there.
+// openError wraps an error of opening a database. It is damage, unless the operating system refuses a file that is
+// there.
 func openError(err error) error {
 	if errno, ok := errors.AsType[syscall.Errno](err); ok && errno != syscall.ENOENT {
 		return fmt.Errorf("open state: %w", err)

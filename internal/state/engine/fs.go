@@ -12,12 +12,12 @@ import (
 
 // guardedFS is the file system that Pebble is given. It changes two things:
 //
-// A failed write to the log (WAL), or sync of a directory, ends the process here, with its cause. Pebble panics where it meets
-// such a failure while it rotates logs or moves a marker, in a way that cannot be recovered from.
+// A failed write to the log (WAL), or sync of a directory, ends the process here, with its cause. Pebble panics
+// where it meets such a failure while it rotates logs or moves a marker, in a way that cannot be recovered from.
 //
-// A marker names another file. Both are new entries of one directory, which Pebble syncs once, after it made the marker. POSIX
-// lets either entry reach the disk alone, and a marker without its file is a database that cannot be opened. So the directory is
-// also synced before a marker is made.
+// A marker names another file. Both are new entries of one directory, which Pebble syncs once, after it made the
+// marker. POSIX lets either entry reach the disk alone, and a marker without its file is a database that cannot be
+// opened. So the directory is also synced before a marker is made.
 type guardedFS struct {
 	vfs.FS
 	fatal func(error)

@@ -13,14 +13,15 @@ import (
 const (
 	// slowFor is how long an operation that was slow makes the disk unhealthy.
 	slowFor = 10 * time.Second
-	// stalledAfter is how long writes must be stalled to be unhealthy: short stalls are how Pebble slows writers down.
+	// stalledAfter is how long writes must be stalled to be unhealthy: short stalls are how Pebble slows writers
+	// down.
 	stalledAfter = time.Second
 	// logEvery is how often background errors are logged: on a full disk there are thousands in a second.
 	logEvery = 10 * time.Second
 )
 
-// health is what Pebble's events say about the disk. It is needed because Pebble retries silently: on a full disk writes
-// stall, and no call returns an error.
+// health is what Pebble's events say about the disk. It is needed because Pebble retries silently: on a full disk
+// writes stall, and no call returns an error.
 type health struct {
 	log *slog.Logger
 	now func() time.Time
@@ -37,8 +38,8 @@ type health struct {
 	}
 }
 
-// listener feeds h. A successful flush proves that the disk takes writes again. Damage that Pebble meets, in a compaction too,
-// ends the process through fatal.
+// listener feeds h. A successful flush proves that the disk takes writes again. Damage that Pebble meets, in a
+// compaction too, ends the process through fatal.
 func (h *health) listener(fatal func(error)) *pebble.EventListener {
 	return &pebble.EventListener{
 		DataCorruption: func(i pebble.DataCorruptionInfo) { Stop(fatal, Damaged(i.Details)) },
@@ -118,8 +119,8 @@ func (h *health) failures() uint64 {
 	return h.mu.failed
 }
 
-// logger is Pebble's logger. Its Fatalf never returns: if it did, Pebble would continue, and writes that were acknowledged would be
-// lost.
+// logger is Pebble's logger. Its Fatalf never returns: if it did, Pebble would continue, and writes that were
+// acknowledged would be lost.
 type logger struct {
 	log   *slog.Logger
 	fatal func(error)

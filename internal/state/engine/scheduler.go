@@ -8,8 +8,8 @@ import (
 
 // scheduler lets compactions run one at a time, and none before the database is open.
 //
-// Pebble's own scheduler starts compactions while a database is being opened. If opening then fails, it starts more, in files that
-// are closed by then, and the process ends with a panic instead of the reason.
+// Pebble's own scheduler starts compactions while a database is being opened. If opening then fails, it starts
+// more, in files that are closed by then, and the process ends with a panic instead of the reason.
 type scheduler struct {
 	db       pebble.DBForCompaction
 	granting sync.Mutex // held while db is asked for a compaction and given one
@@ -68,7 +68,8 @@ func (s *scheduler) grant() {
 // Register implements pebble.CompactionScheduler.
 func (s *scheduler) Register(_ int, db pebble.DBForCompaction) { s.db = db }
 
-// Unregister implements pebble.CompactionScheduler. When it returns, the database is not asked for compactions any more.
+// Unregister implements pebble.CompactionScheduler. When it returns, the database is not asked for compactions any
+// more.
 func (s *scheduler) Unregister() {
 	s.mu.Lock()
 	s.mu.open = false

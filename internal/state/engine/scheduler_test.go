@@ -8,7 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// TestNoCompactionBeforeStart: what there is to compact waits until the database is open, and all of it is compacted then.
+// TestNoCompactionBeforeStart: what there is to compact waits until the database is open, and all of it is
+// compacted then.
 func TestNoCompactionBeforeStart(t *testing.T) {
 	t.Parallel()
 	c := &scheduler{}

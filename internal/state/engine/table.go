@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// tableBuffer is how much of a table is written at once. Pebble writes its own files block by block, and a system call costs more
-	// than the copy of a block.
+	// tableBuffer is how much of a table is written at once. Pebble writes its own files block by block, and a
+	// system call costs more than the copy of a block.
 	tableBuffer = 128 << 10
-	// tableSync is after how many bytes the operating system is asked to write a table's pages to the disk, so that little is left
-	// for the sync at the end.
+	// tableSync is after how many bytes the operating system is asked to write a table's pages to the disk, so that
+	// little is left for the sync at the end.
 	tableSync = 1 << 20
 )
 
@@ -31,7 +31,8 @@ const (
 	UnfilteredLoadTable
 )
 
-// NewTable makes a table at path, for pebble.DB.Ingest. Its rows must be set in the order of their keys. Its Close makes it durable.
+// NewTable makes a table at path, for pebble.DB.Ingest. Its rows must be set in the order of their keys. Its Close
+// makes it durable.
 func (db *DB) NewTable(path string, kind TableKind) (*sstable.Writer, error) {
 	file, err := db.fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -41,7 +42,8 @@ func (db *DB) NewTable(path string, kind TableKind) (*sstable.Writer, error) {
 	o := db.tableOptions
 	switch kind {
 	case BatchTable:
-		// The other options of the lowest level are not for it: Pebble skips deletions in tables that claim to be of that level.
+		// The other options of the lowest level are not for it: Pebble skips deletions in tables that claim to be
+		// of that level.
 		o.Compression = db.lowestCompression
 	case LoadTable:
 	case UnfilteredLoadTable:

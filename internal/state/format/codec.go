@@ -8,8 +8,9 @@ import (
 	"daybook/internal/billing"
 )
 
-// Decoder reads the fields of a value one after another. After the first field that cannot be read, Bad is set and all further
-// reads return zero values, so that callers check once, with Done. A decoder is made of a value: Decoder{Rest: value}.
+// Decoder reads the fields of a value one after another. After the first field that cannot be read, Bad is set and
+// all further reads return zero values, so that callers check once, with Done. A decoder is made of a value:
+// Decoder{Rest: value}.
 type Decoder struct {
 	Rest []byte // what has not been read
 	Bad  bool
@@ -91,7 +92,8 @@ func AppendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// Instants are stored in the largest unit in which they are whole: a byte for the unit, then the count since 1970 as a varint.
+// Instants are stored in the largest unit in which they are whole: a byte for the unit, then the count since 1970
+// as a varint.
 var instantUnits = [4]int64{1, 1e3, 1e6, 1e9}
 
 // AppendInstant appends an instant.
@@ -138,8 +140,8 @@ func (f *Decoder) Version() (v billing.Version) {
 	return v
 }
 
-// Money is stored as a byte with sign and decimal exponent, then the magnitude divided by ten to that exponent: a uvarint, or
-// 16 bytes if it needs more than 64 bits.
+// Money is stored as a byte with sign and decimal exponent, then the magnitude divided by ten to that exponent: a
+// uvarint, or 16 bytes if it needs more than 64 bits.
 const (
 	moneyNegative = 0x80
 	moneyWide     = 0x40

@@ -7,9 +7,9 @@ import (
 	"daybook/internal/billing"
 )
 
-// UUIDTag begins an event id that is a UUID in its usual spelling (36 characters, lower case). The UUID's 16 bytes follow, and no
-// end. No escaped string begins with it. UUIDs are in order among themselves, and before all other ids: readers that want all
-// ids of an account-day in order merge the two.
+// UUIDTag begins an event id that is a UUID in its usual spelling (36 characters, lower case). The UUID's 16 bytes
+// follow, and no end. No escaped string begins with it. UUIDs are in order among themselves, and before all other
+// ids: readers that want all ids of an account-day in order merge the two.
 const UUIDTag = 0x02
 
 // hexDigit is the value of each lower-case hex digit, and 0xff for every other byte.

@@ -33,8 +33,8 @@ type Span struct {
 	From, Next int64
 }
 
-// Totals count the rows of a state after a write. The digests are of the set of all locators, without their generation, and of the set
-// of all records.
+// Totals count the rows of a state after a write. The digests are of the set of all locators, without their
+// generation, and of the set of all records.
 type Totals struct {
 	Locators, Records, Quarantined, Decisions int64
 	LocatorDigest, RecordDigest               billing.Digest
@@ -143,8 +143,8 @@ func ParseEntry(key, value []byte, before Head) (e Entry, err error) {
 	return e, nil
 }
 
-// Journal is all entries up to Head, folded into one: what must be true of the rest of the state. It is stored as the base, in place
-// of entries that were removed.
+// Journal is all entries up to Head, folded into one: what must be true of the rest of the state. It is stored as
+// the base, in place of entries that were removed.
 type Journal struct {
 	Head     Head
 	At       time.Time
@@ -217,7 +217,8 @@ func ParseJournal(value []byte) (*Journal, error) {
 	return j, f.Done("journal base")
 }
 
-// NewJournal is the journal of a new state. Its chain starts with the database id, so that no two states share a digest.
+// NewJournal is the journal of a new state. Its chain starts with the database id, so that no two states share a
+// digest.
 func NewJournal(id DatabaseID, at time.Time) *Journal {
 	e := Entry{Kind: EntryCreated, At: at}
 	e.chain(Digest{}, []byte(id))

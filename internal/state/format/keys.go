@@ -8,8 +8,8 @@ import (
 	"daybook/internal/billing"
 )
 
-// The keyspaces: the first byte of every key. Their numbers are stored and never change. docs/format-state.md draws each
-// key and value. Space names the rows, → what their value says.
+// The keyspaces: the first byte of every key. Their numbers are stored and never change. docs/format-state.md draws
+// each key and value. Space names the rows, → what their value says.
 const (
 	SpaceIdentity   byte = 0x01 // → Identity
 	SpaceBase       byte = 0x02 // → Journal, folded up to a sequence
@@ -30,8 +30,9 @@ const (
 	SpaceByDay      byte = 0x23 // tenant, day, account, topic, partition, offset → nothing
 )
 
-// A string in a key ends with 0x00, and its bytes 0x00, 0x01 and 0x02 are escaped as 0x01 and a byte one greater. So keys are in
-// the order of their strings, no string's key is a prefix of another's, and none begins with UUIDTag.
+// A string in a key ends with 0x00, and its bytes 0x00, 0x01 and 0x02 are escaped as 0x01 and a byte one greater.
+// So keys are in the order of their strings, no string's key is a prefix of another's, and none begins with
+// UUIDTag.
 const (
 	keyEnd     = 0x00
 	keyEscape  = 0x01
@@ -177,8 +178,8 @@ func AppendRecordKey(b []byte, a billing.AccountDay, id billing.EventID) []byte 
 	return AppendEventID(AppendAccountDayPrefix(b, SpaceRecord, a), id)
 }
 
-// AppendRecordKeyOfLocator appends the record key of the event that a locator's key names, without escaping tenant and id
-// again. The account-day's prefix ends at idAt.
+// AppendRecordKeyOfLocator appends the record key of the event that a locator's key names, without escaping tenant
+// and id again. The account-day's prefix ends at idAt.
 func AppendRecordKeyOfLocator(b, locator []byte, a billing.AccountID, d billing.Day) (key []byte, idAt int) {
 	event := locator[LocatorHeader:]
 	tenant := bytes.IndexByte(event, keyEnd) + 1
@@ -210,8 +211,8 @@ func AppendByEventPrefix(b []byte, t billing.TenantID, id billing.EventID) []byt
 	return AppendEventID(AppendKeyString(append(b, SpaceByEvent), string(t)), id)
 }
 
-// DayKey is a key of SpaceRecord, SpaceOverlay, SpaceMarker, SpaceTie or SpaceByDay. Its parts refer to the key, unless a byte of
-// the tenant was escaped.
+// DayKey is a key of SpaceRecord, SpaceOverlay, SpaceMarker, SpaceTie or SpaceByDay. Its parts refer to the key,
+// unless a byte of the tenant was escaped.
 type DayKey struct {
 	Tenant []byte
 	Day    billing.Day

@@ -14,9 +14,10 @@ const (
 	LocatorTied
 )
 
-// A locator says in which account-day the winner's record is. The record has the rest, its version and content. Locators are in the
-// order of event ids, which is random, so compactions move them most often and each byte is written several times: they are as
-// short as possible. A deleted winner has no record, so its locator has the version.
+// A locator says in which account-day the winner's record is. The record has the rest, its version and content.
+// Locators are in the order of event ids, which is random, so compactions move them most often and each byte is
+// written several times: they are as short as possible. A deleted winner has no record, so its locator has the
+// version.
 
 // AppendLocatorValue appends the value of a winner's locator.
 func AppendLocatorValue(b []byte, w *dedup.Winner) []byte {
@@ -31,7 +32,8 @@ func AppendLocatorValue(b []byte, w *dedup.Winner) []byte {
 	return append(b, w.Account...)
 }
 
-// ParseLocatorValue reads what a locator says of a winner: deleted, tied, and account and day, or the version if it is deleted.
+// ParseLocatorValue reads what a locator says of a winner: deleted, tied, and account and day, or the version if it
+// is deleted.
 func ParseLocatorValue(value []byte) (w dedup.Winner, err error) {
 	f := Decoder{Rest: value}
 	flags := f.Byte()
@@ -48,11 +50,12 @@ func ParseLocatorValue(value []byte) (w dedup.Winner, err error) {
 
 // Generation numbers a part of the locators: those of events that were first seen while it was the newest.
 //
-// Event ids come in no order, so a new locator may belong anywhere among the existing ones. In one ordered set, compactions would
-// rewrite old locators for every batch of new ones; write amplification would grow with the state. Partitioned by age, it is
-// bounded by the size of a generation: when the next one has begun, an old generation gets nothing but corrections. The price
-// is that an event that exists may be in any generation and is looked up in one after another, newest first. Most events are
-// new, which the membership filter knows without a look-up.
+// Event ids come in no order, so a new locator may belong anywhere among the existing ones. In one ordered set,
+// compactions would rewrite old locators for every batch of new ones; write amplification would grow with the
+// state. Partitioned by age, it is bounded by the size of a generation: when the next one has begun, an old
+// generation gets nothing but corrections. The price is that an event that exists may be in any generation and is
+// looked up in one after another, newest first. Most events are new, which the membership filter knows without a
+// look-up.
 type Generation uint16
 
 // MaxGeneration is the last one.

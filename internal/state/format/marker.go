@@ -22,7 +22,8 @@ type Marker struct {
 // ChangeKinds is how many kinds of dedup.Change there are.
 const ChangeKinds = 6
 
-// A marker is stored as up to ChangeKinds rows, one for each kind of change, so that marking an account-day is a blind write.
+// A marker is stored as up to ChangeKinds rows, one for each kind of change, so that marking an account-day is a
+// blind write.
 
 // AppendMarkerKey appends the key of an account-day's row for the kind of change whose bit in dedup.Change is kind.
 func AppendMarkerKey(b []byte, a billing.AccountDay, kind int) []byte {

@@ -51,8 +51,9 @@ func SortedPartitions[V any](m map[PartitionID]V) []PartitionID {
 	return slices.SortedFunc(maps.Keys(m), PartitionID.Compare)
 }
 
-// Conserved checks the conservation law: every offset between FirstOffset and NextOffset is accounted for, and every delivered
-// record has one outcome. Its error is not ErrDamaged: the caller knows whether the position was read or is to be written.
+// Conserved checks the conservation law: every offset between FirstOffset and NextOffset is accounted for, and
+// every delivered record has one outcome. Its error is not ErrDamaged: the caller knows whether the position was
+// read or is to be written.
 func (p *Position) Conserved() error {
 	var outcomes int64
 	for _, n := range p.Outcomes {

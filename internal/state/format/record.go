@@ -24,8 +24,8 @@ func AppendRecordValue(b []byte, e *billing.Event) []byte {
 	return AppendRecordTexts(AppendMoney(b, e.Cost), at, e)
 }
 
-// AppendRecordTexts appends the strings of a record's value. The value, with flags, version and money, begins at b[at]; the flags are
-// set here.
+// AppendRecordTexts appends the strings of a record's value. The value, with flags, version and money, begins at
+// b[at]; the flags are set here.
 func AppendRecordTexts(b []byte, at int, e *billing.Event) []byte {
 	b = AppendString(b, string(e.Service))
 	for i, s := range [...]string{string(e.Region), string(e.PricingModel), string(e.Category), string(e.Period), e.Attributes} {
@@ -44,7 +44,8 @@ type Strings struct {
 	arena  []byte               // of copies
 }
 
-// Intern is for values that repeat from event to event: equal bytes usually give the same string, without an allocation.
+// Intern is for values that repeat from event to event: equal bytes usually give the same string, without an
+// allocation.
 func (t *Strings) Intern(b []byte) string {
 	if len(b) == 0 {
 		return ""
@@ -123,7 +124,8 @@ func ParseRecord(key, value []byte, e *billing.Event, t *Strings) error {
 	return ParseRecordTail(rest, value, e, t)
 }
 
-// ParseRecordTail is ParseRecord of the next record of e's account-day: id is its key without the account-day's prefix.
+// ParseRecordTail is ParseRecord of the next record of e's account-day: id is its key without the account-day's
+// prefix.
 func ParseRecordTail(id, value []byte, e *billing.Event, t *Strings) error {
 	var uuid [36]byte
 	id, rest, err := CutEventID(id, &uuid)

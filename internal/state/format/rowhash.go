@@ -6,8 +6,8 @@ import (
 	"daybook/internal/billing"
 )
 
-// HashRow is the XXH3-128 of a row, for digests of sets of rows (billing.Digest.Plus). A row is its key and its value, one after the
-// other.
+// HashRow is the XXH3-128 of a row, for digests of sets of rows (billing.Digest.Plus). A row is its key and its
+// value, one after the other.
 func HashRow(row []byte) billing.Digest { return billing.Digest(xxh3.Hash128(row).Bytes()) }
 
 // HashLocator hashes a locator without keyspace and generation: the generation depends on the order of arrival.
