@@ -1,11 +1,11 @@
-// Package control is the word that publisher and operators have with a running
-// ingest: HTTP over a Unix socket in the state directory. It owns the protocol,
-// client and server side, and the documents that travel over it; what the words
-// do is the server's Handler.
+// Package control is the HTTP-over-Unix-socket API of a running ingest.
 //
-// The socket is STATE/ingest.sock with mode 0600, and connections of other users
-// are refused. Callers never supply paths. Server and client are safe for
-// concurrent use. Nothing here is durable: what a Handler promises is its own.
+// It owns the protocol, on the client's and the server's side, and the documents that it carries. It does not own what
+// a request does: that is the server's Handler.
+//
+// The socket is STATE/ingest.sock with mode 0600, and connections of other users are refused. Callers never supply
+// paths. Server and client are safe for concurrent use. Nothing here is durable by itself: durability is up to the
+// Handler.
 package control
 
 import (
