@@ -2,6 +2,7 @@
 
 GOLANGCI_VERSION := v2.15.0
 CYCLONEDX_VERSION := v1.10.0
+DEADCODE_VERSION := v0.38.0
 BENCH_EVENTS ?= 5000000
 BENCH_STATE ?= 50000000
 DEMO ?= /tmp/daybook-demo
@@ -32,12 +33,13 @@ race: ## the short tests under the race detector
 	go test -race -short ./...
 
 .PHONY: lint
-lint: ## format, floors and the other rules of .golangci.yml
+lint: ## format, layers and the other rules of .golangci.yml; dead code
 	@test/lint $(GOLANGCI_VERSION) run ./...
 	@cd test/deploy && ../lint $(GOLANGCI_VERSION) run ./...
+	@test/deadcode $(DEADCODE_VERSION)
 
 .PHONY: bench
-bench: ## the table of docs/performance.md, measured anew on this machine: about 15 minutes, 20 GB (BENCH_EVENTS, BENCH_STATE)
+bench: ## the table of docs/performance.md, measured on this machine: 15 to 40 minutes, 20 GB (BENCH_EVENTS, BENCH_STATE)
 	go test ./internal/test/bench -count=1 -v -timeout 6h -run TestTable -bench.events=$(BENCH_EVENTS) -bench.state=$(BENCH_STATE) \
 		-bench.day=10000000 -bench.journal=19000 -bench.rounds=3 -bench.document=../../../docs/performance.md
 
@@ -55,7 +57,7 @@ bench-smoke: ## the same at a size that proves only that it works
 	go test ./internal/test/bench -count=1 -v -run TestTable
 
 .PHONY: microbench
-microbench: ## the benchmarks of single rooms; BENCH=pattern chooses
+microbench: ## the benchmarks of single packages; BENCH=pattern chooses
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem $$(go list ./... | grep -v internal/test/bench)
 
 .PHONY: test-kafka
@@ -63,7 +65,7 @@ test-kafka: ## the Kafka tests against a real Apache Kafka, fetched and started 
 	test/kafka/run go test -count=1 -timeout 10m -run Kafka ./internal/ingest ./internal/test/pipeline
 
 .PHONY: sim
-sim: ## simulated lives with crashes at any write: SEEDS=FROM-TO, DURATION=10m, or both
+sim: ## simulated runs with crashes at any write: SEEDS=FROM-TO, DURATION=10m, or both
 	@SEEDS='$(SEEDS)' DURATION='$(DURATION)' test/sim
 
 .PHONY: sweep
@@ -71,7 +73,7 @@ sweep: ## every file-system operation failed and crashed at, every sector of eve
 	DAYBOOK_SWEEP=full go test -count=1 -timeout 60m -v -run 'Sweep|Rot|EachOperation' ./internal/state ./internal/lake
 
 .PHONY: mutate
-mutate: ## put known faults back, one at a time, and see the named test turn red
+mutate: ## put known faults back, one at a time, and check that the named test fails
 	@test/mutate
 
 .PHONY: torture
