@@ -15,7 +15,7 @@ const help = "Ingest reads billing events from Kafka into a state directory, fro
 type grammar struct {
 	Init          initCommand       `cmd:"" help:"Create a state of the topics as they are now; the directory must be empty or new."`
 	Run           runCommand        `cmd:"" help:"Consume: catch up, then follow until SIGTERM."`
-	Rebuild       rebuildCommand    `cmd:"" help:"Make the state anew from the topics' beginning, beside the old one, and exchange the two in one step."`
+	Rebuild       rebuildCommand    `cmd:"" help:"Build a new state from the start of the topics, and exchange it with the old one in one step."`
 	Check         checkCommand      `cmd:"" help:"Verify everything that must hold in a state; exit 4 if something does not."`
 	Status        statusCommand     `cmd:"" help:"Show positions, lag, what waits for a release, and quarantine; also while ingest runs."`
 	Quarantine    quarantineCommand `cmd:"" help:"Look at records that cannot be events, and settle them."`

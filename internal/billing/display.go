@@ -6,8 +6,8 @@ import "math/bits"
 const centsShift = Scale - 2
 
 // Display is the amount for a person: two decimal places, rounded half-even, and commas between thousands, as in
-// "-1,234,567.80". An amount that is not zero but rounds to zero has all its digits, so that it is never shown as nothing.
-// String and JSON are always exact.
+// "-1,234,567.80". An amount that is not zero but rounds to zero has all its digits, so that it is never shown as
+// nothing. String and JSON are always exact.
 func (m Money) Display() string {
 	cents := m.roundToCents()
 	if cents == (Money{}) && m != (Money{}) {

@@ -25,8 +25,8 @@ type configFile struct {
 	values map[string]any
 }
 
-// loadFile reads a YAML file. A key that is not a flag of app, or that occurs twice, is an error: a misspelt setting must
-// not go unnoticed.
+// loadFile reads a YAML file. A key that is not a flag of app, or that occurs twice, is an error: a misspelt
+// setting must not go unnoticed.
 func loadFile(r io.Reader, app *kong.Application) (kong.Resolver, error) {
 	var document yaml.Node
 	switch err := yaml.NewDecoder(r).Decode(&document); {

@@ -64,8 +64,8 @@ func ExitCode(err error) int {
 	return ExitError
 }
 
-// oneLine formats a message as one line. Joined errors are separated by "; ". Control characters, which may come from an
-// id in a record, are escaped.
+// oneLine formats a message as one line. Joined errors are separated by "; ". Control characters, which may come
+// from an id in a record, are escaped.
 func oneLine(text string) string {
 	var b strings.Builder
 	for i, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }) {

@@ -51,7 +51,7 @@ func Connect(ctx context.Context, dial func(context.Context) (net.Conn, error)) 
 	if err != nil {
 		return nil, wrapDial(err)
 	}
-	// The probe showed that somebody listens; requests open their own.
+	// The probe connection showed that an ingest listens. Requests open connections of their own.
 	if err := conn.Close(); err != nil {
 		return nil, fmt.Errorf("close probe of control socket: %w", err)
 	}

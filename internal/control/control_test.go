@@ -191,7 +191,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	}
 }
 
-// A request in hand is answered although the server was told to end.
+// A running request is answered although the server was told to stop.
 func TestShutdownWaitsForTheRequestInHand(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -218,7 +218,7 @@ func TestShutdownWaitsForTheRequestInHand(t *testing.T) {
 	}
 	close(h.leave)
 	if err := <-answered; err != nil {
-		t.Errorf("request in hand: %v", err)
+		t.Errorf("running request: %v", err)
 	}
 	if err := <-done; err != nil {
 		t.Errorf("Listen: %v", err)

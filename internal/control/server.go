@@ -40,7 +40,7 @@ type errorReply struct {
 }
 
 // Listen serves h on dir's socket (mode 0600) until ctx ends, waits for the
-// requests in hand, and removes the socket. The caller holds the state's lock, so
+// running requests, and removes the socket. The caller holds the state's lock, so
 // a socket that is there already was left by a process that died.
 func Listen(ctx context.Context, dir string, h Handler) error {
 	l, err := listen(dir)
@@ -51,7 +51,7 @@ func Listen(ctx context.Context, dir string, h Handler) error {
 	return Serve(ctx, l, h)
 }
 
-// Serve serves h on l until ctx ends, waits for the requests in hand, and closes l.
+// Serve serves h on l until ctx ends, waits for running requests, and closes l.
 func Serve(ctx context.Context, l net.Listener, h Handler) error {
 	server := &http.Server{
 		Handler:           newMux(h),

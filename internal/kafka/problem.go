@@ -79,7 +79,7 @@ func (c *Config) Explain(subject string, err error) error {
 	}
 
 	// A broker that dislikes how a client begins hangs up. Which of the
-	// reasons it is can only be told from what was configured.
+	// reasons applies follows only from the configuration.
 	if _, first := errors.AsType[*kgo.ErrFirstReadEOF](err); first || errors.Is(err, io.EOF) {
 		switch {
 		case c.usesSASL():

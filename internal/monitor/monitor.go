@@ -113,7 +113,7 @@ func (s *Server) Addr() string {
 	return s.listener.Addr().String()
 }
 
-// Run serves until ctx ends, lets requests in hand finish, and closes.
+// Run serves until ctx ends, waits for running requests, and closes.
 func (s *Server) Run(ctx context.Context) error {
 	if s.listener == nil {
 		<-ctx.Done()

@@ -96,7 +96,7 @@ func TestProfilerWhereItIsAskedFor(t *testing.T) {
 	if code, body := get("/debug/pprof/goroutine?debug=1"); code != 200 || !strings.Contains(body, "goroutine profile") {
 		t.Errorf("/debug/pprof/goroutine = %d %q", code, body)
 	}
-	// The command line may hold what is nobody's business.
+	// The command line may contain secrets.
 	if code, _ := get("/debug/pprof/cmdline"); code != 404 {
 		t.Errorf("/debug/pprof/cmdline = %d, want 404", code)
 	}

@@ -156,7 +156,7 @@ func TestDashboardIsWhole(t *testing.T) {
 		ids[p.ID] = true
 		a := p.Place
 		if a.X < 0 || a.W < 1 || a.H < 1 || a.X+a.W > 24 {
-			t.Errorf("panel %q lies at %+v, the grid is 24 wide", p.Title, a)
+			t.Errorf("panel %q is at %+v, the grid is 24 wide", p.Title, a)
 		}
 		for _, q := range d.Panels[:i] {
 			b := q.Place

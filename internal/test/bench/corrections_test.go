@@ -84,7 +84,7 @@ func (b *books) correct(file string, n int) usage {
 	return b.site.publish()
 }
 
-// scattered are corrections of n events from all over the books.
+// scattered returns corrections of n events of all days and accounts.
 func (b *books) scattered(n, round int) [][]byte {
 	c := b.loads[0]
 	g := produce.NewGenerator(c)

@@ -15,7 +15,7 @@ import (
 
 // What DuckDB is asked to do is what a careful user of it would write: read the JSON lines with
 // given types, keep the latest version of each event, and write the same datasets, sorted by their keys. It
-// reads numbers through a double and sums what comes of it.
+// reads numbers through a double and sums the results.
 
 // duckColumns are the columns of an event.
 const duckColumns = `{event_id: 'VARCHAR', account_id: 'VARCHAR', service_name: 'VARCHAR', usage_date: 'DATE', cost_usd: 'DECIMAL(38,18)',
@@ -138,7 +138,7 @@ func (d *duckBooks) there() bool { return true }
 func (d *duckBooks) close() {}
 
 // correct updates the events of a file, recomputes the account-days that they touch and writes the
-// files of their days anew, from opening the database to closing it.
+// files of their days again, from opening the database to closing it.
 func (d *duckBooks) correct(file string) time.Duration {
 	d.t.Helper()
 	began := time.Now()

@@ -74,7 +74,7 @@ func (r *report) markdown() string {
 	return b.String()
 }
 
-// The markers between which the table lies in docs/performance.md.
+// The markers of the table in docs/performance.md.
 const (
 	beginMarker = "<!-- make bench writes below -->\n"
 	endMarker   = "<!-- make bench writes above -->\n"

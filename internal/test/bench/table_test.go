@@ -164,8 +164,8 @@ func (b *books) variants() {
 	}
 }
 
-// restart measures a start after kill -9 up to the first record that it made durable. A journal has no more entries than
-// these that are not folded, however many there ever were.
+// restart measures a start after kill -9 up to the first record that it made durable. A journal has no more entries
+// than these that are not folded, however many there ever were.
 func (b *books) restart() {
 	entries := *journalCount
 	b.site.push(load(2*entries, 1<<20, nil))

@@ -23,8 +23,8 @@ func linearTicks(low, high float64) []plot.Tick {
 	return ticks
 }
 
-// logTicks are labelled ticks at 1, 2 and 5 times each power of ten (at powers of ten alone from four decades on, at powers
-// of two below two decades) and unlabelled ones between them.
+// logTicks are labelled ticks at 1, 2 and 5 times each power of ten (at powers of ten alone from four decades on,
+// at powers of two below two decades) and unlabelled ones between them.
 func logTicks(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
 	if high/low < 100 {

@@ -86,7 +86,7 @@ func (p *pipeline) deliver(lines []line, exportedAt string) produce.Summary {
 	return sum
 }
 
-// holds sees that the newest release is what the lines come to up to a day, and
+// holds checks that the newest release has the totals of the lines up to a day, and
 // that its ledger adds up to it.
 func (p *pipeline) holds(lines []line, last string) {
 	p.t.Helper()
@@ -126,7 +126,7 @@ func (p *pipeline) holds(lines []line, last string) {
 }
 
 // TestDeliveriesAreSnapshots: a month is delivered as far as the 15th, and then
-// whole, with ids renamed and rows dropped; the books are the second file's,
+// whole, with ids renamed and rows dropped; the totals are the second file's,
 // and the ledger says what the second delivery moved. The other order gives the
 // same books.
 func TestDeliveriesAreSnapshots(t *testing.T) {

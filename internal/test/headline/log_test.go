@@ -26,7 +26,7 @@ var week = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // messages draws a log that a finance team would fear: few ids, so that
 // versions collide; repetitions, ties, moves, deletes, revivals, broken
-// records, and members that nobody modelled.
+// records, and members that the model does not have.
 func messages(partitions int32) *rapid.Generator[[]message] {
 	return rapid.Custom(func(t *rapid.T) []message {
 		sent := rapid.SliceOfN(one(partitions), 0, 60).Draw(t, "messages")

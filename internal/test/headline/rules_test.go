@@ -115,7 +115,7 @@ func compareTotals(t *rapid.T, got map[billing.AccountDay]rollup.Totals, books *
 			parts.Add(parts, want.USD)
 		}
 		if parts.Cmp(want.USD) != 0 {
-			t.Errorf("%v: services come to %s of %s", cell, oracle.Text(parts), oracle.Text(want.USD))
+			t.Errorf("%v: services sum to %s of %s", cell, oracle.Text(parts), oracle.Text(want.USD))
 		}
 	}
 	if len(got) != withEvents {

@@ -77,7 +77,7 @@ type Cell struct {
 	Service string
 }
 
-// Total is what a cell comes to.
+// Total is the total of a cell.
 type Total struct {
 	USD    *big.Rat
 	Events int64
@@ -100,7 +100,7 @@ func New(rules billing.Rules, topics ...string) *Model {
 // Add takes a record. The same place in the log may be given again.
 func (m *Model) Add(r Record) { m.records = append(m.records, r) }
 
-// Books are what the log comes to.
+// Books are the totals of the log.
 type Books struct {
 	Winners  map[EventKey]Event // deleted events too
 	Rejected []Rejected         // in log order
@@ -110,7 +110,7 @@ type Books struct {
 	Records  int64              // distinct places in the log
 }
 
-// Books reads the whole log anew.
+// Books reads the whole log again.
 func (m *Model) Books() *Books {
 	b := &Books{
 		Winners:  map[EventKey]Event{},

@@ -38,9 +38,9 @@ func delivery(t *testing.T, rows []row) string {
 	return path
 }
 
-// TestKilledDeliveryDeletesNothing: a month is delivered, and then again with other ids in places and
-// without some rows, by a produce that is killed several times each. As long as a row of the
-// second delivery is not in the topic nothing is deleted; nothing of it ever is; and once a run comes to its end, the books are the second file.
+// TestKilledDeliveryDeletesNothing: a month is delivered, and then again with other ids in places and without some
+// rows, by a produce that is killed several times each. As long as a row of the second delivery is not in the topic
+// nothing is deleted; nothing of it ever is; and once a run finishes, the totals are the second file's.
 func TestKilledDeliveryDeletesNothing(t *testing.T) {
 	const (
 		topic = "billing"
@@ -84,7 +84,7 @@ func TestKilledDeliveryDeletesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Duration(rng.Int64N(int64(took))))
-			_ = run.Process.Kill() // it may have come to its end
+			_ = run.Process.Kill() // it may have finished
 			ended := run.Wait() == nil
 			deleted, pushed := arrivedOf(t, addr, topic, exported)
 			switch {
@@ -115,13 +115,13 @@ func TestKilledDeliveryDeletesNothing(t *testing.T) {
 		whole = len(deleted) == len(gone)
 		for id := range deleted {
 			if !gone[id] {
-				t.Errorf("%s was deleted, which the second delivery holds or nobody had", id)
+				t.Errorf("%s was deleted, which the second delivery has or the first did not have", id)
 			}
 		}
 	})
 
 	if !whole {
-		t.Error("the delivery that came to its end did not delete all that it lacks")
+		t.Error("the finished delivery did not delete all ids that it does not have")
 	}
 
 	p.run(t, "ingest", "run", "--until-caught-up")

@@ -114,7 +114,7 @@ func (p place) await(t *testing.T, b *background, want func(control.Live) bool) 
 			return
 		}
 	}
-	t.Fatalf("ingest does not come to what is wanted: %v\n%s", last, b.stderr.String())
+	t.Fatalf("ingest does not reach the wanted state: %v\n%s", last, b.stderr.String())
 }
 
 // stop ends it as an operator would.
@@ -380,7 +380,7 @@ func TestClockSteps(t *testing.T) {
 	oneLine(t, stderr, "as-of is before the newest release's")
 }
 
-// Whatever the umask, nobody else reads a state and nobody else writes a lake.
+// With any umask, no other user reads a state and no other user writes a lake.
 func TestUmask(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts many processes")

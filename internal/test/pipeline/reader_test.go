@@ -123,7 +123,7 @@ func (x *torture) prunedNow(n int) (bool, error) {
 	return strings.Contains(string(data), fmt.Sprintf("%q:", fmt.Sprint(n))), err
 }
 
-// promised is what a manifest says that a read must come to.
+// promised has the sums that a read must have, from the manifest.
 func promised(m *lake.Manifest) *facts {
 	want := newFacts()
 	for _, f := range m.Files {
@@ -161,7 +161,7 @@ func (f *facts) differFrom(want *facts) error {
 	}
 	// Events, service-days and account-days are one money.
 	if a, b, c := f.sets[lake.Events].usd, f.sets[lake.ServiceDays].usd, f.sets[lake.AccountDays].usd; a != b || b != c {
-		return fmt.Errorf("events come to %s, service-days to %s, account-days to %s", a, b, c)
+		return fmt.Errorf("events sum to %s, service-days to %s, account-days to %s", a, b, c)
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func TestScanThroughCurrentIsNoRelease(t *testing.T) {
 			t.Errorf("a file that only the release before has, read through current: %v", err)
 		}
 		if got := total(t, db, "total_cost_usd", listedOnce); got != "15" {
-			t.Errorf("the release that was resolved comes to %s", got)
+			t.Errorf("the resolved release sums to %s", got)
 		}
 	})
 	t.Run("list days, then their files", func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestScanThroughCurrentIsNoRelease(t *testing.T) {
 		mixed := total(t, db, "total_cost_usd", list(t, patterns...))
 		for _, dir := range []string{once, resolved()} {
 			if got := total(t, db, "total_cost_usd", "'"+dir+"/daily_account_cost/*/*.parquet'"); got != "17" {
-				t.Errorf("%s comes to %s", filepath.Base(dir), got)
+				t.Errorf("%s sums to %s", filepath.Base(dir), got)
 			}
 		}
 		if mixed != "12" {

@@ -255,7 +255,7 @@ func (x *torture) publisher(ctx context.Context, v *victim, rng *rand.Rand) erro
 }
 
 // killer kills one of the processes every 50 ms. After each volley there is a
-// pause of up to one and a half times what a run takes, so that some runs come to their end
+// pause of up to one and a half times what a run takes, so that some runs finish
 // and the next kill hits any step of one.
 func (x *torture) killer(ctx context.Context, rng *rand.Rand) error {
 	strike := func() {

@@ -1,5 +1,6 @@
-// Package scripttest runs the scripts of a command (testdata/script/*.txtar, package testscript) with the script commands
-// that all programs share. It owns no broker and no state: a program adds those by its own script commands.
+// Package scripttest runs the scripts of a command (testdata/script/*.txtar, package testscript) with the script
+// commands that all programs share. It owns no broker and no state: a program adds those by its own script
+// commands.
 package scripttest
 
 import (

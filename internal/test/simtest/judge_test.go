@@ -101,7 +101,7 @@ func (m *machine) compareState(r *state.Reader) error {
 	return nil
 }
 
-// span is the first and the last day of the books; the last is before the first in empty ones.
+// span is the first and the last day of the model; the last is before the first if it is empty.
 func span(b *oracle.Books) (first, last billing.Day) {
 	first, last = 1<<30, -1<<30
 	for c := range b.Accounts {
@@ -141,7 +141,7 @@ func (m *machine) judgeAcknowledged() {
 	}
 }
 
-// judgeRelease reads a release as it lies on disk: whole, and exactly what the
+// judgeRelease reads a release from disk: whole, and exactly what the
 // model makes of the input that its manifest names.
 func (m *machine) judgeRelease(s *lake.Series, tenant string, n int) {
 	manifest, err := s.Manifest(n)
@@ -249,7 +249,7 @@ func (m *machine) judgeComplete(entry *lake.DayEntry, next map[state.PartitionID
 }
 
 // converge runs a machine without faults until everything is read and due: the
-// release is the books, nothing is left to do, and verification agrees.
+// release equals the model, nothing is left to do, and verification agrees.
 func (w *world) converge(mem *rot.Crashable) {
 	m := &machine{world: w, disk: newDisk(mem), crashed: make(chan struct{}), ctx: context.Background()}
 	w.mu.Lock()

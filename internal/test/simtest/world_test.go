@@ -284,7 +284,7 @@ func (w *world) noted(next map[state.PartitionID]int64) bool {
 }
 
 // life lets so many machines crash, one after the other, over one disk, and
-// then one that does not: it must come to the books that the model says.
+// then one that does not: it must reach the totals of the model.
 func (w *world) life(crashes int) {
 	mem := rot.NewCrashable()
 	if err := w.create(newDisk(mem)); err != nil {

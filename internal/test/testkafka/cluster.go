@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// starts is how often a cluster is begun anew when a broker ends while it
+// starts is how often a cluster is started again when a broker ends while it
 // starts, as it does when another process took its port meanwhile.
 const starts = 3
 

@@ -105,7 +105,7 @@ func (n *node) tail() []byte {
 	return text[max(0, len(text)-4000):]
 }
 
-// freePort is a port nobody listens on, below those that the system gives to clients.
+// freePort is a free port, below those that the system gives to clients.
 func freePort() (int, error) {
 	for range 100 {
 		port := 20000 + rand.IntN(12000)
