@@ -29,6 +29,7 @@ var errInconsistentLoad = errors.New("bulk load is inconsistent, the state is un
 // loadError wraps an error of merging. Rows that a load wrote itself and cannot read are not damage of the state.
 func loadError(err error) error {
 	if errors.Is(err, ErrDamaged) || errors.Is(err, extsort.ErrDamaged) {
+		//nolint:errorlint // the cause is not wrapped: a fault of the sort is no damage of the state
 		return fmt.Errorf("%w: %v", errInconsistentLoad, err)
 	}
 	return fmt.Errorf("load: %w", err)

@@ -59,8 +59,8 @@ func TestApplyErrorMeansNotApplied(t *testing.T) {
 		}()
 		select {
 		case err = <-done:
-		case <-fatal:
-			continue // the process ends: what is on disk is for the sweeps to judge
+		case <-fatal: //nolint:errcheck // the channel only signals
+			continue // the process ends; the sweeps check what is on disk then
 		}
 		armed.Store(false)
 		where, failed := what.Load().(string)
