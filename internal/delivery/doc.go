@@ -8,7 +8,7 @@
 //
 // An Index is used by one goroutine; a lock keeps other processes away. Memory
 // is bounded whatever the number of ids: they are sorted in runs on disk and
-// compared in one pass over sorted files.
+// compared by merging sorted files.
 //
 // Durability: index.json names all other files and is replaced by
 // tmp–fsync–rename, so that a crash leaves the index as it was before or after a
@@ -31,7 +31,7 @@ var (
 	ErrLocked  = errors.New("deliveries are locked")    // another load of the source is at work
 	ErrRefused = errors.New("the load is refused")      // it would count something twice, or lose much
 	ErrDamaged = errors.New("index of ids is damaged")  // a file is missing, cut short or altered
-	ErrTopic   = errors.New("topic was made anew")      // the index is of a topic of the same name
+	ErrTopic   = errors.New("topic was recreated")      // the index belongs to a deleted topic of the same name
 	ErrFormat  = errors.New("index of another version") // written by another version of Daybook
 	ErrSource  = errors.New("not the name of a source") // see ValidSource
 	ErrStale   = errors.New("index is not the newest")  // the topic has a load that it does not know

@@ -82,7 +82,7 @@ type Index struct {
 func ValidSource(name string) bool { return billing.TenantID(name).Valid() }
 
 // Open opens the index of a source, which may be new, and locks it: ErrLocked.
-// topicID may be empty where nobody knows it; ErrTopic.
+// topicID may be empty if it is unknown. Error: ErrTopic.
 func Open(root, topic, topicID, source string) (*Index, error) {
 	return open(disk.OS(), root, topic, topicID, source, false)
 }
@@ -169,7 +169,7 @@ func (x *Index) read(topicID string) error {
 		return fmt.Errorf("read %s: %w: %w", name, ErrDamaged, err)
 	}
 	if was := x.record.TopicID; was != "" && topicID != "" && was != topicID {
-		return fmt.Errorf("%w: %s is of topic %s with id %s, whose id is now %s: remove that directory, or make it anew with --rebuild-deliveries", ErrTopic, x.dir, x.record.Topic, was, topicID)
+		return fmt.Errorf("%w: %s is of topic %s with id %s, whose id is now %s: remove that directory, or rebuild it with --rebuild-deliveries", ErrTopic, x.dir, x.record.Topic, was, topicID)
 	}
 	if topicID != "" {
 		x.record.TopicID = topicID

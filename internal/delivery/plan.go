@@ -186,7 +186,7 @@ func (p *Plan) compare() (err error) {
 	return out.close()
 }
 
-// touched are the months that are written anew: those that the load, or an
+// touched are the months that are written again: those that the load, or an
 // unfinished one, may have changed. An id that left another month stays in that
 // month's file, where its smaller At tells that it is the older one.
 func (p *Plan) touched() map[billing.Period]bool {

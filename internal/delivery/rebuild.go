@@ -39,7 +39,7 @@ type Rebuild struct {
 	next  record
 }
 
-// Rebuild begins anew; the index stays as it is until Finish.
+// Rebuild starts from an empty index; the index on disk does not change before Finish.
 func (x *Index) Rebuild() *Rebuild {
 	r := &Rebuild{index: x, ids: x.Sorter(), next: x.record}
 	r.next.Days, r.next.Months = map[billing.Day]billing.Instant{}, map[billing.Period]string{}

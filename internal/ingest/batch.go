@@ -47,7 +47,7 @@ func (b *batch) reset() {
 	b.count, b.bytes = 0, 0
 }
 
-// judges decides what comes of records.
+// judges decides the verdicts on records.
 type judges interface {
 	// judge takes what was delivered of one partition into b, or elsewhere. The slice is good until it
 	// returns; the records are its own, and their memory goes back to the client.

@@ -64,7 +64,7 @@ func newBoard(id state.Identity, positions []state.Position, m *metrics) *board 
 	return b
 }
 
-// durable notes what a write came to.
+// durable records the result of a write.
 func (b *board) durable(w *state.Batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

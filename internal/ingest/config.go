@@ -19,7 +19,7 @@ type Config struct {
 }
 
 // Tuning bounds memory and says how often things are done. It decides nothing
-// about the books.
+// about the numbers.
 type Tuning struct {
 	BatchRecords      int           `help:"Most records in one write." default:"500000" env:"DAYBOOK_BATCH_RECORDS" group:"Tuning"`
 	BatchBytes        int64         `help:"Most bytes of records in one write." default:"167772160" env:"DAYBOOK_BATCH_BYTES" group:"Tuning"`

@@ -105,8 +105,9 @@ func (g *Ingester) fetchOptions(at map[string]map[int32]kgo.Offset) []kgo.Opt {
 	}
 }
 
-// partitionBytes is each partition's share of a fetch. Were one allowed to fill it, a broker might send one partition to its
-// end before it begins with the next, and a state that catches up would go through the same days once for each of them.
+// partitionBytes is each partition's share of a fetch. Were one allowed to fill it, a broker might send one
+// partition to its end before it begins with the next, and a state that catches up would go through the same days
+// once for each of them.
 func partitionBytes(fetch int32, at map[string]map[int32]kgo.Offset) int32 {
 	const least = 256 << 10
 	partitions := 0
@@ -148,7 +149,7 @@ func (s *stream) gather(ctx context.Context, js judges) (err error) {
 		}
 		fetches := s.poll(ctx, b)
 		if ctx.Err() != nil {
-			return s.handOver(b) // what is decoded is written: the batch in hand
+			return s.handOver(b) // the current batch is decoded and is written
 		}
 		err := s.take(ctx, js, b, fetches)
 		if _, stop := errors.AsType[*Stop](err); stop {
@@ -178,7 +179,7 @@ func (s *stream) gather(ctx context.Context, js judges) (err error) {
 	}
 }
 
-// handOver gives b, the batch in hand, to the writer, unless that has ended.
+// handOver passes b, the current batch, to the writer, unless the writer has ended.
 func (s *stream) handOver(b *batch) error {
 	if b.empty() {
 		return nil

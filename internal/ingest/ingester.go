@@ -31,7 +31,7 @@ type Deps struct {
 	State   state.Options         // Logger, Now and Metrics are filled in from above
 	Kafka   []kgo.Opt             // added to the clients' options
 	// Progress is told now and then how many offsets are durable, of how many there are
-	// (0: not known yet). Default: nobody.
+	// (0: not known yet). Default: not called.
 	Progress func(done, total int64)
 	// Listen serves the state directory's callers until ctx ends; default: control.Listen.
 	Listen func(ctx context.Context, dir string, h control.Handler) error
@@ -206,7 +206,7 @@ func (g *Ingester) Ready() error {
 // errDone ends a run that caught up.
 var errDone = errors.New("caught up")
 
-// Run consumes until ctx ends, then finishes the write in hand and returns nil; or until
+// Run consumes until ctx ends, then finishes the current write and returns nil; or until
 // caught up, if so asked. Brokers that are away and rights that are missing are waited for.
 // A *Stop means that going on would lose input; every other error that the storage failed.
 func (g *Ingester) Run(ctx context.Context) error {

@@ -280,7 +280,7 @@ func TestKafkaCluster(t *testing.T) {
 		further("with the other broker")
 		enough.Store(true)
 		n := <-pushed
-		kill(t, 2) // now nobody leads
+		kill(t, 2) // now no broker leads
 		w.eventually("not ready", func() bool { return g.Ready() != nil })
 		revive(t, 2)
 		revive(t, 3)

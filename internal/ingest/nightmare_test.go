@@ -77,7 +77,7 @@ func (w *world) remove() {
 	}
 }
 
-// recreate deletes the topic and makes it anew; the world's client is replaced too.
+// recreate deletes the topic and creates it again; the world's client is replaced too.
 func (w *world) recreate(partitions int32) {
 	w.t.Helper()
 	w.remove()

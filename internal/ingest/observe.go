@@ -19,7 +19,7 @@ func (s *stream) observe(ctx context.Context) error {
 	mirrored, err := s.relist(ctx)
 	close(s.listings)
 	if err == nil {
-		<-s.written // the batch in hand is durable too
+		<-s.written // the current batch is durable too
 		s.mirror(context.WithoutCancel(ctx), mirrored)
 	}
 	return err

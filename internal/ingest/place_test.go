@@ -37,7 +37,7 @@ func TestPlace(t *testing.T) {
 	f("at the end", at(9), bounds{Start: 9, End: 9}, nil, nil)
 	f("before the start", at(3), bounds{Start: 4, End: 9}, &[2]int64{3, 4}, nil)
 	f("beyond the end", at(10), bounds{Start: 4, End: 9}, nil, ErrLogTruncated)
-	f("in a log begun anew", at(10), bounds{}, nil, ErrLogTruncated)
+	f("in a recreated log", at(10), bounds{}, nil, ErrLogTruncated)
 }
 
 func TestSameInput(t *testing.T) {

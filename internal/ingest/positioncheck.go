@@ -11,7 +11,7 @@ import (
 const (
 	remedyGap     = "go on without them by `ingest run --accept-gap`, which leaves the days they may touch incomplete for good, or restore the topic"
 	remedyDamaged = "start ingest again, and if it stops there again, restore the partition on the broker"
-	remedyRebuild = "make the state anew by `ingest rebuild`"
+	remedyRebuild = "rebuild the state with `ingest rebuild`"
 )
 
 // gap is a range of offsets [From, Next) that cannot be read any more.

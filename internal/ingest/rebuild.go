@@ -14,7 +14,7 @@ import (
 	"daybook/internal/state"
 )
 
-// remedyKeep is what to do when a log does not hold all of the books any more.
+// remedyKeep is the remedy if a log no longer has all records of the state.
 const remedyKeep = "a rebuild would lose them, so the state stays as it is; restore the topic, or a backup of the state"
 
 // RebuildOptions say how a rebuild goes.
@@ -45,7 +45,7 @@ func (o *RebuildOptions) Validate() error {
 	return errors.Join(faults...)
 }
 
-// RebuildReport says what a rebuild came to.
+// RebuildReport is the result of a rebuild.
 type RebuildReport struct {
 	Delivered   int64         // records consumed
 	Carried     int           // decisions carried over
@@ -54,7 +54,7 @@ type RebuildReport struct {
 	Exchanged   bool
 }
 
-// Rebuild consumes the topics from their beginning into a new state beside the old one in cfg.State and
+// Rebuild consumes the topics from their beginning into a new state next to the old one in cfg.State and
 // exchanges the two in one step. What was in the topics when it began is sorted and written at once;
 // only what came since goes the ordinary way. A crash leaves one whole state. It is refused when the
 // logs do not begin at offset 0 any more.

@@ -14,8 +14,8 @@ type RulesConfig struct {
 	NegativeCost       string            `help:"Policy on negative costs: reject, labelled (only Credit and Adjustment) or allow." env:"DAYBOOK_NEGATIVE_COST" placeholder:"POLICY" group:"Rules (fixed in the state)"`
 	TenantNegativeCost map[string]string `help:"Policy on negative costs of single tenants." placeholder:"TENANT=POLICY" mapsep:"," group:"Rules (fixed in the state)"`
 	BindTopic          map[string]string `help:"Bind a topic to one tenant; another tenant's event in it is rejected." placeholder:"TOPIC=TENANT" mapsep:"," group:"Rules (fixed in the state)"`
-	MaxUsageAhead      time.Duration     `help:"How far usage_date may lie after the record's timestamp." env:"DAYBOOK_MAX_USAGE_AHEAD" placeholder:"DURATION" group:"Rules (fixed in the state)"`
-	MaxIngestedAhead   time.Duration     `help:"How far ingested_at may lie after the record's timestamp." env:"DAYBOOK_MAX_INGESTED_AHEAD" placeholder:"DURATION" group:"Rules (fixed in the state)"`
+	MaxUsageAhead      time.Duration     `help:"Longest time that usage_date may be after the record's timestamp." env:"DAYBOOK_MAX_USAGE_AHEAD" placeholder:"DURATION" group:"Rules (fixed in the state)"`
+	MaxIngestedAhead   time.Duration     `help:"Longest time that ingested_at may be after the record's timestamp." env:"DAYBOOK_MAX_INGESTED_AHEAD" placeholder:"DURATION" group:"Rules (fixed in the state)"`
 	MaxRecordBytes     int               `help:"Largest record in bytes." env:"DAYBOOK_MAX_RECORD_BYTES" placeholder:"BYTES" group:"Rules (fixed in the state)"`
 }
 

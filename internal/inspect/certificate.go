@@ -74,7 +74,7 @@ func Certify(s *lake.Series, n int, w *lake.Window, accounts bool) (*Certificate
 	return c, nil
 }
 
-// certifyAccounts adds up a day's released events by account, and sees that they come to the day's digest.
+// certifyAccounts sums a day's released events by account, and checks that they have the day's digest.
 func certifyAccounts(s *lake.Series, m *lake.Manifest, day billing.Day, c *CertifiedDay) error {
 	var fold rollup.Fold
 	var all billing.Digest
@@ -102,7 +102,7 @@ func certifyAccounts(s *lake.Series, m *lake.Manifest, day billing.Day, c *Certi
 	}
 	end()
 	if got := hex.EncodeToString(all[:]); got != c.Digest {
-		return fmt.Errorf("%w: the events of %s come to the digest %s, the manifest of release %d says %s", ErrDifference, day, got, m.Release, c.Digest)
+		return fmt.Errorf("%w: the events of %s have the digest %s, the manifest of release %d states %s", ErrDifference, day, got, m.Release, c.Digest)
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ func (c *Certificate) fingerprint() string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// ReadCertificate reads what was printed, and sees that nobody changed it by hand or mistake. ErrUsage.
+// ReadCertificate reads a printed certificate and checks its fingerprint. Error: ErrUsage.
 func ReadCertificate(r io.Reader) (*Certificate, error) {
 	c := &Certificate{}
 	if err := json.NewDecoder(r).Decode(c); err != nil {
@@ -127,7 +127,7 @@ func ReadCertificate(r io.Reader) (*Certificate, error) {
 		return nil, fmt.Errorf("%w: a certificate of format %d; this is Daybook for format %d", ErrUsage, c.Format, certificateFormat)
 	}
 	if got := c.fingerprint(); got != c.Fingerprint {
-		return nil, fmt.Errorf("%w: the certificate was changed: its fingerprint is %s, its days come to %s", ErrUsage, c.Fingerprint, got)
+		return nil, fmt.Errorf("%w: the certificate was changed: its fingerprint is %s, the fingerprint of its days is %s", ErrUsage, c.Fingerprint, got)
 	}
 	return c, nil
 }

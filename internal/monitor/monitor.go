@@ -105,14 +105,6 @@ func Listen(c Config, g prometheus.Gatherer, ready func() string, log *slog.Logg
 	return s, nil
 }
 
-// Addr is the address listened on; "" when none is.
-func (s *Server) Addr() string {
-	if s.listener == nil {
-		return ""
-	}
-	return s.listener.Addr().String()
-}
-
 // Run serves until ctx ends, waits for running requests, and closes.
 func (s *Server) Run(ctx context.Context) error {
 	if s.listener == nil {
@@ -140,20 +132,6 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve metrics: %w", err)
-	}
-	return nil
-}
-
-// Close gives the address back when Run was never called; else it cuts Run off.
-func (s *Server) Close() error {
-	if s.listener == nil {
-		return nil
-	}
-	if err := s.http.Close(); err != nil {
-		return err
-	}
-	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
 	}
 	return nil
 }

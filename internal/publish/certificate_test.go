@@ -29,7 +29,7 @@ func (w *world) certificate() *inspect.Certificate {
 	return read
 }
 
-// rebuilt is a world whose state and lake were made anew from the same log, in pieces of any size and in any
+// rebuilt is a world whose state and lake were rebuilt from the same log, in pieces of any size and in any
 // order of the partitions.
 func (w *world) rebuilt(chance *rand.Rand) {
 	w.t.Helper()
@@ -53,7 +53,7 @@ func (w *world) rebuilt(chance *rand.Rand) {
 }
 
 // TestCertificateOfRebuilds: two states that were made from one log in any order have one certificate, and so has
-// a lake that came to it by corrections; one changed event changes exactly its account-day's.
+// a lake that reached it by corrections; one changed event changes exactly its account-day's.
 func TestCertificateOfRebuilds(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -139,7 +139,8 @@ func parseExpected(header, record []string) (t billing.TenantID, e lake.Expected
 	return t, e, nil
 }
 
-// expectations returns the expected accounts of this release: those of the newest release in a backfill or without a file.
+// expectations returns the expected accounts of this release: those of the newest release in a backfill or without
+// a file.
 func (p *planner) expectations(days map[billing.Day]*dayPlan) (expectations, error) {
 	var released expectations
 	if p.prev != nil {

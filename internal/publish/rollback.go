@@ -94,7 +94,7 @@ func sameAttributes(current, target *lake.Manifest) error {
 	if err != nil || now.String() == then.String() {
 		return err
 	}
-	return fmt.Errorf("%w: release %d was published with --attributes %s, the newest with %s: a rollback would publish what is not to be published any more; `publisher backfill` makes the numbers anew",
+	return fmt.Errorf("%w: release %d was published with --attributes %s, the newest with %s: a rollback would publish fields that are no longer published; `publisher backfill` recomputes the numbers",
 		ErrUsage, target.Release, then, now)
 }
 

@@ -76,8 +76,8 @@ func TestRollbackToNoOlderRelease(t *testing.T) {
 	}
 }
 
-// TestRollbackSaysWhatARunSays: a change that no total shows, of the services or of the reasons for incompleteness, is in
-// the ledger of the run that makes it and of the rollback that takes it back, as the same kind.
+// TestRollbackSaysWhatARunSays: a change that no total shows, of the services or of the reasons for incompleteness,
+// is in the ledger of the run that makes it and of the rollback that takes it back, as the same kind.
 func TestRollbackSaysWhatARunSays(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -7,10 +7,10 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Apply writes a batch in one atomic write, durable on return. Records are applied in the order given. An error means that
-// nothing was applied, in the database or in memory, and that the batch may be applied again; a failure of the write
-// itself ends the process by way of Options.Fatal, because what is on disk is then unknown. Apply does not retain b, but
-// may modify the buffers of its parts until it returns.
+// Apply writes a batch in one atomic write, durable on return. Records are applied in the order given. An error
+// means that nothing was applied, in the database or in memory, and that the batch may be applied again; a failure
+// of the write itself ends the process by way of Options.Fatal, because what is on disk is then unknown. Apply does
+// not retain b, but may modify the buffers of its parts until it returns.
 func (s *Store) Apply(b *Batch) (Applied, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,8 +98,9 @@ func (tx *transaction) applyAdvances(b *Batch) (map[PartitionID]*partitionProgre
 	return progress, nil
 }
 
-// applyPart applies the records of one part, whose events were looked up, and returns how many had each outcome. The rows
-// of the part are added to the transaction without being copied: the part must not change until the transaction ends.
+// applyPart applies the records of one part, whose events were looked up, and returns how many had each outcome.
+// The rows of the part are added to the transaction without being copied: the part must not change until the
+// transaction ends.
 func (tx *transaction) applyPart(p *PackedPart, reasons map[billing.Reason]int64) (outcomes [billing.OutcomeCount]int64, err error) {
 	for t := range p.tenants {
 		tx.addTenant(t)
@@ -133,7 +134,8 @@ func (tx *transaction) applyPart(p *PackedPart, reasons map[billing.Reason]int64
 	return outcomes, nil
 }
 
-// applyOnlyVersion applies the only version of an event that the store and the batch have. Its rows are stored as they are.
+// applyOnlyVersion applies the only version of an event that the store and the batch have. Its rows are stored as
+// they are.
 func (tx *transaction) applyOnlyVersion(c *partCursor, memory int) {
 	t := &tx.totals
 	c.setGeneration(t.Generation)

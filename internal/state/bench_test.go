@@ -128,8 +128,9 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
-// BenchmarkApplyVersions fills a new state with events of which some were there before, at any time of the past: few
-// (2 %), a fifth repeated, or a fifth moved to another account. events/s of the first is what the others are measured by.
+// BenchmarkApplyVersions fills a new state with events of which some were there before, at any time of the past:
+// few (2 %), a fifth repeated, or a fifth moved to another account. events/s of the first is what the others are
+// measured by.
 func BenchmarkApplyVersions(b *testing.B) {
 	const batch = 250_000
 	for _, bench := range []struct {

@@ -16,8 +16,8 @@ import (
 //	bits a key         16       10       8       5
 //	false positives    0.11 %   0.96 %   2.6 %   14 %
 //
-// Until it is filled with what the state held when it was opened, it answers "maybe". Keys are never removed: those of a
-// transaction that failed cost a look-up when they come again.
+// Until it is filled with what the state held when it was opened, it answers "maybe". Keys are never removed: those
+// of a transaction that failed cost a look-up when they come again.
 type bloomFilter struct {
 	mu     sync.Mutex // held by whoever adds while filled is false; afterwards the apply lock protects the filter
 	filled atomic.Bool

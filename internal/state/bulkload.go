@@ -22,8 +22,8 @@ import (
 // MinLoadMemory is the smallest memory that still yields runs large enough to merge in one pass.
 const MinLoadMemory = 16 << 20
 
-// errInconsistentLoad is returned by Commit when merging does not yield what was added: a fault of this program, or of the
-// memory and disk that sorting used. The state is unchanged and not damaged.
+// errInconsistentLoad is returned by Commit when merging does not yield what was added: a fault of this program, or
+// of the memory and disk that sorting used. The state is unchanged and not damaged.
 var errInconsistentLoad = errors.New("bulk load is inconsistent, the state is unchanged")
 
 // loadError wraps an error of merging. Rows that a load wrote itself and cannot read are not damage of the state.
@@ -35,13 +35,13 @@ func loadError(err error) error {
 	return fmt.Errorf("load: %w", err)
 }
 
-// BulkLoad fills a state that has no events yet, in one atomic write of any size. Nothing is looked up: records are sorted as
-// they are added, and Commit merges them. So all versions of an event meet, and are resolved as if its partitions had been
-// read one after the other.
+// BulkLoad fills a state that has no events yet, in one atomic write of any size. Nothing is looked up: records are
+// sorted as they are added, and Commit merges them. So all versions of an event meet, and are resolved as if its
+// partitions had been read one after the other.
 //
-// Memory is bounded; what does not fit is in files without a name, which end with the process. A load that is not committed
-// leaves nothing. Add may be called by one goroutine a worker, and Advance at the same time; the other methods are for one
-// goroutine after those have ended. No other method of the store may write events meanwhile.
+// Memory is bounded; what does not fit is in files without a name, which end with the process. A load that is not
+// committed leaves nothing. Add may be called by one goroutine a worker, and Advance at the same time; the other
+// methods are for one goroutine after those have ended. No other method of the store may write events meanwhile.
 type BulkLoad struct {
 	s           *Store
 	tx          *transaction // of the whole load
@@ -116,8 +116,8 @@ func (l *BulkLoad) newTransaction(dirty map[billing.AccountDay]dedup.Change) *tr
 // Workers is the number of goroutines that may call Add at once.
 func (l *BulkLoad) Workers() int { return len(l.workers) }
 
-// Add adds a record as one of the workers. Neither the order nor the worker matters. The record's memory is not retained.
-// After an error the load must be closed.
+// Add adds a record as one of the workers. Neither the order nor the worker matters. The record's memory is not
+// retained. After an error the load must be closed.
 func (l *BulkLoad) Add(worker int, r *Record) error {
 	if err := l.workers[worker].add(r); err != nil {
 		return fmt.Errorf("load: %w", err)
@@ -146,8 +146,8 @@ func (l *BulkLoad) Progress() (merged, total int64) {
 	return min(l.merged.Load(), total), total
 }
 
-// Commit makes everything that was added durable in one atomic write. As with Store.Apply, an error means that the state
-// is as it was.
+// Commit makes everything that was added durable in one atomic write. As with Store.Apply, an error means that the
+// state is as it was.
 func (l *BulkLoad) Commit(ctx context.Context) (Applied, error) {
 	s, tx := l.s, l.tx
 	s.mu.Lock()
@@ -278,8 +278,8 @@ func (l *BulkLoad) finish(sorter func(*bulkWorker) *extsort.Sorter) ([]extsort.R
 	return slices.Concat(runs...), nil
 }
 
-// eachRange divides the keys of all runs into a range a worker. Each worker calls do with a merger for each of the lists of
-// runs, and writes tables.
+// eachRange divides the keys of all runs into a range a worker. Each worker calls do with a merger for each of the
+// lists of runs, and writes tables.
 func (l *BulkLoad) eachRange(ctx context.Context, runs [][]extsort.Run, do func(*bulkWorker, context.Context, []*extsort.Merger, *tableWriter) error) error {
 	keys := extsort.SplitRuns(slices.Concat(runs...), len(l.workers))
 	writers := make([]*tableWriter, len(keys)+1)
@@ -311,8 +311,8 @@ func (l *BulkLoad) eachRange(ctx context.Context, runs [][]extsort.Run, do func(
 	return nil
 }
 
-// write makes the load durable, together with the other rows of its transaction. An error is returned only while nothing
-// was handed to the database.
+// write makes the load durable, together with the other rows of its transaction. An error is returned only while
+// nothing was handed to the database.
 func (l *BulkLoad) write(rows *extsort.Rows) error {
 	rest := l.workers[0].rest
 	for i := range rows.Len() {

@@ -158,8 +158,8 @@ func (g *eventGroup) parse(value []byte) error {
 	return nil
 }
 
-// writeEvent writes what an event is stored as, but for its record. The locator of an event with one version was made when
-// it was added.
+// writeEvent writes what an event is stored as, but for its record. The locator of an event with one version was
+// made when it was added.
 func (w *bulkWorker) writeEvent(g *eventGroup, out *tableWriter) error {
 	if !g.hasOneRow || g.first[0] != versionRow {
 		if err := g.parseFirst(&w.parser.strings); err != nil {
@@ -291,8 +291,9 @@ func (w *bulkWorker) addTo(tx *transaction) {
 	tx.totals.LocatorDigest = tx.totals.LocatorDigest.Plus(w.tx.totals.LocatorDigest)
 }
 
-// mergeRecords writes the record of each event whose winner is no delete. The first merger has the records of all versions.
-// The second has placements: they say which record an event with several versions is stored with. The others have one.
+// mergeRecords writes the record of each event whose winner is no delete. The first merger has the records of all
+// versions. The second has placements: they say which record an event with several versions is stored with. The
+// others have one.
 func (w *bulkWorker) mergeRecords(ctx context.Context, mergers []*extsort.Merger, out *tableWriter) error {
 	placements := placementReader{merger: mergers[1]}
 	var last []byte // the key of the record before

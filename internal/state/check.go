@@ -22,11 +22,11 @@ type Fault struct {
 // maxFaults bounds the number of faults that are listed.
 const maxFaults = 1000
 
-// Check verifies every invariant of the state: see docs/format-state.md. It returns the faults found; an error means that it
-// could not read the state. progress may be nil.
+// Check verifies every invariant of the state: see docs/format-state.md. It returns the faults found; an error
+// means that it could not read the state. progress may be nil.
 //
-// It reads every row once, in order. Whether two keyspaces agree is decided by comparing digests of sets; only where they
-// differ are rows looked up one by one, to name them.
+// It reads every row once, in order. Whether two keyspaces agree is decided by comparing digests of sets; only
+// where they differ are rows looked up one by one, to name them.
 func (r *Reader) Check(progress func(done, total int64)) ([]Fault, error) {
 	c := &check{Reader: r, progress: progress, tenants: map[string]bool{}, next: map[PartitionID]int64{},
 		quarantined: map[PartitionID]int64{}}
@@ -137,8 +137,8 @@ func (c *check) checkTenants() error {
 	})
 }
 
-// checkLocators checks that number and digest of locators are those of the journal, that tenants are listed, and that deletes
-// come from consumed offsets.
+// checkLocators checks that number and digest of locators are those of the journal, that tenants are listed, and
+// that deletes come from consumed offsets.
 func (c *check) checkLocators() error {
 	var all tally
 	newest := c.journal.Totals.Generation
@@ -190,8 +190,9 @@ func (c *check) checkConsumed(key []byte, v billing.Version) {
 	}
 }
 
-// checkRecords checks that number and digest of records are those of the journal, that records and locators refer to each
-// other one to one, that records come from consumed offsets, and that each account-day with events has a marker.
+// checkRecords checks that number and digest of records are those of the journal, that records and locators refer
+// to each other one to one, that records come from consumed offsets, and that each account-day with events has a
+// marker.
 func (c *check) checkRecords() (err error) {
 	markers, err := c.r.NewIter(&pebble.IterOptions{LowerBound: []byte{format.SpaceMarker}, UpperBound: []byte{format.SpaceMarker + 1}})
 	if err != nil {
@@ -323,8 +324,9 @@ func (c *check) checkTies() error {
 	return err
 }
 
-// checkQuarantine checks that the number of quarantined records is that of positions and journal, that each has its payload
-// and its rows in the indexes, and that exactly those are superseded of whose event a greater version was accepted.
+// checkQuarantine checks that the number of quarantined records is that of positions and journal, that each has its
+// payload and its rows in the indexes, and that exactly those are superseded of whose event a greater version was
+// accepted.
 func (c *check) checkQuarantine() error {
 	var byEvent, byDay, want, have tally
 	counts := map[PartitionID]int64{}

@@ -10,8 +10,9 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Checkpoint writes a durable copy of the state to dir, which must not exist. Writes wait meanwhile. The journal digest at
-// the checkpoint's head is kept for good. The copy is a state directory: OpenReader reads it, and Open opens it.
+// Checkpoint writes a durable copy of the state to dir, which must not exist. Writes wait meanwhile. The journal
+// digest at the checkpoint's head is kept for good. The copy is a state directory: OpenReader reads it, and Open
+// opens it.
 func (s *Store) Checkpoint(dir string) (Head, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,10 +8,10 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Compare returns the differences between two states of the same log in locators, records, quarantine, and the number of
-// records delivered per partition. It ignores what depends on the order of arrival (sequences, markers, outcomes, the
-// journal) and decisions: a resolved record equals an open one. At most a thousand differences are returned. progress may
-// be nil.
+// Compare returns the differences between two states of the same log in locators, records, quarantine, and the
+// number of records delivered per partition. It ignores what depends on the order of arrival (sequences, markers,
+// outcomes, the journal) and decisions: a resolved record equals an open one. At most a thousand differences are
+// returned. progress may be nil.
 func Compare(a, b *Reader, progress func(done, total int64)) ([]Fault, error) {
 	c := &comparison{a: a, b: b, progress: progress}
 	for _, step := range []func() error{
@@ -78,8 +78,8 @@ func (c *comparison) compareRecords() error {
 	})
 }
 
-// compareLocators compares the locators of both states in the order of their events, without generations, which depend on
-// the order of arrival.
+// compareLocators compares the locators of both states in the order of their events, without generations, which
+// depend on the order of arrival.
 func (c *comparison) compareLocators() error {
 	return c.compareCursors(&cursor{head: format.LocatorHeader}, &cursor{head: format.LocatorHeader}, "locator", sameBytes, func(cur *cursor, r *Reader) error {
 		for g := 0; g <= int(r.journal.Totals.Generation); g++ {

@@ -99,8 +99,8 @@ func TestApplyErrorMeansNotApplied(t *testing.T) {
 	}
 }
 
-// TestFailureAfterTheCommitIsFatal: a journal that cannot be folded is noticed when the write is durable already. Returned
-// as an error it would say that nothing was written.
+// TestFailureAfterTheCommitIsFatal: a journal that cannot be folded is noticed when the write is durable already.
+// Returned as an error it would say that nothing was written.
 func TestFailureAfterTheCommitIsFatal(t *testing.T) {
 	o := testOptions(vfs.NewMem())
 	o.JournalFoldKeep = 1

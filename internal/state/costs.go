@@ -8,9 +8,9 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Costs yields the winners of a tenant's day for accounts in [from, to), ascending by account, with what totals need alone:
-// Account, Service and Cost. It takes half the time of Events. The order within an account-day is not defined. The event is
-// valid until the next step; its strings stay valid.
+// Costs yields the winners of a tenant's day for accounts in [from, to), ascending by account, with what totals
+// need alone: Account, Service and Cost. It takes half the time of Events. The order within an account-day is not
+// defined. The event is valid until the next step; its strings stay valid.
 func (r *Reader) Costs(t billing.TenantID, d billing.Day, from, to billing.AccountID) iter.Seq2[*billing.Event, error] {
 	return func(yield func(*billing.Event, error) bool) {
 		low, high, day := recordRange(t, d, from, to)
@@ -46,8 +46,8 @@ func (r *Reader) Costs(t billing.TenantID, d billing.Day, from, to billing.Accou
 	}
 }
 
-// recordRange is the range of keys of a day's records for accounts in [from, to). day is the length of the prefix of a key
-// that names tenant and day.
+// recordRange is the range of keys of a day's records for accounts in [from, to). day is the length of the prefix
+// of a key that names tenant and day.
 func recordRange(t billing.TenantID, d billing.Day, from, to billing.AccountID) (low, high []byte, day int) {
 	prefix := format.AppendDayPrefix(nil, format.SpaceRecord, t, d)
 	low, high = prefix, format.PrefixEnd(prefix)

@@ -10,8 +10,8 @@ import (
 	"daybook/internal/state/engine"
 )
 
-// cursor reads several ranges of keys as one, ascending by tail: the part of a key after its first head bytes. Of rows with
-// equal tails, the one of the range that was added last counts and the others are skipped.
+// cursor reads several ranges of keys as one, ascending by tail: the part of a key after its first head bytes. Of
+// rows with equal tails, the one of the range that was added last counts and the others are skipped.
 type cursor struct {
 	head int
 	its  []*pebble.Iterator // each at its next row

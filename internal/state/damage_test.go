@@ -72,8 +72,8 @@ func drain[V any](all iter.Seq2[V, error]) error {
 	return nil
 }
 
-// TestEveryReadNamesDamage flips single bits of a state's tables. Whichever way of reading meets the block says ErrDamaged,
-// once, with the remedy. Check reports the damage as a fault, Compare as an error.
+// TestEveryReadNamesDamage flips single bits of a state's tables. Whichever way of reading meets the block says
+// ErrDamaged, once, with the remedy. Check reports the damage as a fault, Compare as an error.
 func TestEveryReadNamesDamage(t *testing.T) {
 	files := damageFiles(t)
 	disk, err := rot.Disk(files)

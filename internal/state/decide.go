@@ -7,9 +7,9 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Decide writes a decision and its effects in one atomic write, durable on return, and returns its number. The account-days of
-// resolved quarantined records become dirty. An accepted gap moves the position to Decision.Next and adds to its Gaps.
-// As with Apply, an error means that nothing was written.
+// Decide writes a decision and its effects in one atomic write, durable on return, and returns its number. The
+// account-days of resolved quarantined records become dirty. An accepted gap moves the position to Decision.Next
+// and adds to its Gaps. As with Apply, an error means that nothing was written.
 func (s *Store) Decide(d Decision) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -42,9 +42,9 @@ func (e *eventEntry) eventKey() []byte { return e.locatorKey[format.LocatorHeade
 // setStored makes the winner that the store holds the winner so far.
 func (e *eventEntry) setStored() { e.winner, e.cost, e.found = e.stored.winner, e.stored.cost, true }
 
-// eventTable holds entries by the hash of their keys: open addressing with linear probing, at most half full. A slot has
-// 32 bits of the hash beside the index of the entry, so that most look-ups of events without an entry do not touch an
-// entry. Memory is kept from transaction to transaction, as much as the largest one needed.
+// eventTable holds entries by the hash of their keys: open addressing with linear probing, at most half full. A
+// slot has 32 bits of the hash beside the index of the entry, so that most look-ups of events without an entry do
+// not touch an entry. Memory is kept from transaction to transaction, as much as the largest one needed.
 type eventTable struct {
 	entries []eventEntry
 	slots   []tableSlot // a power of two

@@ -16,17 +16,18 @@ import (
 	"daybook/internal/state/format"
 )
 
-// The Bloom filter of events is saved when a store closes, so that the next one does not read all locators. The file
-// belongs to one entry of one journal. Events added since are in the generation that was the newest then, or in later ones,
-// and only those are read. A file that is missing, torn, of another state, or of an entry that the journal no longer has
-// is ignored. It is not synced, because its hash shows whether it is complete.
+// The Bloom filter of events is saved when a store closes, so that the next one does not read all locators. The
+// file belongs to one entry of one journal. Events added since are in the generation that was the newest then, or
+// in later ones, and only those are read. A file that is missing, torn, of another state, or of an entry that the
+// journal no longer has is ignored. It is not synced, because its hash shows whether it is complete.
 //
 //	magic, database id, sequence, digest there, newest generation, blocks; the blocks; XXH3-128 of all before it
 const (
 	filterName  = "membership-filter" // in the database's directory, where Pebble ignores unknown names
 	filterMagic = "daybook filter 1"
 	filterHead  = len(filterMagic) + 32 + 8 + 16 + 2 + 8
-	// filterShare is the largest size of a saved filter, in bytes an event: the locators of fewer events are read as fast.
+	// filterShare is the largest size of a saved filter, in bytes an event: the locators of fewer events are read
+	// as fast.
 	filterShare = 8
 )
 
@@ -65,7 +66,8 @@ func parseFilterFile(b []byte) (h filterFile, err error) {
 
 func (s *Store) filterPath() string { return filepath.Join(s.dir, s.o.Sub, filterName) }
 
-// saveFilterLocked saves the filter of events, unless there are few events. A failure is logged; it costs time at the next start.
+// saveFilterLocked saves the filter of events, unless there are few events. A failure is logged; it costs time at
+// the next start.
 func (s *Store) saveFilterLocked() {
 	f := s.mu.filters
 	h := filterFile{s.mu.identity.Database, s.mu.journal.Head, s.mu.journal.Totals.Generation, len(f.events.blocks)}
@@ -114,9 +116,9 @@ func (f *bloomFilter) write(fs vfs.FS, path string, h *filterFile) (err error) {
 	return w.Flush()
 }
 
-// loadFilter adds the saved filter to f and returns the oldest generation that may have events added since; current reports
-// that there are none. The error is errNoFilter if there is no file for this state. Bits of a file whose hash proves wrong
-// stay in f: they only cost look-ups.
+// loadFilter adds the saved filter to f and returns the oldest generation that may have events added since; current
+// reports that there are none. The error is errNoFilter if there is no file for this state. Bits of a file whose
+// hash proves wrong stay in f: they only cost look-ups.
 func (s *Store) loadFilter(f *bloomFilter, v view, now Head, database DatabaseID) (from format.Generation, current bool, err error) {
 	file, err := s.o.FS.Open(s.filterPath(), vfs.SequentialReadsOption)
 	if errors.Is(err, os.ErrNotExist) {
@@ -142,7 +144,8 @@ func (s *Store) loadFilter(f *bloomFilter, v view, now Head, database DatabaseID
 	}
 	current = h.head == now
 	if !current {
-		// If the journal still has that entry, all events of the file are in the state. An entry begins with its digest.
+		// If the journal still has that entry, all events of the file are in the state. An entry begins with its
+		// digest.
 		found, err := v.get(format.SequenceKey(format.SpaceJournal, uint64(h.head.Sequence)), func(entry []byte) error {
 			if !bytes.HasPrefix(entry, h.head.Digest[:]) {
 				return errNoFilter

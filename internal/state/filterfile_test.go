@@ -13,7 +13,7 @@ import (
 )
 
 // TestSavedFilter: a start takes the filter that was saved, reads what came after it, and
-// passes over one that is not of this state's journal or not whole.
+// ignores one that is not of this state's journal or not whole.
 func TestSavedFilter(t *testing.T) {
 	const events = 200
 	o := testOptions(vfs.NewMem())

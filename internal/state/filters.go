@@ -10,8 +10,8 @@ import (
 	"daybook/internal/state/format"
 )
 
-// filters are the Bloom filters that answer for the store. Writers use them under the apply lock, while a goroutine fills
-// them with what the state held when it was opened.
+// filters are the Bloom filters that answer for the store. Writers use them under the apply lock, while a goroutine
+// fills them with what the state held when it was opened.
 type filters struct {
 	events      *bloomFilter // by event key: the events that have a locator
 	quarantined *bloomFilter // by prefix of the quarantine's index by event: the events that have a quarantined record
@@ -20,8 +20,8 @@ type filters struct {
 	savedAt Head          // of the saved filter, if events equals it; zero: it does not. Set before ended is closed.
 }
 
-// startFilters replaces the filters by empty ones and fills them in the background. What is written meanwhile is added by
-// its writer. The filters of a brief store stay unfilled. The caller holds the apply lock, or is Open.
+// startFilters replaces the filters by empty ones and fills them in the background. What is written meanwhile is
+// added by its writer. The filters of a brief store stay unfilled. The caller holds the apply lock, or is Open.
 func (s *Store) startFilters() {
 	if s.o.Brief {
 		s.mu.filters = &filters{events: newBloomFilter(0), quarantined: newBloomFilter(0)}
@@ -39,8 +39,8 @@ func (s *Store) startFilters() {
 	})
 }
 
-// fillFilters fills filters with the quarantine's index by event, and with the saved filter and the locators that are newer,
-// or all locators. It ends early when the store is closed.
+// fillFilters fills filters with the quarantine's index by event, and with the saved filter and the locators that
+// are newer, or all locators. It ends early when the store is closed.
 func (s *Store) fillFilters(f *filters, v view, head Head, database DatabaseID) error {
 	const sourceBytes = 14 // of the place in the log that an index key ends in
 	err := s.fillFrom(v, f.quarantined, []byte{format.SpaceByEvent}, func(key []byte) []byte { return key[:max(1, len(key)-sourceBytes)] })
@@ -89,7 +89,8 @@ func (s *Store) fillFrom(v view, f *bloomFilter, low []byte, part func(key []byt
 // lookUpTime is about the time that looking an event up in one generation takes.
 const lookUpTime = 2 * time.Microsecond
 
-// awaitFilterLocked waits until the filter of events is filled, but no longer than looking up that many events would take.
+// awaitFilterLocked waits until the filter of events is filled, but no longer than looking up that many events
+// would take.
 func (s *Store) awaitFilterLocked(events int) {
 	f := s.mu.filters
 	if f.events.filled.Load() || f.ended == nil {

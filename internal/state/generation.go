@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// generationEvents is a little less than a large write brings, so that the next write begins another generation: its table
-	// of locators overlaps no other, and no compaction rewrites it.
+	// generationEvents is a little less than a large write brings, so that the next write begins another
+	// generation: its table of locators overlaps no other, and no compaction rewrites it.
 	generationEvents = 400_000
-	// generationShare bounds the number of generations: each has at least this part of all events, so a state a hundred times
-	// as large has some eighty more.
+	// generationShare bounds the number of generations: each has at least this part of all events, so a state a
+	// hundred times as large has some eighty more.
 	generationShare = 16
 )
 

@@ -27,8 +27,8 @@ type Options struct {
 	// Sub is the database's directory inside the state directory: LiveDir by
 	// default, RebuildDir while a rebuild makes another beside it.
 	Sub string
-	// Brief opens for a few small writes or a checkpoint: nothing is compacted and no Bloom filter is filled, so that each
-	// look-up reads the database.
+	// Brief opens for a few small writes or a checkpoint: nothing is compacted and no Bloom filter is filled, so
+	// that each look-up reads the database.
 	Brief bool
 
 	CacheBytes       int64  // default 256 MiB; the memtables are part of it

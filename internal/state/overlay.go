@@ -2,13 +2,13 @@ package state
 
 import "daybook/internal/state/format"
 
-// A record whose event is repeated or corrected in the same account-day is written to an overlay: a keyspace of its own, under
-// the same key. Readers merge the two keyspaces and see the row of the overlay.
+// A record whose event is repeated or corrected in the same account-day is written to an overlay: a keyspace of its
+// own, under the same key. Readers merge the two keyspaces and see the row of the overlay.
 //
-// The overlay bounds write amplification. New events come mostly in the order of time, and so do their records; a repeat or a
-// correction may concern any of the records of years. A few of those in each batch, written among the records, would make
-// each compaction rewrite the records of all years. The overlay is small, and so is what its compactions rewrite. When an
-// event is deleted or moves to another account-day, both rows are deleted.
+// The overlay bounds write amplification. New events come mostly in the order of time, and so do their records; a
+// repeat or a correction may concern any of the records of years. A few of those in each batch, written among the
+// records, would make each compaction rewrite the records of all years. The overlay is small, and so is what its
+// compactions rewrite. When an event is deleted or moves to another account-day, both rows are deleted.
 
 // addRecords adds the records with keys in [low, high), those of the overlay in place of those that they replace.
 func (c *cursor) addRecords(v view, low, high []byte) error {
@@ -22,7 +22,8 @@ func (c *cursor) addRecords(v view, low, high []byte) error {
 	return c.add(v, inOverlay(low), inOverlay(high))
 }
 
-// recordKey is the row's key in the keyspace of records, also if the row is in the overlay. It is valid until the next step.
+// recordKey is the row's key in the keyspace of records, also if the row is in the overlay. It is valid until the
+// next step.
 func (c *cursor) recordKey() []byte {
 	if c.at == 0 {
 		return c.its[0].Key()

@@ -43,7 +43,7 @@ func dayOf(t *testing.T, s *Store, d billing.Day) (all []string) {
 		costs, _ = costs.Add(e.Cost)
 	}
 	if sum != costs {
-		t.Errorf("day %d: events come to %s, costs to %s", d, sum, costs)
+		t.Errorf("day %d: events sum to %s, costs to %s", d, sum, costs)
 	}
 	return all
 }

@@ -13,10 +13,10 @@ import (
 	"daybook/internal/state/format"
 )
 
-// PackedPart is what a batch brings of one partition, in the order of its log. An upsert is kept as the two rows that the
-// store holds if it is the event's only version, as most are. Rows take a third of the memory of the event, so that many
-// fit into one write, and larger writes have a lower write amplification. One goroutine fills a part; Reset makes it
-// usable again.
+// PackedPart is what a batch brings of one partition, in the order of its log. An upsert is kept as the two rows
+// that the store holds if it is the event's only version, as most are. Rows take a third of the memory of the
+// event, so that many fit into one write, and larger writes have a lower write amplification. One goroutine fills a
+// part; Reset makes it usable again.
 type PackedPart struct {
 	Partition PartitionID
 
@@ -126,7 +126,8 @@ func (p *PackedPart) keep(r *Record) {
 	*slab = h.append(*slab)
 }
 
-// within returns an error if a record of p is not among those that the advance of its partition consumes. p has records.
+// within returns an error if a record of p is not among those that the advance of its partition consumes. p has
+// records.
 func (p *PackedPart) within(a *Advance) error {
 	offset := p.first
 	if a != nil && offset >= a.From {
@@ -139,7 +140,8 @@ func (p *PackedPart) within(a *Advance) error {
 	return nil
 }
 
-// rowHeader describes one record of a part. In its slab, the rows of the event follow it, unless the record is unpacked.
+// rowHeader describes one record of a part. In its slab, the rows of the event follow it, unless the record is
+// unpacked.
 type rowHeader struct {
 	rowLengths
 	hash     xxh3.Uint128 // of the event's key; zero for a rejection that names no event

@@ -12,8 +12,8 @@ import (
 	"daybook/internal/state/format"
 )
 
-// TestPartGivesRecordsBack: what is packed comes back as it was, in its order, with the hash of its event and the digests of its
-// rows, also where rows are larger than a slab, and when the part is used again.
+// TestPartGivesRecordsBack: what is packed comes back as it was, in its order, with the hash of its event and the
+// digests of its rows, also where rows are larger than a slab, and when the part is used again.
 func TestPartGivesRecordsBack(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -82,7 +82,7 @@ func givesBack(t *rapid.T, p *PackedPart, records []Record) {
 	}
 }
 
-// TestPartHasTheRecordsOfItsAdvance: a record of another partition, or one that its advance does not pass over, is refused.
+// TestPartHasTheRecordsOfItsAdvance: a record of another partition, or one outside its advance, is refused.
 func TestPartHasTheRecordsOfItsAdvance(t *testing.T) {
 	for name, offsets := range map[string][]int64{"before": {4, 5}, "after": {5, 8}, "inside": {5, 7}} {
 		p := PackedPart{}

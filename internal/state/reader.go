@@ -61,8 +61,8 @@ func (r *Reader) Identity() Identity { return r.id }
 // Head is the newest journal entry.
 func (r *Reader) Head() Head { return r.journal.Head }
 
-// DigestAt returns the journal digest at a sequence, if the state still has it. Those at which a checkpoint was taken are kept
-// for good.
+// DigestAt returns the journal digest at a sequence, if the state still has it. Those at which a checkpoint was
+// taken are kept for good.
 func (r *Reader) DigestAt(seq Sequence) (d Digest, found bool, err error) {
 	if seq == r.journal.Head.Sequence {
 		return r.journal.Head.Digest, true, nil

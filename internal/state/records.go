@@ -33,11 +33,12 @@ func (v view) records(low, high []byte, f func(key, value []byte) error) (err er
 	return s.other.error()
 }
 
-// aheadBytes bounds how much of an account-day is read ahead to see whether it has ids of both kinds. A seek for the first
-// id of the other kind costs as much as a hundred rows.
+// aheadBytes bounds how much of an account-day is read ahead to see whether it has ids of both kinds. A seek for
+// the first id of the other kind costs as much as a hundred rows.
 const aheadBytes = 256 << 10
 
-// recordScan scans account-days. main is at the current row; other is used within an account-day that has ids of both kinds.
+// recordScan scans account-days. main is at the current row; other is used within an account-day that has ids of
+// both kinds.
 type recordScan struct {
 	main, other cursor
 	f           func(key, value []byte) error
@@ -99,8 +100,8 @@ func (s *recordScan) accountDay() error {
 	}
 }
 
-// readAhead calls f with the records of a small account-day whose ids are all UUIDs, and returns true. For others it calls
-// nothing, and main is somewhere in the account-day.
+// readAhead calls f with the records of a small account-day whose ids are all UUIDs, and returns true. For others
+// it calls nothing, and main is somewhere in the account-day.
 func (s *recordScan) readAhead() (whole bool, err error) {
 	s.ahead, s.ends = s.ahead[:0], s.ends[:0]
 	for ok := true; ok && bytes.HasPrefix(s.main.recordKey(), s.prefix); ok = s.main.next() {

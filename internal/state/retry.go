@@ -7,11 +7,11 @@ import (
 	"daybook/internal/state/format"
 )
 
-// Retry judges all quarantined records again by rules, applies those that judge accepts, and makes rules those of the
-// state, in one journalled write. judge returns the record with its new verdict. Accepted records leave quarantine and
-// the others take their new reason, so that the state is what a rebuild with these rules would make. Because a record that
-// was accepted is not judged again, rules must accept whatever the state's rules accept; else the error is ErrRules. As
-// with Apply, an error means that nothing was applied.
+// Retry judges all quarantined records again by rules, applies those that judge accepts, and makes rules those of
+// the state, in one journalled write. judge returns the record with its new verdict. Accepted records leave
+// quarantine and the others take their new reason, so that the state is what a rebuild with these rules would make.
+// Because a record that was accepted is not judged again, rules must accept whatever the state's rules accept; else
+// the error is ErrRules. As with Apply, an error means that nothing was applied.
 func (s *Store) Retry(rules billing.Rules, d Decision, judge func(q *Quarantined) Record) (Applied, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

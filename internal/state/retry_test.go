@@ -36,8 +36,8 @@ func retryStore(t *testing.T, fs vfs.FS, rules billing.Rules) *state.Store {
 	return s
 }
 
-// TestRetryRefusesStricterRules: a record that was accepted is not judged again, so rules under which it might have been
-// rejected, or might have belonged to another tenant, are refused, and the state keeps its own.
+// TestRetryRefusesStricterRules: a record that was accepted is not judged again, so rules under which it might have
+// been rejected, or might have belonged to another tenant, are refused, and the state keeps its own.
 func TestRetryRefusesStricterRules(t *testing.T) {
 	base := func() billing.Rules {
 		r := billing.DefaultRules()

@@ -17,7 +17,7 @@ const rottenBatches = 8
 // TestRotIsNamedOrHarmless damages every sector of every file of a small state.
 // What follows may only be a named refusal, faults that Check names, or a state
 // that says exactly what it said after some batch, goes on from that batch's
-// offset, and comes to the same end: the log has the rest.
+// offset, and reaches the same end: the log has the rest.
 func TestRotIsNamedOrHarmless(t *testing.T) {
 	fs := vfs.NewMem()
 	c := newCourse(fs)
@@ -88,7 +88,7 @@ func TestRotIsNamedOrHarmless(t *testing.T) {
 // errFatal wraps what ends the process.
 var errFatal = errors.New("the process ends")
 
-// rotted uses a damaged state: same says that it came to the same numbers, else
+// rotted uses a damaged state: same reports that it has the same numbers, else
 // it was refused by name. The error is a refusal without a name, or other numbers.
 func rotted(fs vfs.FS) (same bool, err error) {
 	c := newCourse(fs)

@@ -98,13 +98,13 @@ func (p *versionParser) parse(key, value []byte) (v version, err error) {
 	return v, nil
 }
 
-// contentHash identifies the content of a record's row, which is all but the version: two versions of an event have equal
-// content if and only if their rows are equal without it, because rows are a canonical encoding. money is where the money
-// begins in value, after flags and version.
+// contentHash identifies the content of a record's row, which is all but the version: two versions of an event have
+// equal content if and only if their rows are equal without it, because rows are a canonical encoding. money is
+// where the money begins in value, after flags and version.
 //
-// The hash is compared only with others of this process and never stored, so it is a keyed hash of 128 bits whose keys are
-// drawn when the process starts: nobody can construct two contents that share it, and it takes a tenth of the time of
-// billing.Event.Digest, which is a SHA-256.
+// The hash is compared only with others of this process and never stored, so it is a keyed hash of 128 bits whose
+// keys are drawn when the process starts: no input can be constructed in which two contents share it, and it takes
+// a tenth of the time of billing.Event.Digest, which is a SHA-256.
 func (p *versionParser) contentHash(key, value []byte, money int) (d billing.Digest) {
 	// Without the keyspace, which differs between a record and its overlay.
 	p.content = append(append(p.content[:0], key[1:]...), value[0])

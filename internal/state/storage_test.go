@@ -89,5 +89,5 @@ func eventually(t *testing.T, f func() bool) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	t.Fatal("it did not come to pass")
+	t.Fatal("it did not happen within the timeout")
 }

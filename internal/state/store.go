@@ -53,8 +53,8 @@ type Store struct {
 	}
 }
 
-// Create makes a new state in dir, which must be empty or missing. It sets Format, Database and CreatedAt of the identity. If
-// it is interrupted there is no state.
+// Create makes a new state in dir, which must be empty or missing. It sets Format, Database and CreatedAt of the
+// identity. If it is interrupted there is no state.
 func Create(dir string, id Identity, o Options) error {
 	o = o.withDefaults()
 	if err := id.Rules.Validate(); err != nil {
@@ -168,7 +168,8 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// checkFirst opens the database read-only and checks it, so that a damaged one is refused before anything of it is changed.
+// checkFirst opens the database read-only and checks it, so that a damaged one is refused before anything of it is
+// changed.
 func checkFirst(sub string, o Options, lock *pebble.Lock) error {
 	db, err := engine.OpenReadOnly(sub, lock, o.engine())
 	if err != nil {

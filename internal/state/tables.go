@@ -16,24 +16,26 @@ import (
 	"daybook/internal/state/format"
 )
 
-// A large write is sorted and written as tables, which Pebble ingests in one atomic and durable call. That spares the WAL,
-// the memtable and the flush.
+// A large write is sorted and written as tables, which Pebble ingests in one atomic and durable call. That spares
+// the WAL, the memtable and the flush.
 
-// tableEnds divide rows among tables by keyspace: a table ends before each of these bytes. So a compaction of one keyspace
-// does not rewrite the others.
+// tableEnds divide rows among tables by keyspace: a table ends before each of these bytes. So a compaction of one
+// keyspace does not rewrite the others.
 var tableEnds = [...]byte{format.SpaceLocator, format.SpaceRecord, format.SpaceMarker, format.SpaceOverlay, format.SpaceQuarantine, 0xff}
 
 // maxSublevels is the number of sublevels of L0 at which a large write waits for compactions. Pebble never delays an
 // ingestion, and each sublevel makes reads slower.
 const maxSublevels = 12
 
-// L0 is polled while it has too many sublevels. If no compaction was running in idlePolls polls in a row, none will come.
+// L0 is polled while it has too many sublevels. If no compaction was running in idlePolls polls in a row, none will
+// come.
 const (
 	pollInterval = 5 * time.Millisecond
 	idlePolls    = 10
 )
 
-// writeAsTables makes rows durable by way of tables. An error is returned only while nothing was handed to the database.
+// writeAsTables makes rows durable by way of tables. An error is returned only while nothing was handed to the
+// database.
 func (s *Store) writeAsTables(rows *extsort.Rows) error {
 	s.awaitCompaction()
 	paths, err := s.writeTables(rows)
@@ -52,7 +54,8 @@ func (s *Store) ingestTables(paths []string) {
 	s.metrics.tables.Add(float64(len(paths)))
 }
 
-// awaitCompaction waits until L0 has few sublevels, or until Pebble sees nothing to compact. Metrics are updated meanwhile.
+// awaitCompaction waits until L0 has few sublevels, or until Pebble sees nothing to compact. Metrics are updated
+// meanwhile.
 func (s *Store) awaitCompaction() {
 	idle := 0
 	for at := s.o.Now(); ; {
@@ -72,9 +75,9 @@ func (s *Store) awaitCompaction() {
 	}
 }
 
-// tableRows is about the number of rows of a table of a large write. Records come mostly in the order of time: of several
-// tables only those of the newest days overlap stored ones, and Pebble places the others in its lowest level, where no
-// compaction rewrites them.
+// tableRows is about the number of rows of a table of a large write. Records come mostly in the order of time: of
+// several tables only those of the newest days overlap stored ones, and Pebble places the others in its lowest
+// level, where no compaction rewrites them.
 const tableRows = 100_000
 
 // writeTables sorts rows and writes them as tables, on all cores.

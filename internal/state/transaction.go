@@ -98,7 +98,8 @@ func (tx *transaction) addTenant(t billing.TenantID) {
 	}
 }
 
-// entry finds the entry of an event, or makes one with the winner that the store holds. It is valid until the next call.
+// entry finds the entry of an event, or makes one with the winner that the store holds. It is valid until the next
+// call.
 func (tx *transaction) entry(t billing.TenantID, id billing.EventID) (*eventEntry, error) {
 	tx.key = format.AppendEventKey(tx.key[:0], t, id)
 	hash := xxh3.Hash128(tx.key)
@@ -141,8 +142,8 @@ func (tx *transaction) resolve(e *eventEntry, v *version, record recordRow) (bil
 	return r.Outcome, nil
 }
 
-// commit makes the transaction durable and applies it to the store's memory. An error means that nothing was written and
-// that memory is as it was. What fails later ends the process by way of Options.Fatal.
+// commit makes the transaction durable and applies it to the store's memory. An error means that nothing was
+// written and that memory is as it was. What fails later ends the process by way of Options.Fatal.
 func (tx *transaction) commit() (Applied, error) {
 	s := tx.s
 	started := s.o.Now()

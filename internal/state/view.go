@@ -120,8 +120,8 @@ func (v view) quarantined(src billing.Source, payload bool) (q *Quarantined, fou
 	return q, true, err
 }
 
-// verify checks what must hold whenever a state is opened: the identity, the journal's chain since its base, that positions
-// are those of the journal, and the conservation law.
+// verify checks what must hold whenever a state is opened: the identity, the journal's chain since its base, that
+// positions are those of the journal, and the conservation law.
 func (v view) verify() (Identity, *format.Journal, error) {
 	id, err := v.identity()
 	if err != nil {

@@ -19,10 +19,10 @@ import (
 // keysPerCore is the number of keys below which another goroutine costs more than it saves.
 const keysPerCore = 256
 
-// winnerLookup reads the winners of many events from the store. It is a batched look-up: keys are collected, sorted, and
-// probed in their order on all cores, first those of locators, then those of the records that they refer to. Neighbouring
-// keys share data blocks, nearly all share index and filter blocks, which are then cached, and an iterator moves on from
-// where it is instead of searching from the top.
+// winnerLookup reads the winners of many events from the store. It is a batched look-up: keys are collected,
+// sorted, and probed in their order on all cores, first those of locators, then those of the records that they
+// refer to. Neighbouring keys share data blocks, nearly all share index and filter blocks, which are then cached,
+// and an iterator moves on from where it is instead of searching from the top.
 type winnerLookup struct {
 	keys    extsort.Rows    // the keys to look up; values are empty
 	entries []int32         // by row of keys: index of the entry that asks
@@ -192,8 +192,8 @@ func (l *winnerLookup) readRecords(v view, refs []extsort.Ref, table *eventTable
 	return nil
 }
 
-// probe calls f with the row of each key, and returns the keys that have none, in the memory of refs. The first skip bytes of
-// a key are replaced by prefix.
+// probe calls f with the row of each key, and returns the keys that have none, in the memory of refs. The first
+// skip bytes of a key are replaced by prefix.
 func (l *winnerLookup) probe(v view, prefix []byte, refs []extsort.Ref, skip int, f func(row int32, key, value []byte) error) (missing []extsort.Ref, err error) {
 	it, err := v.r.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: format.PrefixEnd(prefix), UseL6Filters: true})
 	if err != nil {

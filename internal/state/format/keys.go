@@ -259,11 +259,3 @@ func ParseCovered(value []byte) (Sequence, error) {
 	}
 	return Sequence(binary.BigEndian.Uint64(value)), nil
 }
-
-// AppendOverlayKey appends the key under which an event's record is in the overlay.
-func AppendOverlayKey(b []byte, a billing.AccountDay, id billing.EventID) []byte {
-	at := len(b)
-	b = AppendRecordKey(b, a, id)
-	b[at] = SpaceOverlay
-	return b
-}

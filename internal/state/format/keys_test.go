@@ -85,3 +85,10 @@ func TestKeysKeepOrder(t *testing.T) {
 func compareAccountDays(a, b billing.AccountDay) int {
 	return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Day, b.Day), cmp.Compare(a.Account, b.Account))
 }
+
+// AppendRecordValue appends a record's value: all of an event that its key does not say.
+func AppendRecordValue(b []byte, e *billing.Event) []byte {
+	at := len(b)
+	b = AppendVersion(append(b, 0), e.Version)
+	return AppendRecordTexts(AppendMoney(b, e.Cost), at, e)
+}

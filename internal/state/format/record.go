@@ -17,13 +17,6 @@ const (
 	hasAttributes
 )
 
-// AppendRecordValue appends a record's value: all of an event that its key does not say.
-func AppendRecordValue(b []byte, e *billing.Event) []byte {
-	at := len(b)
-	b = AppendVersion(append(b, 0), e.Version)
-	return AppendRecordTexts(AppendMoney(b, e.Cost), at, e)
-}
-
 // AppendRecordTexts appends the strings of a record's value. The value, with flags, version and money, begins at
 // b[at]; the flags are set here.
 func AppendRecordTexts(b []byte, at int, e *billing.Event) []byte {
