@@ -38,8 +38,7 @@ const (
 	EventIDInvalid Reason = "event_id_invalid"
 	// op is neither upsert nor delete.
 	OpInvalid Reason = "op_invalid"
-	// ingested_at or ingestion_date is neither an RFC 3339 time with offset nor a date, or outside the years 1970
-	// to 2262.
+	// ingested_at or ingestion_date is neither an RFC 3339 time with offset nor a date, or not in 1970 to 2262.
 	IngestedAtInvalid Reason = "ingested_at_invalid"
 	// ingested_at and ingestion_date are both given and do not agree.
 	IngestedAtConflict Reason = "ingested_at_conflict"

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"math/bits"
+
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // The checks of this file bound the memory that parquet-go allocates for what a file states of itself: lengths of lists
@@ -53,6 +55,11 @@ func (f *File) checkPageIndex() error {
 func (f *File) checkPages(rowGroup, column int) error {
 	g := &f.file.Metadata().RowGroups[rowGroup]
 	m := &g.Columns[column].MetaData
+	// Writer knows two codecs. Others would decompress to sizes that no header bounds: parquet-go's LZ4 grows its
+	// buffer until the data fits.
+	if m.Codec != format.Zstd && m.Codec != format.Uncompressed {
+		return fmt.Errorf("%w: codec %d, expected zstd or none", ErrCorrupt, m.Codec)
+	}
 	start := m.DataPageOffset
 	if m.DictionaryPageOffset != 0 {
 		start = m.DictionaryPageOffset
