@@ -6,14 +6,14 @@ import (
 	"daybook/internal/state"
 )
 
-// apply writes batches and evidence until both of its inputs are closed. It owns
-// the durable positions. It does not watch a context: what gather hands over is written.
+// apply writes batches and watermarks until both of its inputs are closed. It owns the durable positions. It does not
+// watch a context: it writes every batch that gather passes on.
 func (s *stream) apply(first *listing) error {
 	defer close(s.written)
-	e := newEvidence()
+	e := newCaughtUpTracker()
 	e.add(first)
 	full, listings := s.full, s.listings
-	// With nothing to read the first listing is evidence at once.
+	// If there is nothing to read, the first listing shows at once that everything is read.
 	err := s.write(nil, e)
 	for err == nil && (full != nil || listings != nil) {
 		select {
@@ -32,7 +32,7 @@ func (s *stream) apply(first *listing) error {
 			}
 			if err = s.grow(l); err == nil {
 				e.add(l)
-				s.board.listed(l)
+				s.tracker.listed(l)
 				err = s.write(nil, e)
 			}
 		}
@@ -40,8 +40,8 @@ func (s *stream) apply(first *listing) error {
 	return err
 }
 
-// write makes one batch durable, with the evidence that it completes; b may be nil.
-func (s *stream) write(b *batch, e *evidence) error {
+// write makes one batch durable, with the watermarks that it reaches. b may be nil.
+func (s *stream) write(b *batch, e *caughtUpTracker) error {
 	w := &state.Batch{}
 	if b != nil {
 		for _, h := range b.holes {
@@ -52,7 +52,7 @@ func (s *stream) write(b *batch, e *evidence) error {
 		w = b.write()
 	}
 	if s.bulk == nil {
-		next := s.board.nexts()
+		next := s.tracker.nexts()
 		for _, a := range w.Advances {
 			next[a.Partition] = a.Next
 		}
@@ -73,14 +73,15 @@ func (s *stream) write(b *batch, e *evidence) error {
 	for o, n := range applied.Outcomes {
 		s.outcomes[o] += n
 	}
-	s.board.durable(w)
+	s.tracker.durable(w)
 	if b != nil && b.count > 0 {
 		s.progress()
 	}
 	return s.done()
 }
 
-// put writes w to the state, or moves a load's positions over it. Nothing of a load is durable before the end.
+// put writes w to the state, or advances the positions of a bulk load. Nothing of a bulk load is durable before its
+// end.
 func (s *stream) put(w *state.Batch) (state.Applied, error) {
 	if s.bulk != nil {
 		return state.Applied{}, s.bulk.Advance(w.Advances)
@@ -88,28 +89,27 @@ func (s *stream) put(w *state.Batch) (state.Applied, error) {
 	return s.store.Apply(w)
 }
 
-// done is errDone once the run has read what it was to read.
+// done returns errDone once the run has read everything that it should read.
 func (s *stream) done() error {
 	switch {
-	case s.until != nil && s.board.reached(s.until, nil):
+	case s.until != nil && s.tracker.reached(s.until, nil):
 		return errDone
-	case s.until == nil && s.opts.UntilCaughtUp && s.board.caughtUp():
+	case s.until == nil && s.opts.UntilCaughtUp && s.tracker.caughtUp():
 		return errDone
 	}
 	return nil
 }
 
-// grow gives partitions that a listing shows for the first time their place,
-// offset 0, and has the client read them.
+// grow adds partitions that a listing shows for the first time at offset 0, and makes the client read them.
 func (s *stream) grow(l *listing) error {
 	w := &state.Batch{}
 	var fresh []state.PartitionID
 	for id, b := range l.Partitions {
-		if s.board.known(id) {
+		if s.tracker.known(id) {
 			continue
 		}
 		fresh = append(fresh, id)
-		gp, err := place(s.board.topics[id.Topic], id, nil, b)
+		gp, err := checkPosition(s.tracker.topics[id.Topic], id, nil, b)
 		if err != nil {
 			return err
 		}
@@ -123,13 +123,13 @@ func (s *stream) grow(l *listing) error {
 		} else {
 			w.Advances = append(w.Advances, state.Advance{Partition: id, LeaderEpoch: -1, LastOffset: -1})
 		}
-		s.deps.Log.Info("new partition", "topic", s.board.topics[id.Topic].Name, "partition", id.Partition)
+		s.deps.Log.Info("new partition", "topic", s.tracker.topics[id.Topic].Name, "partition", id.Partition)
 	}
 	if len(w.Advances) > 0 {
 		if _, err := s.store.Apply(w); err != nil {
 			return err
 		}
-		s.board.durable(w)
+		s.tracker.durable(w)
 	}
 	at := map[string]map[int32]kgo.Offset{}
 	for _, id := range fresh {

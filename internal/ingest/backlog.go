@@ -41,7 +41,7 @@ type backlog struct {
 	parsedUSD  billing.Money // of open quarantined records whose cost could be parsed
 }
 
-// countBacklog counts it in one snapshot of the state.
+// countBacklog counts the backlog in one snapshot of the state.
 func (g *Ingester) countBacklog() (b backlog, err error) {
 	r, err := g.store.Reader()
 	if err != nil {

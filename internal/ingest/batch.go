@@ -12,16 +12,16 @@ import (
 	"daybook/internal/state"
 )
 
-// batch is one write being gathered. It is reused.
+// batch collects the records of one write. It is reused.
 type batch struct {
-	parts    []*state.PackedPart // decoded; none if they go into a load
+	parts    []*state.PackedPart // decoded records; none in a bulk load
 	free     []*state.PackedPart
 	count    int // records delivered
 	advances []state.Advance
 	index    map[state.PartitionID]int // into advances
 	holes    []hole                    // not explained yet
 	bytes    int64
-	since    time.Time // when the first record came
+	since    time.Time // time of the first record
 
 	delivered []*kgo.Record // scratch of add
 }
@@ -33,10 +33,10 @@ type hole struct {
 	From, Next int64
 }
 
-// newBatch makes an empty batch.
+// newBatch returns an empty batch.
 func newBatch() *batch { return &batch{index: map[state.PartitionID]int{}} }
 
-// empty reports whether nothing would be written.
+// empty reports whether the batch writes nothing.
 func (b *batch) empty() bool { return len(b.advances) == 0 }
 
 // reset empties b and keeps its memory.
@@ -49,14 +49,13 @@ func (b *batch) reset() {
 
 // judges decides the verdicts on records.
 type judges interface {
-	// judge takes what was delivered of one partition into b, or elsewhere. The slice is good until it
-	// returns; the records are its own, and their memory goes back to the client.
+	// judge adds delivered records of one partition to b, or to a bulk load. It must not retain the slice. It owns the
+	// records and returns their memory to the client.
 	judge(b *batch, t state.Topic, delivered []*kgo.Record)
 }
 
-// add takes what was fetched of one partition, which goes on at offset next, and
-// returns the next offset afterwards. compacted says that holes are to be expected.
-// The records' memory goes back to the client.
+// add adds the fetched records of one partition, starting at offset next, and returns the next offset. If
+// compacted, missing offsets are expected. The memory of the records is returned to the client.
 func (b *batch) add(js judges, t state.Topic, p *kgo.FetchPartition, next int64, compacted bool, now time.Time) int64 {
 	if len(p.Records) == 0 {
 		return next
@@ -74,7 +73,7 @@ func (b *batch) add(js judges, t state.Topic, p *kgo.FetchPartition, next int64,
 	a := &b.advances[i]
 	delivered := b.delivered[:0]
 	for _, r := range p.Records {
-		if r.Offset < a.Next { // a broker may send what precedes the offset asked for
+		if r.Offset < a.Next { // a broker may send records before the requested offset
 			r.Recycle()
 			continue
 		}
@@ -105,7 +104,7 @@ func (b *batch) add(js judges, t state.Topic, p *kgo.FetchPartition, next int64,
 	return a.Next
 }
 
-// part is an empty part for records of a partition.
+// part returns an empty part for records of a partition.
 func (b *batch) part(id state.PartitionID) *state.PackedPart {
 	p := &state.PackedPart{}
 	if n := len(b.free); n > 0 {
@@ -116,7 +115,7 @@ func (b *batch) part(id state.PartitionID) *state.PackedPart {
 	return p
 }
 
-// lastPart is the last part if it is of the partition, else a new one.
+// lastPart returns the last part if it belongs to the partition, else a new one.
 func (b *batch) lastPart(id state.PartitionID) *state.PackedPart {
 	if n := len(b.parts); n > 0 && b.parts[n-1].Partition == id {
 		return b.parts[n-1]
@@ -124,10 +123,10 @@ func (b *batch) lastPart(id state.PartitionID) *state.PackedPart {
 	return b.part(id)
 }
 
-// write is the batch as a state takes it.
+// write returns the batch as the state's Batch.
 func (b *batch) write() *state.Batch { return &state.Batch{Parts: b.parts, Advances: b.advances} }
 
-// recordTime is the record's timestamp in milliseconds, -1 if it has none.
+// recordTime is the timestamp of the record in milliseconds; -1 if it has none.
 func recordTime(r *kgo.Record) int64 {
 	if r.Attrs.TimestampType() == -1 {
 		return -1
@@ -135,8 +134,8 @@ func recordTime(r *kgo.Record) int64 {
 	return max(r.Timestamp.UnixMilli(), -1)
 }
 
-// recordDigest identifies a record: SHA-256, 16 bytes, of its timestamp, key and
-// value, each with its length; a null differs from an empty one.
+// recordDigest identifies a record: 16 bytes of the SHA-256 of its timestamp, key and value, each with its length. Null
+// differs from empty.
 func recordDigest(r *kgo.Record) billing.Digest {
 	h := sha256.New()
 	var n [8]byte
@@ -156,7 +155,7 @@ func recordDigest(r *kgo.Record) billing.Digest {
 	return d
 }
 
-// damaged is the hole as an error.
+// damaged returns the hole as an error.
 func (h hole) damaged() *Stop {
 	return &Stop{
 		Topic: h.topic, Partition: h.partition.Partition, Cause: ErrLogDamaged,

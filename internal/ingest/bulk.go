@@ -12,17 +12,17 @@ import (
 	"daybook/internal/state"
 )
 
-// How records go into a load: partRecords at a time, of which partsWaiting for each worker may wait, so that
-// the others go on while one writes what it has sorted.
+// Records are passed to a bulk load partRecords at a time. partsWaiting parts per worker may wait, so that the others
+// continue while one writes a sorted run.
 const (
 	partRecords  = 2_000
 	partsWaiting = 4
 )
 
-// bulkRecords is after how many records at most a load's positions move.
+// bulkRecords is the largest number of records between two advances of a bulk load's positions.
 const bulkRecords = 50_000
 
-// bulk decodes records straight into a load, on all cores. It is made for one run.
+// bulk decodes records into a bulk load, on all cores. It is for one run.
 type bulk struct {
 	*state.BulkLoad
 	parts chan part
@@ -39,7 +39,7 @@ func newBulk(ctx context.Context, l *state.BulkLoad) *bulk {
 	return &bulk{BulkLoad: l, parts: make(chan part, partsWaiting*l.Workers()), ended: ctx.Done()}
 }
 
-// judge shares records out to the workers. What is cut off when the run ends is of a load that failed.
+// judge distributes records to the workers. If the run ends, the remaining records are dropped with the failed load.
 func (b *bulk) judge(_ *batch, t state.Topic, delivered []*kgo.Record) {
 	for records := range slices.Chunk(slices.Clone(delivered), partRecords) {
 		select {
@@ -50,7 +50,7 @@ func (b *bulk) judge(_ *batch, t state.Topic, delivered []*kgo.Record) {
 	}
 }
 
-// work is one worker: it takes parts until there are no more.
+// work is one worker: it processes parts until there are no more.
 func (b *bulk) work(worker int, d *decode.Decoder) error {
 	for p := range b.parts {
 		for _, r := range p.records {
@@ -65,8 +65,8 @@ func (b *bulk) work(worker int, d *decode.Decoder) error {
 	return nil
 }
 
-// loadBulk reads the topics up to until, in bulk, and makes all of it durable at once. Half of the way is to read
-// and to sort, the other half to merge what was sorted.
+// loadBulk reads the topics up to until into a bulk load and makes it durable in one step. The first half of the
+// progress is reading and sorting, the second half is merging.
 func (g *Ingester) loadBulk(ctx context.Context, until map[state.PartitionID]int64, memory int64) (err error) {
 	load, err := g.store.NewBulkLoad(memory)
 	if err != nil {
@@ -100,8 +100,8 @@ func (g *Ingester) loadBulk(ctx context.Context, until map[state.PartitionID]int
 	return err
 }
 
-// bulkEnds are how far the topics are loaded in bulk: to where the old state stopped if the two are to be
-// compared, else to what may be read of them now.
+// bulkEnds returns the offsets up to which the topics are loaded in bulk: those of the old state if the two are
+// compared, else the current ends.
 func bulkEnds(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reader, store *state.Store, deps Deps) (map[state.PartitionID]int64, error) {
 	if opts.Verify {
 		return oldPositions(old)
@@ -123,7 +123,7 @@ func bulkEnds(ctx context.Context, cfg Config, opts RebuildOptions, old *state.R
 	return until, nil
 }
 
-// oldPositions are where the old state stopped.
+// oldPositions returns the positions of the old state.
 func oldPositions(old *state.Reader) (map[state.PartitionID]int64, error) {
 	positions, err := old.Positions()
 	until := make(map[state.PartitionID]int64, len(positions))

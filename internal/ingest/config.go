@@ -8,7 +8,7 @@ import (
 	"daybook/internal/kafka"
 )
 
-// Config says what to consume and how.
+// Config is the configuration of a consumer.
 type Config struct {
 	Kafka kafka.Config `embed:""`
 
@@ -18,8 +18,7 @@ type Config struct {
 	Tuning `embed:""`
 }
 
-// Tuning bounds memory and says how often things are done. It decides nothing
-// about the numbers.
+// Tuning has bounds of memory and intervals. It does not affect the numbers.
 type Tuning struct {
 	BatchRecords      int           `help:"Most records in one write." default:"500000" env:"DAYBOOK_BATCH_RECORDS" group:"Tuning"`
 	BatchBytes        int64         `help:"Most bytes of records in one write." default:"167772160" env:"DAYBOOK_BATCH_BYTES" group:"Tuning"`
@@ -31,7 +30,7 @@ type Tuning struct {
 	CheckpointMaxAge  time.Duration `help:"Age at which a checkpoint that its publisher left behind is removed." default:"6h" env:"DAYBOOK_CHECKPOINT_MAX_AGE" group:"Tuning"`
 }
 
-// DefaultTuning is what the tags of Tuning say, for callers without flags.
+// DefaultTuning returns the defaults in the tags of Tuning, for callers without flags.
 func DefaultTuning() Tuning {
 	return Tuning{
 		BatchRecords: 500_000, BatchBytes: 160 << 20, Linger: 250 * time.Millisecond, FetchBytes: 4 << 20,
@@ -39,7 +38,7 @@ func DefaultTuning() Tuning {
 	}
 }
 
-// Validate reports every fault in one error.
+// Validate returns all faults in one error.
 func (c *Config) Validate() error {
 	faults := []error{c.Kafka.Validate(), c.Tuning.Validate()}
 	if c.State == "" {
@@ -57,7 +56,7 @@ func (c *Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Validate reports every fault in one error.
+// Validate returns all faults in one error.
 func (t *Tuning) Validate() error {
 	var faults []error
 	positive := func(flag string, ok bool) {

@@ -17,13 +17,12 @@ import (
 	"daybook/internal/state"
 )
 
-// pollRecords bounds what one poll hands over, so that decoding can be shared out
-// and a batch does not grow much over its bounds.
+// pollRecords bounds the records of one poll, so that decoding can be distributed and a batch does not grow far
+// beyond its bounds.
 const pollRecords = 20_000
 
-// consume reads until ctx ends. It is three goroutines: gather polls and decodes,
-// apply writes, observe lists the ends. Two batches go round between the
-// first two, so that decoding and writing overlap and memory is bounded.
+// consume reads until ctx ends, in three goroutines: gather polls and decodes, apply writes, observe lists the end
+// offsets. Two batches circulate between the first two, so that decoding and writing overlap and memory is bounded.
 func (g *Ingester) consume(ctx context.Context) error {
 	admin, err := g.connect(adminOption)
 	if err != nil {
@@ -65,7 +64,7 @@ func (g *Ingester) consume(ctx context.Context) error {
 	return work.Wait()
 }
 
-// judges are what decodes: into batches, or workers that decode into a load until gather ends.
+// judges decode into batches, or are workers that decode into a bulk load until gather ends.
 func (s *stream) judges(ctx context.Context, work *errgroup.Group) (js judges, end func()) {
 	if s.bulk == nil {
 		return newDecoders(s.identity.Rules), func() {}
@@ -77,18 +76,18 @@ func (s *stream) judges(ctx context.Context, work *errgroup.Group) (js judges, e
 	return b, func() { close(b.parts) }
 }
 
-// startAt adds a partition's start to at.
+// startAt adds the start of a partition to at.
 func (g *Ingester) startAt(at map[string]map[int32]kgo.Offset, id state.PartitionID) {
-	name := g.board.topics[id.Topic].Name
+	name := g.tracker.topics[id.Topic].Name
 	if at[name] == nil {
 		at[name] = map[int32]kgo.Offset{}
 	}
-	next, epoch := g.board.place(id)
+	next, epoch := g.tracker.place(id)
 	at[name][id.Partition] = kgo.NewOffset().At(next).WithEpoch(epoch)
 }
 
-// fetchOptions make a client that reads exactly from the offsets given. An offset
-// outside the log is an error, never a reset.
+// fetchOptions are the options of a client that reads exactly from the given offsets. An offset outside the log is
+// an error, never a reset.
 func (g *Ingester) fetchOptions(at map[string]map[int32]kgo.Offset) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.ConsumePartitions(at),
@@ -105,9 +104,8 @@ func (g *Ingester) fetchOptions(at map[string]map[int32]kgo.Offset) []kgo.Opt {
 	}
 }
 
-// partitionBytes is each partition's share of a fetch. Were one allowed to fill it, a broker might send one
-// partition to its end before it begins with the next, and a state that catches up would go through the same days
-// once for each of them.
+// partitionBytes is the share of each partition in a fetch. Without it a broker may send one partition to its end
+// before the next, and a state that catches up would process the same days once per partition.
 func partitionBytes(fetch int32, at map[string]map[int32]kgo.Offset) int32 {
 	const least = 256 << 10
 	partitions := 0
@@ -117,7 +115,7 @@ func partitionBytes(fetch int32, at map[string]map[int32]kgo.Offset) int32 {
 	return min(fetch, max(fetch/int32(max(partitions, 1)), least))
 }
 
-// stream is one run's way from the brokers to the state.
+// stream connects the goroutines of one run.
 type stream struct {
 	*Ingester
 	admin, client *kgo.Client
@@ -128,13 +126,13 @@ type stream struct {
 	wake     chan struct{} // anyone → observe: make a listing now
 	written  chan struct{} // closed when apply has ended
 
-	next map[state.PartitionID]int64 // gather's: where each partition goes on
-	// fetchTrouble is when gather last saw an error, in nanoseconds.
+	next map[state.PartitionID]int64 // owned by gather: the next offset of each partition
+	// fetchTrouble is the time of the last error that gather saw, in nanoseconds.
 	fetchTrouble atomic.Int64
 }
 
-// gather polls and decodes into a batch and hands it over when it is large enough
-// or when the writer is idle and the brokers have no more for now.
+// gather polls, decodes into a batch, and passes the batch on when it is large enough, or when the writer is idle
+// and the brokers have no more records.
 func (s *stream) gather(ctx context.Context, js judges) (err error) {
 	defer close(s.full)
 	var b *batch
@@ -191,7 +189,7 @@ func (s *stream) handOver(b *batch) error {
 	return nil
 }
 
-// poll waits for records: for ever with an empty batch, else until it has lingered.
+// poll waits for records: without a limit for an empty batch, else until the linger time.
 func (s *stream) poll(ctx context.Context, b *batch) kgo.Fetches {
 	if !b.empty() {
 		var cancel context.CancelFunc
@@ -201,23 +199,23 @@ func (s *stream) poll(ctx context.Context, b *batch) kgo.Fetches {
 	return s.client.PollRecords(ctx, min(pollRecords, max(1, s.cfg.BatchRecords-b.count)))
 }
 
-// due reports whether a batch is to be written now: when it is full, when it is the last to be read, or when it has
-// lingered while there is not enough left in the topic to fill it.
+// due reports whether a batch must be written now: it is full, or the last one, or the linger time is over and the
+// topic has not enough records to fill it.
 func (s *stream) due(b *batch) bool {
 	if b.empty() {
 		return false
 	}
-	if b.count >= s.cfg.BatchRecords || b.bytes >= s.cfg.BatchBytes || s.until != nil && s.board.reached(s.until, s.next) {
+	if b.count >= s.cfg.BatchRecords || b.bytes >= s.cfg.BatchBytes || s.until != nil && s.tracker.reached(s.until, s.next) {
 		return true
 	}
 	if s.deps.Now().Sub(b.since) < s.cfg.Linger {
 		return false
 	}
-	return s.board.remaining(s.next) < int64(s.cfg.BatchRecords/2) || s.deps.Now().Sub(b.since) > 20*s.cfg.Linger
+	return s.tracker.remaining(s.next) < int64(s.cfg.BatchRecords/2) || s.deps.Now().Sub(b.since) > 20*s.cfg.Linger
 }
 
-// take decodes what was fetched into b. It returns a *Stop, or an error to be
-// retried; the records beside an error are taken all the same.
+// take decodes fetched records into b. It returns a *Stop, or an error to retry. Records that arrive with an error are
+// decoded too.
 func (s *stream) take(ctx context.Context, js judges, b *batch, fetches kgo.Fetches) error {
 	var faults []error
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
@@ -235,10 +233,10 @@ func (s *stream) take(ctx context.Context, js judges, b *batch, fetches kgo.Fetc
 		}
 		next, ok := s.next[id]
 		if !ok {
-			next, _ = s.board.place(id)
+			next, _ = s.tracker.place(id)
 		}
-		t := s.board.topics[id.Topic]
-		s.next[id] = b.add(js, t, &p.FetchPartition, next, s.board.holesExplained(id), s.deps.Now())
+		t := s.tracker.topics[id.Topic]
+		s.next[id] = b.add(js, t, &p.FetchPartition, next, s.tracker.holesExplained(id), s.deps.Now())
 		s.metrics.fetched.WithLabelValues(t.Name).Add(float64(len(p.Records)))
 	})
 	for _, err := range faults {
@@ -249,15 +247,15 @@ func (s *stream) take(ctx context.Context, js judges, b *batch, fetches kgo.Fetc
 	return errors.Join(faults...)
 }
 
-// before are the records before offset end; records are in the order of the log.
+// before returns the records before offset end. Records are in log order.
 func before(records []*kgo.Record, end int64) []*kgo.Record {
 	n, _ := slices.BinarySearchFunc(records, end, func(r *kgo.Record, end int64) int { return cmp.Compare(r.Offset, end) })
 	return records[:n]
 }
 
-// partitionID is the state's name of a partition.
+// partitionID returns the state's identifier of a partition.
 func (s *stream) partitionID(topic string, partition int32) (state.PartitionID, bool) {
-	for o, t := range s.board.topics {
+	for o, t := range s.tracker.topics {
 		if t.Name == topic {
 			return state.PartitionID{Topic: o, Partition: partition}, true
 		}
@@ -265,12 +263,12 @@ func (s *stream) partitionID(topic string, partition int32) (state.PartitionID, 
 	return state.PartitionID{}, false
 }
 
-// judgeError sorts an error of a fetch: a *Stop where input would be lost, nil where
-// it says nothing, and everything else to be retried.
+// judgeError classifies an error of a fetch: a *Stop if input would be lost, nil if it has no meaning, and any
+// other error to retry.
 func (s *stream) judgeError(ctx context.Context, p kgo.FetchTopicPartition) error {
 	err := p.Err
 	stop := func(cause error, remedy string, detail string, args ...any) error {
-		// A listing may know better what has become of the topic.
+		// A listing may have a better reason.
 		if found := s.inspect(ctx); found != nil {
 			return found
 		}
@@ -301,7 +299,7 @@ func (s *stream) judgeError(ctx context.Context, p kgo.FetchTopicPartition) erro
 	return s.cfg.Kafka.Explain("topic "+p.Topic, err)
 }
 
-// after is the offset after the last that was fetched of a partition.
+// after is the offset after the last fetched record of a partition.
 func (s *stream) after(p kgo.FetchTopicPartition) int64 {
 	if n := len(p.Records); n > 0 {
 		return p.Records[n-1].Offset + 1
@@ -310,25 +308,25 @@ func (s *stream) after(p kgo.FetchTopicPartition) int64 {
 	if next, ok := s.next[id]; ok {
 		return next
 	}
-	next, _ := s.board.place(id)
+	next, _ := s.tracker.place(id)
 	return next
 }
 
-// inspect makes a listing and returns the *Stop that it shows, or nil.
+// inspect lists the topics and returns the *Stop that the listing shows, or nil.
 func (s *stream) inspect(ctx context.Context) error {
 	l, err := s.list(ctx, s.admin)
 	if err != nil {
-		return nil // the next listing will tell
+		return nil // the next listing decides
 	}
 	if err := sameInput(s.identity, l); err != nil {
 		return err
 	}
 	for id, b := range l.Partitions {
-		if !s.board.known(id) {
+		if !s.tracker.known(id) {
 			continue
 		}
-		next, _ := s.board.place(id)
-		gp, err := place(s.board.topics[id.Topic], id, &state.Position{NextOffset: next}, b)
+		next, _ := s.tracker.place(id)
+		gp, err := checkPosition(s.tracker.topics[id.Topic], id, &state.Position{NextOffset: next}, b)
 		if err != nil {
 			return err
 		}
@@ -339,7 +337,7 @@ func (s *stream) inspect(ctx context.Context) error {
 	return nil
 }
 
-// look asks for a listing soon.
+// look requests a listing.
 func (s *stream) look() {
 	select {
 	case s.wake <- struct{}{}:

@@ -12,14 +12,13 @@ import (
 	"daybook/internal/state"
 )
 
-// minDecodeShare is the number of records below which another goroutine costs
-// more than it brings.
+// minDecodeShare is the number of records below which another goroutine costs more than it saves.
 const minDecodeShare = 256
 
 // decoders judges records into a batch, with one decoder per core.
 type decoders []*decoder
 
-// newDecoders makes as many as there are cores to use.
+// newDecoders returns one decoder per usable core.
 func newDecoders(rules billing.Rules) decoders {
 	ds := make(decoders, runtime.GOMAXPROCS(0))
 	for i := range ds {
@@ -28,7 +27,7 @@ func newDecoders(rules billing.Rules) decoders {
 	return ds
 }
 
-// judge adds the verdicts to the batch, each core into a part of its own.
+// judge adds the verdicts to the batch; each core fills a part of its own.
 func (ds decoders) judge(b *batch, t state.Topic, records []*kgo.Record) {
 	id := state.PartitionID{Topic: t.Ordinal, Partition: records[0].Partition}
 	workers := min(len(ds), (len(records)+minDecodeShare-1)/minDecodeShare)
@@ -47,7 +46,7 @@ func (ds decoders) judge(b *batch, t state.Topic, records []*kgo.Record) {
 // decoder judges records on one core.
 type decoder struct {
 	lending *decode.Decoder
-	keeping *decode.Decoder // of what a part keeps
+	keeping *decode.Decoder // for records whose memory a part retains
 	record  state.Record
 }
 

@@ -7,32 +7,32 @@ import (
 	"strings"
 )
 
-// Errors that stop ingest: going on would lose input, or mix two inputs, unseen.
-// They are wrapped in a Stop, which says where.
+// Errors that stop ingest, because to continue would silently lose input or mix two inputs. A Stop wraps them and
+// has the position.
 var (
 	// ErrOtherCluster: the brokers are of another cluster than the state.
 	ErrOtherCluster = errors.New("another cluster")
-	// ErrTopicRecreated: a topic of that name is there, but not the one the state consumed.
+	// ErrTopicRecreated: the topic was deleted and recreated (its topic ID changed).
 	ErrTopicRecreated = errors.New("topic was recreated")
-	// ErrLogTrimmed: the log begins after the offset to read next, or, on first sight, after 0.
+	// ErrLogTrimmed: the log starts after the next offset, or after 0 for a new partition.
 	ErrLogTrimmed = errors.New("log was trimmed")
-	// ErrLogTruncated: the log ends before the offset to read next, or what was read was replaced.
+	// ErrLogTruncated: the log ends before the next offset, or consumed records were replaced.
 	ErrLogTruncated = errors.New("log was truncated")
-	// ErrPartitionGone: a partition the state consumed is not there any more.
+	// ErrPartitionGone: a consumed partition no longer exists.
 	ErrPartitionGone = errors.New("partition is gone")
 	// ErrLogDamaged: a batch cannot be read, or records are missing in the middle.
 	ErrLogDamaged = errors.New("log is damaged")
 	// ErrBatchTooLarge: a batch decompresses to more than the bound.
 	ErrBatchTooLarge = errors.New("batch is too large")
-	// ErrOtherTopics: the topics asked for are not those of the state.
+	// ErrOtherTopics: the configured topics are not those of the state.
 	ErrOtherTopics = errors.New("state of other topics")
-	// ErrRulesChanged: the rules asked for are not those of the state.
+	// ErrRulesChanged: the configured rules are not those of the state.
 	ErrRulesChanged = errors.New("rules have changed")
-	// ErrBehind: until caught up was asked for, and nothing moved for too long.
+	// ErrBehind: a run until caught up made no progress for the idle timeout.
 	ErrBehind = errors.New("not caught up")
 )
 
-// Stop says what stopped ingest, where, and what to do.
+// Stop is the error that stops ingest, with its position and remedy.
 type Stop struct {
 	Topic     string
 	Partition int32 // -1: the topic as a whole
@@ -41,7 +41,7 @@ type Stop struct {
 	Remedy    string
 }
 
-// Error is one line: where, what, and the remedy.
+// Error returns one line: position, cause, remedy.
 func (s *Stop) Error() string {
 	where := ""
 	switch {
@@ -54,17 +54,17 @@ func (s *Stop) Error() string {
 	return where + s.Cause.Error() + " (" + s.Detail + "): " + s.Remedy
 }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (s *Stop) Unwrap() error { return s.Cause }
 
-// unreadable are the beginnings of what the client says of a batch that it cannot
-// read. It gives them no type. After some of them it goes on behind the batch.
+// unreadable has the prefixes of the client's errors about a batch that it cannot read. They have no type. After
+// some of them the client continues after the batch.
 var unreadable = []string{
 	"encoded crc ", "encoded length ", "invalid record batch", "length ", "unable to decompress batch",
 	"unable to read ", "unknown batch magic ", "unknown magic ",
 }
 
-// isUnreadable tells a batch that cannot be read from brokers that cannot be reached.
+// isUnreadable distinguishes an unreadable batch from unreachable brokers.
 func isUnreadable(err error) bool {
 	return slices.ContainsFunc(unreadable, func(s string) bool { return strings.HasPrefix(err.Error(), s) })
 }

@@ -85,7 +85,7 @@ func TestBrokerAwayAndBack(t *testing.T) {
 	unplugged.Store(false)
 	w.push(0, events(0, 1)...)
 	w.eventually("ready again", func() bool { return g.Ready() == nil })
-	w.eventually("the record", func() bool { n, _ := g.board.place(state.PartitionID{}); return n == 1 })
+	w.eventually("the record", func() bool { n, _ := g.tracker.place(state.PartitionID{}); return n == 1 })
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +235,7 @@ func TestPartitionThatStandsStill(t *testing.T) {
 	w.reaches(g, 0, 1)
 	h := w.broker.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Err: kerr.KafkaStorageError, Count: -1})
 	w.push(0, events(1, 1)...)
-	w.eventually("a listing that shows the record", func() bool { return g.board.live().Partitions[0].EndOffset == 2 })
+	w.eventually("a listing that shows the record", func() bool { return g.tracker.live().Partitions[0].EndOffset == 2 })
 	w.eventually("ready", func() bool { return g.Ready() == nil })
 	w.later.Store(int64(stallAfter))
 	w.eventually("not ready", func() bool {

@@ -11,26 +11,26 @@ import (
 	"daybook/internal/statedir"
 )
 
-// handler answers on the control socket.
+// handler answers requests on the control socket.
 type handler struct{ g *Ingester }
 
-// handler is what control serves.
+// handler implements control.Handler.
 var _ control.Handler = handler{}
 
-// Checkpoint makes a copy of the state.
+// Checkpoint makes a checkpoint of the state.
 func (h handler) Checkpoint(context.Context) (control.CheckpointReply, error) {
 	return h.g.copies.Make()
 }
 
-// DropCheckpoint removes one.
+// DropCheckpoint removes a checkpoint.
 func (h handler) DropCheckpoint(_ context.Context, id string) error { return h.g.copies.Drop(id) }
 
-// SetCovered notes a tenant's newest release.
+// SetCovered records the covered sequence of a tenant's newest release.
 func (h handler) SetCovered(_ context.Context, tenant billing.TenantID, seq state.Sequence) error {
 	return h.g.store.SetCovered(tenant, seq)
 }
 
-// Decide writes a decision. A gap is accepted at a start only, when nothing is read.
+// Decide records a decision. A gap can be accepted only at a start, when nothing is read.
 func (h handler) Decide(_ context.Context, d state.Decision) (uint64, error) {
 	if d.Kind != state.QuarantineSettled && d.Kind != state.EmptyDayAllowed {
 		return 0, errors.New("a running ingest takes decisions on quarantine and empty days alone")
@@ -38,10 +38,10 @@ func (h handler) Decide(_ context.Context, d state.Decision) (uint64, error) {
 	return h.g.store.Decide(d)
 }
 
-// Live is the board.
+// Live returns the live status.
 func (h handler) Live(context.Context) (control.Live, error) { return h.g.live(), nil }
 
-// Status is the whole report.
+// Status returns the whole report.
 func (h handler) Status(context.Context) (control.Status, error) {
 	r, err := h.g.store.Reader()
 	if err != nil {
@@ -52,9 +52,9 @@ func (h handler) Status(context.Context) (control.Status, error) {
 	return statedir.StatusOf(r, &live, h.g.deps.Now())
 }
 
-// live is the board with the storage's health.
+// live returns the live status with the storage's health.
 func (g *Ingester) live() control.Live {
-	l := g.board.live()
+	l := g.tracker.live()
 	l.PID = os.Getpid()
 	if err := g.Ready(); err != nil {
 		l.Ready, l.NotReady = false, err.Error()

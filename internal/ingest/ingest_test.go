@@ -92,7 +92,7 @@ func TestFollowsAndAnswersWhileItRuns(t *testing.T) {
 
 // caughtUpSince reports whether every partition has evidence from t or later.
 func caughtUpSince(g *Ingester, t time.Time) bool {
-	partitions := g.board.live().Partitions
+	partitions := g.tracker.live().Partitions
 	return len(partitions) > 0 && !slices.ContainsFunc(partitions, func(p control.PartitionLag) bool { return p.CaughtUpAt.Before(t) })
 }
 

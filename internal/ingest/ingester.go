@@ -22,7 +22,7 @@ import (
 	"daybook/internal/statedir"
 )
 
-// Deps are what an Ingester is given: its world. The zero value is the real one.
+// Deps are the dependencies of an Ingester. The zero value uses the real ones.
 type Deps struct {
 	Log     *slog.Logger          // default: none
 	Now     func() time.Time      // default: time.Now
@@ -30,17 +30,17 @@ type Deps struct {
 	Metrics prometheus.Registerer // default: none
 	State   state.Options         // Logger, Now and Metrics are filled in from above
 	Kafka   []kgo.Opt             // added to the clients' options
-	// Progress is told now and then how many offsets are durable, of how many there are
-	// (0: not known yet). Default: not called.
+	// Progress is called from time to time with the number of durable offsets and the total (0: unknown). Default: not
+	// called.
 	Progress func(done, total int64)
-	// Listen serves the state directory's callers until ctx ends; default: control.Listen.
+	// Listen serves the control socket of the state directory until ctx ends. Default: control.Listen.
 	Listen func(ctx context.Context, dir string, h control.Handler) error
 }
 
-// progressInterval is how often Deps.Progress is called.
+// progressInterval is the interval of calls of Deps.Progress.
 const progressInterval = 250 * time.Millisecond
 
-// withDefaults fills in what is not set.
+// withDefaults sets the defaults of unset fields.
 func (d Deps) withDefaults() Deps {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
@@ -64,7 +64,7 @@ func (d Deps) withDefaults() Deps {
 	return d
 }
 
-// RunOptions say how a run goes.
+// RunOptions are the options of a run.
 type RunOptions struct {
 	UntilCaughtUp bool          `help:"Exit 0 once everything that was in the topics at the start is durable."`
 	IdleTimeout   time.Duration `help:"With --until-caught-up: exit 3 after this time without progress." default:"5m"`
@@ -73,26 +73,26 @@ type RunOptions struct {
 	Why           string        `help:"Why, for the record of decisions." default:"--accept-gap"`
 }
 
-// Ingester consumes topics into one state. It is made by New, runs once, and is closed.
+// Ingester consumes topics into one state. New creates it; it runs once and must be closed.
 type Ingester struct {
 	cfg       Config
 	opts      RunOptions
 	deps      Deps
 	store     *state.Store
 	identity  state.Identity
-	board     *board
+	tracker     *partitionTracker
 	metrics   *metrics
 	copies    *statedir.Checkpoints
 	throttled *throttledLogger
-	until     map[state.PartitionID]int64 // nil: no end; read these far and no farther
+	until     map[state.PartitionID]int64 // read up to these offsets; nil: without end
 	bulk      *state.BulkLoad             // nil: batches are written one by one
 
 	outcomes   [billing.OutcomeCount]int64   // of this run; apply's until it has ended
 	progressed atomic.Pointer[clock.Reading] // when records were last written
 }
 
-// New opens the state and checks that it is of the topics and rules asked for.
-// It does not talk to Kafka. rules may be the zero value: the state's own.
+// New opens the state and checks that it has the configured topics and rules. It does not connect to Kafka. Zero
+// rules mean the rules of the state.
 func New(cfg Config, rules RulesConfig, opts RunOptions, deps Deps) (*Ingester, error) {
 	deps = deps.withDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -109,7 +109,7 @@ func New(cfg Config, rules RulesConfig, opts RunOptions, deps Deps) (*Ingester, 
 	return g, nil
 }
 
-// load reads what the state is a state of, and checks it against what is asked for.
+// load reads the identity of the state and compares it with the configuration.
 func (g *Ingester) load(rules RulesConfig) error {
 	if err := g.remember(); err != nil {
 		return err
@@ -141,7 +141,7 @@ func (g *Ingester) withdrawDoubtful() error {
 		g.deps.Log.Warn("withdrew evidence of being caught up; it is made again once the partition is read to its end",
 			"topic", statedir.TopicName(g.identity, id.Topic), "partition", id.Partition, "reason", string(doubt))
 	}
-	g.board.durable(withdrawn)
+	g.tracker.durable(withdrawn)
 	return nil
 }
 
@@ -157,11 +157,11 @@ func (g *Ingester) remember() error {
 		return err
 	}
 	g.metrics = newMetrics(g.deps.Metrics)
-	g.board = newBoard(g.identity, positions, g.metrics)
+	g.tracker = newPartitionTracker(g.identity, positions, g.metrics)
 	return nil
 }
 
-// sameTopics refuses topics that are not the state's; none asked for is well.
+// sameTopics refuses topics that are not the state's. An empty list is allowed.
 func sameTopics(id state.Identity, asked []string) error {
 	if len(asked) == 0 {
 		return nil
@@ -192,23 +192,23 @@ func sameTopics(id state.Identity, asked []string) error {
 // Close closes the state. Run must have returned.
 func (g *Ingester) Close() error { return g.store.Close() }
 
-// Identity is what the state is a state of.
+// Identity returns the identity of the state.
 func (g *Ingester) Identity() state.Identity { return g.identity }
 
-// Ready is nil while ingest consumes and its storage takes writes; else why not.
+// Ready returns nil while ingest consumes and its storage accepts writes, else the reason.
 func (g *Ingester) Ready() error {
 	if err := g.store.Health(); err != nil {
 		return err
 	}
-	return g.board.problem()
+	return g.tracker.problem()
 }
 
 // errDone ends a run that caught up.
 var errDone = errors.New("caught up")
 
-// Run consumes until ctx ends, then finishes the current write and returns nil; or until
-// caught up, if so asked. Brokers that are away and rights that are missing are waited for.
-// A *Stop means that going on would lose input; every other error that the storage failed.
+// Run consumes until ctx ends, then finishes the current write and returns nil; or until it is caught up, if the
+// options say so. It waits for unavailable brokers and missing rights. A *Stop means that to continue would lose
+// input; any other error means that the storage failed.
 func (g *Ingester) Run(ctx context.Context) error {
 	g.begin()
 	work, ctx := errgroup.WithContext(ctx)
@@ -231,9 +231,9 @@ func (g *Ingester) Run(ctx context.Context) error {
 	return err
 }
 
-// caughtUp says what a run that ends caught up has read.
+// caughtUp logs the summary of a run that ends caught up.
 func (g *Ingester) caughtUp() {
-	g.deps.Progress(g.board.progress(g.until))
+	g.deps.Progress(g.tracker.progress(g.until))
 	records := int64(0)
 	args := []any{}
 	for o, n := range g.outcomes {
@@ -243,24 +243,24 @@ func (g *Ingester) caughtUp() {
 	g.deps.Log.Info("caught up", append([]any{"records", records}, args...)...)
 }
 
-// tell says how far the run is.
+// tell reports the progress of the run.
 func (g *Ingester) tell(ctx context.Context) error {
 	for sleep(ctx, progressInterval) {
-		g.deps.Progress(g.board.progress(g.until))
+		g.deps.Progress(g.tracker.progress(g.until))
 	}
 	return nil
 }
 
-// begin starts the measure of how long nothing was written.
+// begin starts the measurement of the idle time.
 func (g *Ingester) begin() { g.progress() }
 
-// progress notes that something was written.
+// progress records that records were written.
 func (g *Ingester) progress() {
 	now := g.deps.Clock()
 	g.progressed.Store(&now)
 }
 
-// watch removes old checkpoints, sets the gauges and speaks up while the storage stalls.
+// watch removes old checkpoints, sets the gauges and logs while the storage stalls.
 func (g *Ingester) watch(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -270,7 +270,7 @@ func (g *Ingester) watch(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		g.board.measure(g.deps.Now())
+		g.tracker.measure(g.deps.Now())
 		if err := g.store.Health(); err != nil {
 			g.throttled.warn("failed to write to the state, will retry", "err", err)
 		}
@@ -285,13 +285,13 @@ func (g *Ingester) watch(ctx context.Context) error {
 	}
 }
 
-// behind is the error of a run that was to end caught up and does not move.
+// behind returns the error of a run until caught up that makes no progress.
 func (g *Ingester) behind(idle time.Duration) error {
 	var why []string
 	if err := g.Ready(); err != nil {
 		why = append(why, err.Error())
 	}
-	for _, p := range g.board.live().Partitions {
+	for _, p := range g.tracker.live().Partitions {
 		if p.Reason != "" {
 			why = append(why, fmt.Sprintf("%s partition %d at offset %d of %d: %s", p.Topic, p.Partition, p.NextOffset, p.EndOffset, p.Reason))
 		}
@@ -303,10 +303,10 @@ func (g *Ingester) behind(idle time.Duration) error {
 	}
 }
 
-// adminOption makes a client that gives up soon: its callers try again, and say why.
+// adminOption makes a client give up soon: its callers retry and log the reason.
 var adminOption = kgo.RequestRetries(2)
 
-// connect makes a client with the connection's options and more.
+// connect returns a client with the options of the connection and more.
 func (g *Ingester) connect(more ...kgo.Opt) (*kgo.Client, error) {
 	opts, err := g.cfg.Kafka.Options(g.deps.Log)
 	if err != nil {

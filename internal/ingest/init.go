@@ -9,8 +9,8 @@ import (
 	"daybook/internal/state"
 )
 
-// Init creates a state of the configured topics, as the cluster has them now, with
-// the rules given. The state directory must be empty or missing.
+// Init creates a state of the configured topics, as they are in the cluster now, with the given rules. The state
+// directory must be empty or missing.
 func Init(ctx context.Context, cfg Config, rules RulesConfig, deps Deps) (state.Identity, error) {
 	deps = deps.withDefaults()
 	faults := []error{cfg.Validate()}
@@ -21,7 +21,7 @@ func Init(ctx context.Context, cfg Config, rules RulesConfig, deps Deps) (state.
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return state.Identity{}, err
 	}
-	// A second init must say so before it asks a cluster.
+	// A second init fails before it connects to a cluster.
 	if _, err := deps.State.FS.Stat(filepath.Join(cfg.State, state.LiveDir)); err == nil {
 		return state.Identity{}, state.ErrExists
 	}
@@ -36,7 +36,7 @@ func Init(ctx context.Context, cfg Config, rules RulesConfig, deps Deps) (state.
 	return id, state.Create(cfg.State, id, deps.State)
 }
 
-// identify fills in the cluster id and the topics' ids.
+// identify sets the cluster ID and the IDs of the topics.
 func (g *Ingester) identify(ctx context.Context, id *state.Identity) error {
 	admin, err := g.connect(adminOption)
 	if err != nil {

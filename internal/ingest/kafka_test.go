@@ -254,9 +254,9 @@ func TestKafkaCluster(t *testing.T) {
 		}()
 		further := func(what string) {
 			t.Helper()
-			before := g.board.nexts()
+			before := g.tracker.nexts()
 			w.eventually("records of both partitions "+what, func() bool {
-				for id, next := range g.board.nexts() {
+				for id, next := range g.tracker.nexts() {
 					if next <= before[id] {
 						return false
 					}

@@ -22,10 +22,10 @@ const (
 	readCommitted   = 1
 )
 
-// bounds are a partition's log at the time of a listing.
+// bounds are the offsets of a partition at the time of a listing.
 type bounds struct {
-	Start  int64 // first offset that is there
-	Stable int64 // end of what a read_committed consumer may read
+	Start  int64 // first existing offset
+	Stable int64 // end for a read_committed consumer
 	End    int64 // next offset to be written
 }
 
@@ -33,13 +33,12 @@ type bounds struct {
 type listing struct {
 	At         clock.Reading // before the round began
 	Cluster    string
-	TopicIDs   map[string]string // by name; hex, empty where the broker has none
+	TopicIDs   map[string]string // by name, in hex; empty if the broker has none
 	Partitions map[state.PartitionID]bounds
 }
 
-// list makes a listing of the topics. It asks the brokers, not the client's
-// cache: what is older than At is no evidence. An error of one topic or
-// partition fails the round.
+// list lists the topics. It asks the brokers and not the client's cache, because older data proves nothing about
+// At. An error of one topic or partition fails the listing.
 func list(ctx context.Context, cl *kgo.Client, topics []state.Topic, now func() clock.Reading) (*listing, error) {
 	l := &listing{At: now(), TopicIDs: map[string]string{}, Partitions: map[state.PartitionID]bounds{}}
 	names := make([]string, len(topics))
@@ -54,8 +53,8 @@ func list(ctx context.Context, cl *kgo.Client, topics []state.Topic, now func() 
 	if err != nil {
 		return nil, err
 	}
-	// The stable ends come before the ends, so that records written in between
-	// never look like an open transaction that was read over.
+	// The stable ends are listed before the ends, so that records written in between do not look like an open
+	// transaction.
 	stables, err := listOffsets(ctx, cl, partitions, logEnd, readCommitted)
 	if err != nil {
 		return nil, err
@@ -80,7 +79,7 @@ type topicPartition struct {
 	partition int32
 }
 
-// describe fills in the cluster and topic ids and returns the partitions of each topic.
+// describe sets the cluster and topic IDs and returns the partitions of each topic.
 func (l *listing) describe(ctx context.Context, cl *kgo.Client, names []string) (map[string][]int32, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	for _, name := range names {
@@ -120,7 +119,7 @@ func (l *listing) describe(ctx context.Context, cl *kgo.Client, names []string) 
 	return partitions, nil
 }
 
-// listOffsets asks for one end of every partition's log.
+// listOffsets lists one offset of every partition.
 func listOffsets(ctx context.Context, cl *kgo.Client, partitions map[string][]int32, timestamp int64, isolation int8) (map[topicPartition]int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
@@ -165,8 +164,8 @@ type topicError struct {
 	err   error
 }
 
-// Error names the topic.
+// Error returns the error with the topic.
 func (e *topicError) Error() string { return "topic " + e.topic + ": " + e.err.Error() }
 
-// Unwrap is the error.
+// Unwrap returns the error.
 func (e *topicError) Unwrap() error { return e.err }

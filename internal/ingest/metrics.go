@@ -95,7 +95,7 @@ func (m *metrics) applied(b *state.Batch, a state.Applied) {
 	}
 }
 
-// quarantineStatuses are all of them.
+// quarantineStatuses has all statuses.
 var quarantineStatuses = []state.QuarantineStatus{state.QuarantineOpen, state.QuarantineResolved, state.QuarantineSuperseded}
 
 // setBacklog sets the gauges of the backlog.
@@ -108,7 +108,7 @@ func (m *metrics) setBacklog(b backlog) {
 	m.parsedUSD.Set(b.parsedUSD.Approximate())
 }
 
-// labels are a partition's.
+// labels returns the labels of a partition.
 func labels(topic string, partition int32) prometheus.Labels {
 	return prometheus.Labels{"topic": topic, "partition": strconv.Itoa(int(partition))}
 }

@@ -10,11 +10,11 @@ import (
 	"daybook/internal/state"
 )
 
-// mirrorTimeout bounds one commit of the mirrored positions.
+// mirrorTimeout bounds one commit of offsets to Kafka.
 const mirrorTimeout = 5 * time.Second
 
-// observe lists the ends of all partitions again and again, hands the listings to
-// the writer and mirrors the durable positions for lag tools.
+// observe lists the end offsets of all partitions periodically, passes the listings to the writer, and commits the
+// durable positions to Kafka for lag tools.
 func (s *stream) observe(ctx context.Context) error {
 	mirrored, err := s.relist(ctx)
 	close(s.listings)
@@ -25,18 +25,18 @@ func (s *stream) observe(ctx context.Context) error {
 	return err
 }
 
-// relist does so until ctx or the writer ends, and returns what is mirrored.
+// relist does so until ctx or the writer ends, and returns the committed offsets.
 func (s *stream) relist(ctx context.Context) (mirrored map[state.PartitionID]int64, err error) {
 	tick := time.NewTicker(s.cfg.WatermarkInterval)
 	defer tick.Stop()
-	still := newStall(s.board.topics)
+	still := newStall(s.tracker.topics)
 	for {
 		select {
 		case <-ctx.Done():
 			return mirrored, nil
 		case <-tick.C:
 		case <-s.wake:
-			// Errors of a fetch ask for a listing; they may come fast.
+			// Errors of a fetch request a listing, and may be frequent.
 			if !sleep(ctx, minBackoff) {
 				continue
 			}
@@ -54,7 +54,7 @@ func (s *stream) relist(ctx context.Context) (mirrored map[state.PartitionID]int
 			}
 			continue
 		}
-		if err := still.see(l, s.board.nexts()); err != nil {
+		if err := still.see(l, s.tracker.nexts()); err != nil {
 			s.trouble(err)
 		} else if s.fetchTrouble.Load() < l.At.Wall.UnixNano() {
 			s.reading()
@@ -68,18 +68,18 @@ func (s *stream) relist(ctx context.Context) (mirrored map[state.PartitionID]int
 	}
 }
 
-// mirror commits the durable positions under the group, which nothing of Daybook
-// reads, and returns what is mirrored now. Its errors matter to lag tools alone.
+// mirror commits the durable positions under the group, which Daybook never reads, and returns the committed
+// offsets. Its errors concern only lag tools.
 func (s *stream) mirror(ctx context.Context, before map[state.PartitionID]int64) map[state.PartitionID]int64 {
 	if s.cfg.Group == "" {
 		return before
 	}
 	offsets := kadm.Offsets{}
-	now := s.board.nexts()
+	now := s.tracker.nexts()
 	for id, next := range now {
 		if before == nil || before[id] != next {
-			_, epoch := s.board.place(id)
-			offsets.AddOffset(s.board.topics[id.Topic].Name, id.Partition, next, epoch)
+			_, epoch := s.tracker.place(id)
+			offsets.AddOffset(s.tracker.topics[id.Topic].Name, id.Partition, next, epoch)
 		}
 	}
 	if len(offsets) == 0 {

@@ -16,7 +16,7 @@ func TestPlace(t *testing.T) {
 	id := state.PartitionID{Partition: 3}
 	f := func(name string, pos *state.Position, b bounds, wantGap *[2]int64, wantErr error) {
 		t.Helper()
-		gp, err := place(topic, id, pos, b)
+		gp, err := checkPosition(topic, id, pos, b)
 		if !errors.Is(err, wantErr) || (wantErr == nil) != (err == nil) {
 			t.Errorf("%s: error %v, want %v", name, err, wantErr)
 		}
@@ -70,10 +70,10 @@ func TestStopNamesPlaceCauseAndRemedy(t *testing.T) {
 func TestEvidence(t *testing.T) {
 	id := state.PartitionID{}
 	at := func(s int64) time.Time { return time.Unix(s, 0) }
-	round := func(e *evidence, s, end int64) {
+	round := func(e *caughtUpTracker, s, end int64) {
 		e.add(&listing{At: clock.Reading{Wall: at(s)}, Partitions: map[state.PartitionID]bounds{id: {End: end}}})
 	}
-	e := newEvidence()
+	e := newCaughtUpTracker()
 	if _, ok := e.kept(id, 100); ok {
 		t.Error("no listing is no evidence")
 	}

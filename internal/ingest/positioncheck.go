@@ -7,21 +7,21 @@ import (
 	"daybook/internal/state"
 )
 
-// The ways on that a Stop names.
+// The remedies of a Stop.
 const (
 	remedyGap     = "go on without them by `ingest run --accept-gap`, which leaves the days they may touch incomplete for good, or restore the topic"
 	remedyDamaged = "start ingest again, and if it stops there again, restore the partition on the broker"
 	remedyRebuild = "rebuild the state with `ingest rebuild`"
 )
 
-// gap is a range of offsets [From, Next) that cannot be read any more.
+// gap is a range of offsets [From, Next) that can no longer be read.
 type gap struct {
 	topic      state.Topic
 	partition  state.PartitionID
 	From, Next int64
 }
 
-// stop is the gap as an error.
+// stop returns the gap as an error.
 func (g *gap) stop() *Stop {
 	return &Stop{
 		Topic: g.topic.Name, Partition: g.partition.Partition, Cause: ErrLogTrimmed,
@@ -30,10 +30,10 @@ func (g *gap) stop() *Stop {
 	}
 }
 
-// place says whether a partition can be read on where the state left it: pos is
-// nil on first sight, which begins at offset 0. It returns the gap if the log
-// begins later, and a Stop if no gap explains what is there.
-func place(t state.Topic, id state.PartitionID, pos *state.Position, b bounds) (*gap, error) {
+// checkPosition checks whether a partition can be read from its stored position. pos is nil for a new partition,
+// which starts at offset 0. It returns the gap if the log starts later, and a Stop if the log does not match the
+// position.
+func checkPosition(t state.Topic, id state.PartitionID, pos *state.Position, b bounds) (*gap, error) {
 	next := int64(0)
 	if pos != nil {
 		next = pos.NextOffset

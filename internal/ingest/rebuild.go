@@ -17,7 +17,7 @@ import (
 // remedyKeep is the remedy if a log no longer has all records of the state.
 const remedyKeep = "a rebuild would lose them, so the state stays as it is; restore the topic, or a backup of the state"
 
-// RebuildOptions say how a rebuild goes.
+// RebuildOptions are the options of a rebuild.
 type RebuildOptions struct {
 	Verify      bool          `help:"Compare the new state with the old one at the old one's positions, before they are exchanged; exit 4 and keep the old one if they differ."`
 	Force       bool          `help:"With --verify: exchange them although they differ."`
@@ -28,12 +28,12 @@ type RebuildOptions struct {
 	MemoryBytes int64 `help:"Memory for sorting, in bytes; what does not fit goes to temporary files in the state directory." default:"134217728" env:"DAYBOOK_REBUILD_MEMORY_BYTES"`
 }
 
-// DefaultRebuildOptions is what the tags of RebuildOptions say, for callers without flags.
+// DefaultRebuildOptions returns the defaults in the tags of RebuildOptions, for callers without flags.
 func DefaultRebuildOptions() RebuildOptions {
 	return RebuildOptions{IdleTimeout: 5 * time.Minute, MemoryBytes: 128 << 20}
 }
 
-// Validate reports every fault in one error.
+// Validate returns all faults in one error.
 func (o *RebuildOptions) Validate() error {
 	var faults []error
 	if o.IdleTimeout <= 0 {
@@ -48,16 +48,16 @@ func (o *RebuildOptions) Validate() error {
 // RebuildReport is the result of a rebuild.
 type RebuildReport struct {
 	Delivered   int64         // records consumed
-	Carried     int           // decisions carried over
-	Dropped     int           // decisions that have no object any more
+	Carried     int           // copied decisions
+	Dropped     int           // decisions without an object
 	Differences []state.Fault // found by Verify
 	Exchanged   bool
 }
 
-// Rebuild consumes the topics from their beginning into a new state next to the old one in cfg.State and
-// exchanges the two in one step. What was in the topics when it began is sorted and written at once;
-// only what came since goes the ordinary way. A crash leaves one whole state. It is refused when the
-// logs do not begin at offset 0 any more.
+// Rebuild consumes the topics from their beginning into a new state next to the old one in cfg.State and exchanges
+// the two in one step. The records that are in the topics at the start are sorted and written in one step; later
+// records are consumed as by Run. A crash leaves one complete state. Rebuild refuses logs that do not start at
+// offset 0.
 func Rebuild(ctx context.Context, cfg Config, rules RulesConfig, opts RebuildOptions, deps Deps) (report RebuildReport, err error) {
 	deps.Metrics = nil // a rebuild opens two states and reads twice
 	deps = deps.withDefaults()
@@ -109,8 +109,7 @@ func Rebuild(ctx context.Context, cfg Config, rules RulesConfig, opts RebuildOpt
 	return report, nil
 }
 
-// openOld opens the old state, unless it is not to be read, and returns the
-// identity of the new one.
+// openOld opens the old state, if it must be read, and returns the identity of the new one.
 func openOld(cfg Config, rules RulesConfig, opts RebuildOptions, deps Deps) (*state.Reader, state.Identity, error) {
 	id := state.Identity{Partitions: "all", Rules: billing.DefaultRules()}
 	var old *state.Reader
@@ -150,14 +149,14 @@ func openOld(cfg Config, rules RulesConfig, opts RebuildOptions, deps Deps) (*st
 	return old, id, err
 }
 
-// fill consumes into the new state, carries decisions over and compares.
+// fill consumes into the new state, copies decisions and compares.
 func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reader, fresh state.Options, deps Deps, report *RebuildReport) (err error) {
 	store, err := state.Open(cfg.State, fresh)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	cfg.Group = "" // the old state's positions are mirrored; nothing changes for lag tools
+	cfg.Group = "" // the committed offsets of the old state remain
 	g := &Ingester{
 		cfg: cfg, opts: RunOptions{UntilCaughtUp: true, IdleTimeout: opts.IdleTimeout}, deps: deps,
 		store: store, throttled: newThrottledLogger(deps.Log, deps.Now),
@@ -194,7 +193,7 @@ func fill(ctx context.Context, cfg Config, opts RebuildOptions, old *state.Reade
 	return errors.Join(err, r.Close())
 }
 
-// compare says in what the two states differ.
+// compare returns the differences of the two states.
 func compare(old *state.Reader, store *state.Store) ([]state.Fault, error) {
 	r, err := store.Reader()
 	if err != nil {
@@ -204,9 +203,8 @@ func compare(old *state.Reader, store *state.Store) ([]state.Fault, error) {
 	return faults, errors.Join(err, r.Close())
 }
 
-// carry writes the old state's decisions into the new one. Those whose object is
-// gone are dropped: a gap is none in a log that was read from its beginning, and loosened
-// rules are the new state's from the start.
+// carry copies the decisions of the old state into the new one. It drops decisions without an object: a log that is
+// read from its start has no gap, and the new state has the looser rules from its start.
 func carry(old *state.Reader, store *state.Store, deps Deps, report *RebuildReport) error {
 	if old == nil {
 		return nil
@@ -254,7 +252,7 @@ func carry(old *state.Reader, store *state.Store, deps Deps, report *RebuildRepo
 	return err
 }
 
-// replay consumes until caught up, or until the offsets set, without a control socket.
+// replay consumes until it is caught up, or up to the given offsets, without a control socket.
 func (g *Ingester) replay(ctx context.Context) error {
 	if err := g.remember(); err != nil {
 		return err
@@ -275,7 +273,7 @@ func (g *Ingester) replay(ctx context.Context) error {
 		s.Remedy = remedyKeep
 	}
 	if errors.Is(err, errDone) {
-		g.deps.Progress(g.board.progress(g.until))
+		g.deps.Progress(g.tracker.progress(g.until))
 		return nil
 	}
 	return err

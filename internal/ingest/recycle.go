@@ -6,9 +6,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// recycler gives the client the memory of fetched records back once they are judged: memory that
-// is new each time costs page faults, and as much again resident before the collector runs. What
-// a batch of an odd size leaves is dropped by the collector.
+// recycler returns the memory of fetched records to the client once they are judged. New memory each time costs
+// page faults and doubles the resident memory before a collection. The collector frees unusual sizes.
 type recycler struct {
 	bytes   sync.Pool // of *[]byte, into which batches are decompressed
 	records sync.Pool // of *[]kgo.Record
@@ -19,7 +18,7 @@ var (
 	_ kgo.PoolRecords         = (*recycler)(nil)
 )
 
-// GetDecompressBytes is memory of any size; the client takes more where it does not do.
+// GetDecompressBytes returns memory of any size. The client allocates if it is too small.
 func (r *recycler) GetDecompressBytes([]byte, kgo.CompressionCodecType) []byte {
 	if b, ok := r.bytes.Get().(*[]byte); ok {
 		return *b
@@ -27,10 +26,10 @@ func (r *recycler) GetDecompressBytes([]byte, kgo.CompressionCodecType) []byte {
 	return nil
 }
 
-// PutDecompressBytes takes memory back.
+// PutDecompressBytes returns memory to the pool.
 func (r *recycler) PutDecompressBytes(b []byte) { r.bytes.Put(&b) }
 
-// GetRecords is memory for n records.
+// GetRecords returns memory for n records.
 func (r *recycler) GetRecords(n int) []kgo.Record {
 	if s, ok := r.records.Get().(*[]kgo.Record); ok && cap(*s) >= n {
 		return *s
@@ -38,5 +37,5 @@ func (r *recycler) GetRecords(n int) []kgo.Record {
 	return make([]kgo.Record, n)
 }
 
-// PutRecords takes memory back.
+// PutRecords returns memory to the pool.
 func (r *recycler) PutRecords(s []kgo.Record) { r.records.Put(&s) }

@@ -13,8 +13,8 @@ import (
 	"daybook/internal/statedir"
 )
 
-// Retry judges the quarantined records of the state in dir again by looser rules,
-// in one journalled write, and adopts the rules. No ingest may run.
+// Retry applies looser rules to the quarantined records of the state in dir, in one journalled write, and adopts
+// the rules. No ingest may run.
 func Retry(dir string, rules RulesConfig, who, why string, deps Deps) (applied state.Applied, err error) {
 	deps = deps.withDefaults()
 	store, err := statedir.OpenStopped(dir, deps.State)
@@ -49,8 +49,8 @@ func Retry(dir string, rules RulesConfig, who, why string, deps Deps) (applied s
 	})
 }
 
-// AddTopics adds topics of the same cluster to the state in dir, which read from
-// their beginning at the next start. No ingest may run.
+// AddTopics adds topics of the same cluster to the state in dir. They are read from their start at the next run. No
+// ingest may run.
 func AddTopics(ctx context.Context, cfg Config, names []string, deps Deps) (err error) {
 	deps = deps.withDefaults()
 	store, err := statedir.OpenStopped(cfg.State, deps.State)

@@ -8,8 +8,8 @@ import (
 	"daybook/internal/billing"
 )
 
-// RulesConfig is the rules as flags. What is left out is billing.DefaultRules'
-// when a state is created, and the state's own afterwards.
+// RulesConfig has the rules as flags. An unset rule is that of billing.DefaultRules when a state is created, and
+// that of the state afterwards.
 type RulesConfig struct {
 	NegativeCost       string            `help:"Policy on negative costs: reject, labelled (only Credit and Adjustment) or allow." env:"DAYBOOK_NEGATIVE_COST" placeholder:"POLICY" group:"Rules (fixed in the state)"`
 	TenantNegativeCost map[string]string `help:"Policy on negative costs of single tenants." placeholder:"TENANT=POLICY" mapsep:"," group:"Rules (fixed in the state)"`
@@ -19,7 +19,7 @@ type RulesConfig struct {
 	MaxRecordBytes     int               `help:"Largest record in bytes." env:"DAYBOOK_MAX_RECORD_BYTES" placeholder:"BYTES" group:"Rules (fixed in the state)"`
 }
 
-// Over is base with whatever the configuration sets, validated.
+// Over returns base with the configured rules, validated.
 func (c *RulesConfig) Over(base billing.Rules) (billing.Rules, error) {
 	r := base
 	if c.NegativeCost != "" {

@@ -9,31 +9,29 @@ import (
 	"daybook/internal/state"
 )
 
-// stallAfter is how long a partition with records to read may stand still before
-// ingest says so.
+// stallAfter is the time without progress after which a partition with unread records is reported.
 const stallAfter = 2 * time.Minute
 
-// stall finds partitions that stand still although their brokers answer. The
-// client keeps to itself what brokers say for a while, such as that a disk is away;
-// a broker may say it for ever.
+// stall detects partitions without progress although their brokers answer. The client does not report some errors
+// of brokers, such as an offline disk, which may persist.
 type stall struct {
 	topics   map[billing.TopicOrdinal]state.Topic
 	standing map[state.PartitionID]standing
 }
 
-// standing is where a partition is, and since when.
+// standing is the offset of a partition and the time since when it has not changed.
 type standing struct {
 	next  int64
 	since clock.Reading
 }
 
-// newStall makes one that has seen nothing.
+// newStall returns an empty stall detector.
 func newStall(topics map[billing.TopicOrdinal]state.Topic) *stall {
 	return &stall{topics: topics, standing: map[state.PartitionID]standing{}}
 }
 
-// see takes a listing and the durable next offsets, and returns what stands still, nil
-// if nothing does.
+// see compares a listing with the durable next offsets and returns the partition without progress; nil if there is
+// none.
 func (s *stall) see(l *listing, next map[state.PartitionID]int64) error {
 	var err error
 	for id, b := range l.Partitions {

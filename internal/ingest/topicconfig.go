@@ -63,8 +63,8 @@ func (g *Ingester) adviseTopics(ctx context.Context, admin *kgo.Client) {
 			g.deps.Log.Warn("unsafe topic setting", "topic", t.Name, "setting", a.setting, "value", settings[a.setting], "recommended", a.recommended, "reason", a.reason)
 		}
 	}
-	g.board.setCompacted(compacted)
-	g.board.setWarnings(warnings)
+	g.tracker.setCompacted(compacted)
+	g.tracker.setWarnings(warnings)
 }
 
 // advice is about one unsafe setting.

@@ -279,7 +279,7 @@ func (w *world) stops(g *Ingester) error {
 func (w *world) reaches(g *Ingester, partition int32, next int64) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("offset %d of partition %d", next, partition), func() bool {
-		n, _ := g.board.place(state.PartitionID{Partition: partition})
+		n, _ := g.tracker.place(state.PartitionID{Partition: partition})
 		return n == next
 	})
 }

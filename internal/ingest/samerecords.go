@@ -10,16 +10,16 @@ import (
 	"daybook/internal/state"
 )
 
-// recogniseTimeout bounds reading a record again.
+// recogniseTimeout bounds reading one record again.
 const recogniseTimeout = 10 * time.Second
 
-// sameRecords reads the last record of each partition again where the broker has
-// no topic ids, and refuses the topic if it is another one.
+// sameRecords reads the last consumed record of each partition again if the broker has no topic IDs, and refuses
+// the topic if the record differs.
 func (g *Ingester) sameRecords(ctx context.Context, admin *kgo.Client, positions []state.Position, l *listing) error {
 	want := map[topicPartition]state.Position{}
 	at := map[string]map[int32]kgo.Offset{}
 	for _, pos := range positions {
-		t := g.board.topics[pos.Partition.Topic]
+		t := g.tracker.topics[pos.Partition.Topic]
 		b, ok := l.Partitions[pos.Partition]
 		if t.ID != "" || !ok || pos.LastOffset < 0 || pos.LastOffset < b.Start {
 			continue

@@ -22,9 +22,9 @@ const (
 // errStarting is the readiness before the first listing.
 var errStarting = errors.New("starting: the brokers were not reached yet")
 
-// board is what a running ingest knows of its partitions and of its own
-// readiness, for status, metrics and the loop itself.
-type board struct {
+// partitionTracker tracks the partitions and the readiness of a running ingest, for status, metrics and the loop. It is
+// safe for concurrent use.
+type partitionTracker struct {
 	topics  map[billing.TopicOrdinal]state.Topic
 	metrics *metrics
 
@@ -37,22 +37,22 @@ type board struct {
 	}
 }
 
-// partition is one partition's place. Everything before next is durable.
+// partition is the state of one partition. Everything before next is durable.
 type partition struct {
 	next       int64
 	epoch      int32
 	caughtUpAt time.Time
-	// caughtUp: everything that was in the partition at some moment of this run is durable.
+	// caughtUp: everything that was in the partition at some time of this run is durable.
 	caughtUp bool
 	bounds   bounds // as listed last
 	listed   bool
-	// holesExplained: transactions, or compaction, were seen in it.
+	// holesExplained: the partition has transactions or is compacted.
 	holesExplained bool
 }
 
-// newBoard makes one of the stored positions.
-func newBoard(id state.Identity, positions []state.Position, m *metrics) *board {
-	b := &board{topics: map[billing.TopicOrdinal]state.Topic{}, metrics: m}
+// newPartitionTracker returns a tracker that starts at the stored positions.
+func newPartitionTracker(id state.Identity, positions []state.Position, m *metrics) *partitionTracker {
+	b := &partitionTracker{topics: map[billing.TopicOrdinal]state.Topic{}, metrics: m}
 	b.mu.partitions = map[state.PartitionID]*partition{}
 	b.mu.problem = errStarting
 	for _, t := range id.Topics {
@@ -65,7 +65,7 @@ func newBoard(id state.Identity, positions []state.Position, m *metrics) *board 
 }
 
 // durable records the result of a write.
-func (b *board) durable(w *state.Batch) {
+func (b *partitionTracker) durable(w *state.Batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, a := range w.Advances {
@@ -82,16 +82,16 @@ func (b *board) durable(w *state.Batch) {
 	}
 }
 
-// moved notes that a decision moved a partition to next.
-func (b *board) moved(id state.PartitionID, next int64) {
+// moved records that a decision moved a partition to next.
+func (b *partitionTracker) moved(id state.PartitionID, next int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.partitionLocked(id)
 	p.next, p.epoch = next, -1
 }
 
-// listed notes a listing.
-func (b *board) listed(l *listing) {
+// listed records a listing.
+func (b *partitionTracker) listed(l *listing) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, bounds := range l.Partitions {
@@ -101,8 +101,8 @@ func (b *board) listed(l *listing) {
 	}
 }
 
-// partitionLocked is a partition, made if it is new.
-func (b *board) partitionLocked(id state.PartitionID) *partition {
+// partitionLocked returns a partition, and adds it if it is new.
+func (b *partitionTracker) partitionLocked(id state.PartitionID) *partition {
 	p, ok := b.mu.partitions[id]
 	if !ok {
 		p = &partition{epoch: -1}
@@ -111,17 +111,17 @@ func (b *board) partitionLocked(id state.PartitionID) *partition {
 	return p
 }
 
-// known reports whether the state has a place in the partition.
-func (b *board) known(id state.PartitionID) bool {
+// known reports whether the state has a position in the partition.
+func (b *partitionTracker) known(id state.PartitionID) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, ok := b.mu.partitions[id]
 	return ok
 }
 
-// place is a partition's durable next offset and its leader epoch; 0 and -1 of
-// one that the state does not have.
-func (b *board) place(id state.PartitionID) (next int64, epoch int32) {
+// place returns the durable next offset and the leader epoch of a partition; 0 and -1 for a partition that the
+// state does not have.
+func (b *partitionTracker) place(id state.PartitionID) (next int64, epoch int32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if p, ok := b.mu.partitions[id]; ok {
@@ -130,9 +130,9 @@ func (b *board) place(id state.PartitionID) (next int64, epoch int32) {
 	return 0, -1
 }
 
-// remaining is the number of offsets that may be read, by the last listing, after
-// those in reading; a partition that is not in it goes on where it is durable.
-func (b *board) remaining(reading map[state.PartitionID]int64) int64 {
+// remaining is the number of offsets after those in reading that may be read, by the last listing. A partition that
+// is not in reading counts from its durable offset.
+func (b *partitionTracker) remaining(reading map[state.PartitionID]int64) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := int64(0)
@@ -146,8 +146,8 @@ func (b *board) remaining(reading map[state.PartitionID]int64) int64 {
 	return n
 }
 
-// nexts are the durable next offsets.
-func (b *board) nexts() map[state.PartitionID]int64 {
+// nexts returns the durable next offsets.
+func (b *partitionTracker) nexts() map[state.PartitionID]int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	next := make(map[state.PartitionID]int64, len(b.mu.partitions))
@@ -157,24 +157,23 @@ func (b *board) nexts() map[state.PartitionID]int64 {
 	return next
 }
 
-// holesExplained reports whether holes of the partition need no explanation any more.
-func (b *board) holesExplained(id state.PartitionID) bool {
+// holesExplained reports whether missing offsets of the partition are explained.
+func (b *partitionTracker) holesExplained(id state.PartitionID) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p, ok := b.mu.partitions[id]
 	return ok && (p.holesExplained || b.mu.compacted[id.Topic])
 }
 
-// setCompacted notes the topics that are compacted.
-func (b *board) setCompacted(topics map[billing.TopicOrdinal]bool) {
+// setCompacted records the compacted topics.
+func (b *partitionTracker) setCompacted(topics map[billing.TopicOrdinal]bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.mu.compacted = topics
 }
 
-// setProblem says why ingest does not read, nil if it does. It reports whether
-// that is news.
-func (b *board) setProblem(err error) bool {
+// setProblem sets the reason why ingest does not read; nil if it reads. It reports whether that is a change.
+func (b *partitionTracker) setProblem(err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before := b.mu.problem
@@ -187,15 +186,15 @@ func (b *board) setProblem(err error) bool {
 	return before == nil || before.Error() != err.Error()
 }
 
-// problem says why ingest does not read, nil if it does.
-func (b *board) problem() error {
+// problem returns the reason why ingest does not read; nil if it reads.
+func (b *partitionTracker) problem() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.mu.problem
 }
 
 // setWarnings replaces the warnings about the topics' settings.
-func (b *board) setWarnings(w []string) {
+func (b *partitionTracker) setWarnings(w []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.mu.warnings = w
@@ -203,7 +202,7 @@ func (b *board) setWarnings(w []string) {
 
 // caughtUp reports whether every partition was read to an end that this run listed. What the state had before the
 // run does not count: its clock may have been another.
-func (b *board) caughtUp() bool {
+func (b *partitionTracker) caughtUp() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.mu.partitions {
@@ -214,9 +213,9 @@ func (b *board) caughtUp() bool {
 	return len(b.mu.partitions) > 0
 }
 
-// reached reports whether every partition of until was read up to there; reading is where each goes on, and one that
-// is not in it goes on where it is durable.
-func (b *board) reached(until, reading map[state.PartitionID]int64) bool {
+// reached reports whether every partition of until was read up to there; reading has the next offset of each, and a
+// partition that is not in it counts from its durable offset.
+func (b *partitionTracker) reached(until, reading map[state.PartitionID]int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, end := range until {
@@ -231,8 +230,8 @@ func (b *board) reached(until, reading map[state.PartitionID]int64) bool {
 	return true
 }
 
-// progress is how many offsets are durable out of how many there are, or up to until.
-func (b *board) progress(until map[state.PartitionID]int64) (done, total int64) {
+// progress returns the number of durable offsets and the total, or the total up to until.
+func (b *partitionTracker) progress(until map[state.PartitionID]int64) (done, total int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, p := range b.mu.partitions {
@@ -246,8 +245,8 @@ func (b *board) progress(until map[state.PartitionID]int64) (done, total int64) 
 	return done, total
 }
 
-// live is the board for others.
-func (b *board) live() control.Live {
+// live returns the status for the control socket.
+func (b *partitionTracker) live() control.Live {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := control.Live{Ready: b.mu.problem == nil, Warnings: slices.Clone(b.mu.warnings)}
@@ -270,7 +269,7 @@ func (b *board) live() control.Live {
 	return l
 }
 
-// reason names why the partition is not caught up, empty if it is.
+// reason returns why the partition is not caught up; empty if it is.
 func (p *partition) reason() string {
 	switch {
 	case !p.listed:
@@ -284,7 +283,7 @@ func (p *partition) reason() string {
 }
 
 // measure sets the gauges.
-func (b *board) measure(now time.Time) {
+func (b *partitionTracker) measure(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, p := range b.mu.partitions {

@@ -13,15 +13,15 @@ import (
 	"daybook/internal/state"
 )
 
-// Bounds of waiting for brokers.
+// Limits of waiting for brokers.
 const (
 	listTimeout = 20 * time.Second
 	minBackoff  = 200 * time.Millisecond
 	maxBackoff  = 5 * time.Second
 )
 
-// establish waits for the brokers and makes sure that every partition can be
-// read on from where the state left it. It returns the listing that shows so.
+// establish waits for the brokers and checks that every partition can be read from its stored position. It returns the
+// listing that shows it.
 func (g *Ingester) establish(ctx context.Context, admin *kgo.Client) (*listing, error) {
 	for delay := minBackoff; ; delay = min(2*delay, maxBackoff) {
 		l, err := g.list(ctx, admin)
@@ -44,7 +44,7 @@ func (g *Ingester) establish(ctx context.Context, admin *kgo.Client) (*listing, 
 	}
 }
 
-// list makes a listing within a time limit.
+// list lists the topics within a time limit.
 func (g *Ingester) list(ctx context.Context, admin *kgo.Client) (*listing, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -55,8 +55,7 @@ func (g *Ingester) list(ctx context.Context, admin *kgo.Client) (*listing, error
 	return l, g.cfg.Kafka.Explain("", err)
 }
 
-// listNew is list for a topic that may just have been made: until it has its
-// leaders, it waits a little.
+// listNew is list for a topic that may be new: it waits a short time for the leaders.
 func (g *Ingester) listNew(ctx context.Context, admin *kgo.Client) (l *listing, err error) {
 	for delay := minBackoff; delay < maxBackoff; delay *= 2 {
 		l, err = g.list(ctx, admin)
@@ -67,8 +66,7 @@ func (g *Ingester) listNew(ctx context.Context, admin *kgo.Client) (l *listing, 
 	return l, err
 }
 
-// admit checks a listing against the state and gives every new partition a
-// place. Gaps are accepted if so asked.
+// admit compares a listing with the state and adds new partitions. It accepts gaps if the options say so.
 func (g *Ingester) admit(ctx context.Context, admin *kgo.Client, l *listing) error {
 	if err := sameInput(g.identity, l); err != nil {
 		return err
@@ -82,7 +80,7 @@ func (g *Ingester) admit(ctx context.Context, admin *kgo.Client, l *listing) err
 	if err != nil {
 		return storageError{err}
 	}
-	if err := partitionsGone(g.board.topics, positions, l); err != nil {
+	if err := partitionsGone(g.tracker.topics, positions, l); err != nil {
 		return err
 	}
 	byID := map[state.PartitionID]*state.Position{}
@@ -93,8 +91,8 @@ func (g *Ingester) admit(ctx context.Context, admin *kgo.Client, l *listing) err
 	var gaps []*gap
 	var stops []error
 	for id, b := range l.Partitions {
-		t, pos := g.board.topics[id.Topic], byID[id]
-		gp, err := place(t, id, pos, b)
+		t, pos := g.tracker.topics[id.Topic], byID[id]
+		gp, err := checkPosition(t, id, pos, b)
 		switch {
 		case err != nil:
 			stops = append(stops, err)
@@ -121,13 +119,13 @@ func (g *Ingester) admit(ctx context.Context, admin *kgo.Client, l *listing) err
 		if _, err := g.store.Apply(first); err != nil {
 			return storageError{err}
 		}
-		g.board.durable(first)
+		g.tracker.durable(first)
 	}
-	g.board.listed(l)
+	g.tracker.listed(l)
 	return nil
 }
 
-// firstStop is one stop out of several, with the number of the others.
+// firstStop returns one of several stops, with the number of the others.
 func firstStop(stops []error) error {
 	if len(stops) == 0 {
 		return nil
@@ -141,8 +139,8 @@ func firstStop(stops []error) error {
 	return &more
 }
 
-// accept writes the decision to go on without what is gone. It may have been of
-// any day up to the last that a record of now may carry.
+// accept records the decision to continue without the missing records. They may concern any day up to the last day
+// that a current record may have.
 func (g *Ingester) accept(gp *gap) error {
 	now := g.deps.Now()
 	d := state.Decision{
@@ -156,36 +154,36 @@ func (g *Ingester) accept(gp *gap) error {
 	if _, err := g.store.Decide(d); err != nil {
 		return err
 	}
-	g.board.moved(gp.partition, gp.Next)
+	g.tracker.moved(gp.partition, gp.Next)
 	g.deps.Log.Warn("gap accepted", "topic", gp.topic.Name, "partition", gp.partition.Partition,
 		"from_offset", gp.From, "next_offset", gp.Next, "days_up_to", d.ToDay)
 	return nil
 }
 
-// trouble notes why ingest cannot read at present.
+// trouble records why ingest currently cannot read.
 func (g *Ingester) trouble(err error) {
 	g.metrics.fetchErrors.Inc()
-	g.board.setProblem(err)
+	g.tracker.setProblem(err)
 	g.throttled.warn("failed to read from Kafka, will retry", "err", err)
 }
 
-// reading notes that ingest reads.
+// reading records that ingest reads.
 func (g *Ingester) reading() {
-	if g.board.setProblem(nil) {
+	if g.tracker.setProblem(nil) {
 		g.deps.Log.Info("reading from Kafka")
 	}
 }
 
-// storageError is an error of the state, which ends the run.
+// storageError is an error of the state. It ends the run.
 type storageError struct{ err error }
 
-// Error is the state's.
+// Error returns the text of the state's error.
 func (e storageError) Error() string { return e.err.Error() }
 
-// Unwrap is the state's error.
+// Unwrap returns the state's error.
 func (e storageError) Unwrap() error { return e.err }
 
-// isStorage tells errors of the state from those of the brokers.
+// isStorage reports whether an error is one of the state and not of the brokers.
 func isStorage(err error) bool {
 	_, ok := errors.AsType[storageError](err)
 	return ok
