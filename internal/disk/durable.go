@@ -101,7 +101,7 @@ func CopyTree(ctx context.Context, fsys FS, from, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := fsys.MkdirAll(to, 0o700); err != nil {
+	if err := MkdirAll(fsys, to, 0o700); err != nil {
 		return err
 	}
 	names, err := fsys.List(from)

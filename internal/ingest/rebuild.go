@@ -28,11 +28,6 @@ type RebuildOptions struct {
 	MemoryBytes int64 `help:"Memory for sorting, in bytes; what does not fit goes to temporary files in the state directory." default:"134217728" env:"DAYBOOK_REBUILD_MEMORY_BYTES"`
 }
 
-// DefaultRebuildOptions returns the defaults in the tags of RebuildOptions, for callers without flags.
-func DefaultRebuildOptions() RebuildOptions {
-	return RebuildOptions{IdleTimeout: 5 * time.Minute, MemoryBytes: 128 << 20}
-}
-
 // Validate returns all faults in one error.
 func (o *RebuildOptions) Validate() error {
 	var faults []error

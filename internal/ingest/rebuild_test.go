@@ -17,7 +17,7 @@ import (
 // rebuild rebuilds the state and compares it with the one that the loop made.
 func (w *world) rebuild(change func(*Deps)) RebuildReport {
 	w.t.Helper()
-	opts := DefaultRebuildOptions()
+	opts := rebuildOptions()
 	opts.IdleTimeout, opts.MemoryBytes, opts.Verify = w.waits, state.MinLoadMemory, true
 	deps := w.deps()
 	if change != nil {
@@ -125,7 +125,7 @@ func TestRebuildThatIsStopped(t *testing.T) {
 	w.read(func(r *state.Reader) { before = r.Head() })
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Rebuild(ctx, w.cfg, RulesConfig{}, DefaultRebuildOptions(), w.deps()); !errors.Is(err, context.Canceled) {
+	if _, err := Rebuild(ctx, w.cfg, RulesConfig{}, rebuildOptions(), w.deps()); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	w.read(func(r *state.Reader) {
@@ -133,10 +133,15 @@ func TestRebuildThatIsStopped(t *testing.T) {
 			t.Errorf("head %v, was %v", r.Head(), before)
 		}
 	})
-	opts := DefaultRebuildOptions()
+	opts := rebuildOptions()
 	opts.MemoryBytes, opts.IdleTimeout = 1, 0
 	_, err := Rebuild(context.Background(), w.cfg, RulesConfig{}, opts, w.deps())
 	if err == nil || !strings.Contains(err.Error(), "--memory-bytes") || !strings.Contains(err.Error(), "--idle-timeout") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// rebuildOptions are the defaults of the flags.
+func rebuildOptions() RebuildOptions {
+	return RebuildOptions{IdleTimeout: 5 * time.Minute, MemoryBytes: 128 << 20}
 }
