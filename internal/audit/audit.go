@@ -25,11 +25,6 @@ type Config struct {
 	IdleTimeout time.Duration `help:"How long the brokers may send nothing before the audit gives up." default:"1m"`
 }
 
-// DefaultConfig is what the tags say, for callers without a command line.
-func DefaultConfig() Config {
-	return Config{MemoryBytes: 256 << 20, Limit: 1000, IdleTimeout: time.Minute}
-}
-
 // minMemory is the smallest memory that makes sorted runs of a useful length.
 const minMemory = 1 << 20
 

@@ -25,10 +25,7 @@ type Reading struct {
 // clocks cannot be read at the same moment.
 const Jitter = 100 * time.Millisecond
 
-// Now reads both clocks.
-func Now() Reading { return At(time.Now) }
-
-// At is Now by a wall clock of the caller.
+// At reads both clocks; wall is the wall clock.
 func At(wall func() time.Time) Reading {
 	const attempts = 10 // a process that is interrupted that often has other troubles
 	var r Reading

@@ -80,7 +80,7 @@ type Ingester struct {
 	deps      Deps
 	store     *state.Store
 	identity  state.Identity
-	tracker     *partitionTracker
+	tracker   *partitionTracker
 	metrics   *metrics
 	copies    *statedir.Checkpoints
 	throttled *throttledLogger

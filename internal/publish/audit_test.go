@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"daybook/internal/audit"
 	"daybook/internal/billing"
@@ -39,7 +40,7 @@ func (w *world) records(change func(*audit.Record)) audit.Reader {
 // audit audits a release (0: the newest) of the default tenant, with so little memory that it sorts in files.
 func (w *world) audit(n int, change func(*audit.Record), explain ...audit.AccountDay) *audit.Report {
 	w.t.Helper()
-	cfg := audit.DefaultConfig()
+	cfg := audit.Config{MemoryBytes: 256 << 20, Limit: 1000, IdleTimeout: time.Minute}
 	cfg.Release, cfg.Temp, cfg.MemoryBytes, cfg.Explain = n, w.t.TempDir(), 2<<10, explain
 	r, err := audit.New(cfg, billing.DefaultTenant, audit.Deps{Lake: w.lake, Read: w.records(change)}).Audit(w.t.Context())
 	w.check(err)
@@ -260,7 +261,7 @@ func TestAuditExplains(t *testing.T) {
 // TestAuditNeedsItsBasis: an audit without a release, and a cancelled one, fail.
 func TestAuditNeedsItsBasis(t *testing.T) {
 	w := newWorld(t)
-	auditor := audit.New(audit.DefaultConfig(), billing.DefaultTenant, audit.Deps{Lake: w.lake, Read: w.records(asIs)})
+	auditor := audit.New(audit.Config{MemoryBytes: 256 << 20, Limit: 1000, IdleTimeout: time.Minute}, billing.DefaultTenant, audit.Deps{Lake: w.lake, Read: w.records(asIs)})
 	if _, err := auditor.Audit(t.Context()); !errors.Is(err, lake.ErrNoRelease) {
 		t.Errorf("no release: %v", err)
 	}

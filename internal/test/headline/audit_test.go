@@ -17,7 +17,7 @@ import (
 // be, so that it sorts in files.
 func (p *pipeline) audit(tenant string) {
 	p.t.Helper()
-	cfg := audit.DefaultConfig()
+	cfg := audit.Config{MemoryBytes: 256 << 20, Limit: 1000, IdleTimeout: time.Minute}
 	cfg.Temp, cfg.MemoryBytes = p.t.TempDir(), 4<<10
 	k := &audit.Kafka{Config: p.kafka.Kafka, IdleTimeout: 30 * time.Second, Log: slog.New(slog.DiscardHandler)}
 	report, err := audit.New(cfg, billing.TenantID(tenant), audit.Deps{
