@@ -17,35 +17,34 @@ import (
 	"daybook/internal/state"
 )
 
-// Client talks to a running ingest. It has the methods of Handler and is safe
-// for concurrent use. Close it.
+// Client is a client of a running ingest. It has the methods of Handler and is safe for concurrent use. The caller
+// closes it.
 type Client struct{ http *http.Client }
 
-// Client does what a Handler does, by asking one.
+// Client implements Handler by requests.
 var _ Handler = (*Client)(nil)
 
-// How long an ingest may take to answer. A live one has what live asks for in memory; the rest waits for its disk.
+// Timeouts of requests. Live is answered from memory; the others wait for the disk.
 const (
 	liveTimeout   = 10 * time.Second
 	answerTimeout = 5 * time.Minute
 )
 
-// Dial connects to the ingest that runs on the state directory dir. It returns
-// ErrNotRunning when none does, ErrForbidden when it is another user's, and
-// ErrSilent when it does not answer.
+// Dial connects to the ingest that runs on the state directory dir. Errors: ErrNotRunning if there is none,
+// ErrForbidden if it belongs to another user, ErrSilent if it does not answer.
 func Dial(ctx context.Context, dir string) (*Client, error) {
 	c, err := Connect(ctx, func(ctx context.Context) (net.Conn, error) { return dial(ctx, dir) })
 	if err != nil {
 		return nil, err
 	}
-	// The kernel takes connections for a process that is stopped: only an answer shows that it lives.
+	// The kernel accepts connections for a stopped process: only an answer shows that it runs.
 	if _, err := c.Live(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-// Connect is Dial by way of connections that dial makes.
+// Connect is Dial with connections of the given dial function.
 func Connect(ctx context.Context, dial func(context.Context) (net.Conn, error)) (*Client, error) {
 	conn, err := dial(ctx)
 	if err != nil {
@@ -60,37 +59,37 @@ func Connect(ctx context.Context, dial func(context.Context) (net.Conn, error)) 
 	}}}, nil
 }
 
-// Close ends the client's idle connections.
+// Close closes the idle connections of the client.
 func (c *Client) Close() error {
 	c.http.CloseIdleConnections()
 	return nil
 }
 
-// Checkpoint is Handler's.
+// Checkpoint implements Handler.
 func (c *Client) Checkpoint(ctx context.Context) (CheckpointReply, error) {
 	var r CheckpointReply
 	err := c.ask(ctx, http.MethodPost, "checkpoint", nil, &r)
 	return r, err
 }
 
-// DropCheckpoint is Handler's.
+// DropCheckpoint implements Handler.
 func (c *Client) DropCheckpoint(ctx context.Context, id string) error {
 	return c.ask(ctx, http.MethodDelete, "checkpoint/"+url.PathEscape(id), nil, nil)
 }
 
-// SetCovered is Handler's.
+// SetCovered implements Handler.
 func (c *Client) SetCovered(ctx context.Context, tenant billing.TenantID, seq state.Sequence) error {
 	return c.ask(ctx, http.MethodPost, "covered", coveredRequest{Tenant: tenant, Sequence: seq}, nil)
 }
 
-// Decide is Handler's.
+// Decide implements Handler.
 func (c *Client) Decide(ctx context.Context, d state.Decision) (uint64, error) {
 	var r decideReply
 	err := c.ask(ctx, http.MethodPost, "decide", d, &r)
 	return r.Number, err
 }
 
-// Live is Handler's.
+// Live implements Handler.
 func (c *Client) Live(ctx context.Context) (Live, error) {
 	var l Live
 	ctx, cancel := context.WithTimeoutCause(ctx, liveTimeout, ErrSilent)
@@ -99,14 +98,14 @@ func (c *Client) Live(ctx context.Context) (Live, error) {
 	return l, err
 }
 
-// Status is Handler's.
+// Status implements Handler.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
 	err := c.ask(ctx, http.MethodGet, "status", nil, &s)
 	return s, err
 }
 
-// ask sends one request and reads its answer into v, unless v is nil.
+// ask sends one request and decodes the answer into v, unless v is nil.
 func (c *Client) ask(ctx context.Context, method, path string, body, v any) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, ErrSilent)
 	defer cancel()
@@ -148,7 +147,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body, v any) (err
 	return nil
 }
 
-// refusal is the error that an answer other than 200 tells of.
+// refusal returns the error of an answer other than 200.
 func refusal(code int, answer []byte) error {
 	var e errorReply
 	if json.Unmarshal(answer, &e) != nil || e.Error == "" {
@@ -160,7 +159,7 @@ func refusal(code int, answer []byte) error {
 	return fmt.Errorf("ingest: %s", e.Error)
 }
 
-// wrapDial leaves the sentinels as they are, tells when the other end is gone, and names the act for the rest.
+// wrapDial returns sentinels unchanged, detects that the ingest is gone, and adds the operation to other errors.
 func wrapDial(err error) error {
 	for _, sentinel := range []error{ErrNotRunning, ErrForbidden} {
 		if errors.Is(err, sentinel) {

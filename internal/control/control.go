@@ -16,24 +16,23 @@ import (
 	"daybook/internal/state"
 )
 
-// SocketName is the socket's name in the state directory.
+// SocketName is the name of the socket in the state directory.
 const SocketName = "ingest.sock"
 
-// Handler is what a running ingest does for its callers. Its methods are called from
-// many goroutines.
+// Handler has the operations of a running ingest. Its methods are called from many goroutines.
 type Handler interface {
-	// Checkpoint makes a durable copy of the state, which the ingest keeps until it
-	// is dropped, or reaped because of its age.
+	// Checkpoint makes a durable copy of the state. The ingest keeps it until it is dropped, or removed because of
+	// its age.
 	Checkpoint(ctx context.Context) (CheckpointReply, error)
 	// DropCheckpoint removes a checkpoint; ErrUnknownCheckpoint.
 	DropCheckpoint(ctx context.Context, id string) error
-	// SetCovered notes up to where a tenant's newest release covers.
+	// SetCovered records the covered sequence of a tenant's newest release.
 	SetCovered(ctx context.Context, tenant billing.TenantID, seq state.Sequence) error
-	// Decide writes a decision and returns its number.
+	// Decide records a decision and returns its number.
 	Decide(ctx context.Context, d state.Decision) (uint64, error)
-	// Live is what only a running ingest knows.
+	// Live returns the status that only a running ingest has.
 	Live(ctx context.Context) (Live, error)
-	// Status is the whole report of `ingest status`.
+	// Status returns the report of `ingest status`.
 	Status(ctx context.Context) (Status, error)
 }
 
@@ -44,7 +43,7 @@ type CheckpointReply struct {
 	Sequence state.Sequence `json:"sequence"`
 }
 
-// PartitionLag is how far one partition is behind.
+// PartitionLag is the lag of one partition.
 type PartitionLag struct {
 	Topic      string    `json:"topic"`
 	Partition  int32     `json:"partition"`
@@ -54,7 +53,7 @@ type PartitionLag struct {
 	Reason     string    `json:"reason,omitempty"` // why it is not caught up, e.g. open_transaction
 }
 
-// Live is what only a running ingest knows; the rest of status is read from a Reader.
+// Live is the status that only a running ingest has. The rest is read from the state.
 type Live struct {
 	PID        int            `json:"pid"`
 	Ready      bool           `json:"ready"`

@@ -16,8 +16,8 @@ import (
 	"daybook/internal/state"
 )
 
-// Bounds of the server: a decision may settle many quarantined records, and a
-// caller that stalls must not hold a shutdown up.
+// Limits of the server: a decision may resolve many quarantined records, and a stalled caller must not delay a
+// shutdown.
 const (
 	maxRequestBytes = 64 << 20
 	shutdownTimeout = 10 * time.Second
@@ -79,7 +79,7 @@ func Serve(ctx context.Context, l net.Listener, h Handler) error {
 	return err
 }
 
-// newMux maps the protocol's words to h.
+// newMux maps the endpoints of the protocol to h.
 func newMux(h Handler) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/checkpoint", func(w http.ResponseWriter, r *http.Request) {
@@ -113,7 +113,7 @@ func newMux(h Handler) *http.ServeMux {
 	return mux
 }
 
-// read parses the request's body into v, or answers 400.
+// read decodes the body of the request into v, or answers 400.
 func read(w http.ResponseWriter, r *http.Request, v any) bool {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 	d.DisallowUnknownFields()
@@ -142,7 +142,7 @@ func answer(w http.ResponseWriter, v any, err error) {
 	}
 }
 
-// reply sends v as JSON; a caller that went away does not hear it.
+// reply sends v as JSON. An error of the connection is ignored.
 func reply(w http.ResponseWriter, code int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {

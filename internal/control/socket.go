@@ -11,12 +11,12 @@ import (
 	"syscall"
 )
 
-// maxSocketPath is the longest path that every supported kernel takes in a
-// sockaddr_un: 104 bytes on BSDs, 108 on Linux, with the final NUL.
+// maxSocketPath is the longest path that every supported kernel accepts in a sockaddr_un: 104 bytes on BSDs, 108 on
+// Linux, with the final NUL.
 const maxSocketPath = 103
 
-// shortPath returns a path of the same file that fits a socket address, and a
-// function that must be called once the path is no longer used.
+// shortPath returns a path of the same file that fits a socket address, and a function to call when the path is no
+// longer used.
 func shortPath(dir, name string) (string, func(), error) {
 	path := filepath.Join(dir, name)
 	if len(path) <= maxSocketPath {
@@ -34,9 +34,8 @@ func shortPath(dir, name string) (string, func(), error) {
 	return short, func() { _ = d.Close() }, nil
 }
 
-// listen binds the socket under another name, gives it its mode and then
-// moves it into place, so that it never is there with a wider mode, and so that a
-// socket left by a dead ingest is replaced. The caller holds the state's lock.
+// listen binds the socket under another name, sets its mode and renames it, so that it never exists with a wider
+// mode, and so that the socket of a dead ingest is replaced. The caller has the lock of the state.
 func listen(dir string) (net.Listener, error) {
 	const fresh = ".ingest.sock.new"
 	if err := os.Remove(filepath.Join(dir, fresh)); err != nil && !errors.Is(err, fs.ErrNotExist) {

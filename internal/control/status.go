@@ -7,13 +7,12 @@ import (
 	"daybook/internal/state"
 )
 
-// Status is the report of `ingest status`: what the state holds and, when an
-// ingest runs on it, what that knows besides.
+// Status is the report of `ingest status`: the content of the state and, if an ingest runs on it, its live status.
 type Status struct {
 	Database state.DatabaseID `json:"database_id"`
 	Cluster  string           `json:"cluster_id"`
 	Sequence state.Sequence   `json:"sequence"`
-	At       time.Time        `json:"at"` // when the report was made
+	At       time.Time        `json:"at"` // time of the report
 	Running  bool             `json:"running"`
 	PID      int              `json:"pid,omitempty"`
 	Ready    bool             `json:"ready"`
@@ -26,7 +25,7 @@ type Status struct {
 	Decisions  int                `json:"decisions"`
 }
 
-// PartitionStatus is one Kafka partition's place and counters.
+// PartitionStatus has the position and the counters of one Kafka partition.
 type PartitionStatus struct {
 	Topic       string           `json:"topic"`
 	Partition   int32            `json:"partition"`
@@ -34,7 +33,7 @@ type PartitionStatus struct {
 	NextOffset  int64            `json:"next_offset"`
 	EndOffset   int64            `json:"end_offset"`  // -1: unknown, no ingest runs
 	LagRecords  int64            `json:"lag_records"` // offsets not read yet; -1: unknown
-	LagSeconds  float64          `json:"lag_seconds"` // since the last evidence of being caught up; -1: never caught up
+	LagSeconds  float64          `json:"lag_seconds"` // since caught-up-at; -1: never caught up
 	CaughtUpAt  time.Time        `json:"caught_up_at"`
 	Reason      string           `json:"reason,omitempty"` // why it is not caught up
 	Delivered   int64            `json:"delivered"`

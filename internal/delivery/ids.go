@@ -14,10 +14,10 @@ import (
 	"daybook/internal/disk"
 )
 
-// The beginning of a file of ids.
+// The first bytes of a file of ids.
 const idsMagic = "daybook ids 1\n"
 
-// The bounds of reading and writing one file of ids. Many may be open at once.
+// Buffer sizes of one file of ids. Many files may be open at once.
 const (
 	idsBuffer = 64 << 10
 	idsWindow = 256 << 10 // of zstd
@@ -51,7 +51,7 @@ func createIDs(fsys disk.FS, name string) (*idsWriter, error) {
 	return w, err
 }
 
-// add appends an entry, whose key must be greater than the last one's.
+// add appends an entry. Its key must be greater than that of the last one.
 func (w *idsWriter) add(e *Entry) error {
 	if w.n > 0 && e.key <= w.last.key {
 		return fmt.Errorf("id %q does not follow %q", e.key, w.last.key)
@@ -82,8 +82,7 @@ func (w *idsWriter) add(e *Entry) error {
 	return err
 }
 
-// close makes the file whole and, if so asked, durable; its entry in the
-// directory is not.
+// close completes the file and optionally makes its content durable. The directory entry is not durable.
 func (w *idsWriter) close(durable bool) error {
 	w.closed = true
 	err := errors.Join(w.buf.Flush(), w.zstd.Close())
@@ -93,7 +92,7 @@ func (w *idsWriter) close(durable bool) error {
 	return errors.Join(err, w.file.Close())
 }
 
-// abandon closes the file after an error, unless it is closed.
+// abandon closes the file after an error, unless it is closed already.
 func (w *idsWriter) abandon() {
 	if w.closed {
 		return
@@ -103,7 +102,7 @@ func (w *idsWriter) abandon() {
 	_ = w.file.Close()
 }
 
-// idsReader reads one file of ids. An error of it is ErrDamaged, or the disk's.
+// idsReader reads one file of ids. Its errors are ErrDamaged or those of the disk.
 type idsReader struct {
 	name string
 	file disk.File
@@ -134,7 +133,7 @@ func openIDs(fsys disk.FS, name string) (*idsReader, error) {
 	return r, nil
 }
 
-// next is the next entry; ok is false at the end.
+// next returns the next entry; ok is false at the end.
 func (r *idsReader) next() (e Entry, ok bool, err error) {
 	shared, err := binary.ReadUvarint(r.buf)
 	if errors.Is(err, io.EOF) {

@@ -16,47 +16,45 @@ import (
 	"daybook/internal/disk"
 )
 
-// What a source's directory holds, DIR/TOPIC/SOURCE/.
+// Files of the directory of a source, DIR/TOPIC/SOURCE/.
 const (
 	recordName = "index.json"
 	lockName   = "lock" // empty, never removed
-	tmpDir     = "tmp"  // runs and what is not part of the index yet
+	tmpDir     = "tmp"  // runs, and files that are not part of the index yet
 	idsSuffix  = ".ids"
 )
 
 // recordFormat is the version of index.json and of the files that it names.
 const recordFormat = 2
 
-// keptLoads bounds how many ids of finished loads an index keeps. Their records
-// are before NextOffsets, but for deletions and for what a broker still appends
-// after the process that sent it has died.
+// keptLoads bounds the number of ids of finished loads in an index. Their records are before NextOffsets, except
+// deletions and records that a broker appends after the producing process has died.
 const keptLoads = 32
 
-// sortBytes is how much of a load's ids is sorted in memory at once.
+// sortBytes is the size of the ids of a load that are sorted in memory at a time.
 const sortBytes = 64 << 20
 
-// record is index.json: it names everything that the index is.
+// record is the content of index.json. It names all files of the index.
 type record struct {
 	Format  int    `json:"format"`
 	Topic   string `json:"topic"`
 	TopicID string `json:"topic_id,omitempty"`
 	Source  string `json:"source"`
-	// Next numbers the next file; a name is never used twice.
+	// Next is the number of the next file. A name is never used twice.
 	Next int `json:"next_file"`
-	// Days says for each day when the newest load that wrote to it was exported.
+	// Days has for each day the export time of the newest load that wrote to it.
 	Days map[billing.Day]billing.Instant `json:"days"`
 	// Months are the files of ids, by usage month.
 	Months map[billing.Period]string `json:"months"`
-	// Begun are loads that have not finished: their ids may be in the topic.
+	// Begun has the loads that have not finished. Their ids may be in the topic.
 	Begun []begun `json:"begun,omitempty"`
-	// NextOffsets says for each partition up to where every record of the source
-	// is of a load that the index knows.
+	// NextOffsets has for each partition the offset up to which every record of the source is of a known load.
 	NextOffsets map[int32]int64 `json:"next_offsets"`
-	// Loads are the ids of the latest finished loads, the newest last.
+	// Loads has the ids of the latest finished loads, the newest last.
 	Loads []string `json:"loads,omitempty"`
 }
 
-// begun is a load that was begun.
+// begun is a load that has started and not finished.
 type begun struct {
 	Window   Window          `json:"window"` // --replaces, or the days of its rows
 	Replaces bool            `json:"replaces"`
@@ -65,35 +63,33 @@ type begun struct {
 	Load     string          `json:"load"` // its id
 }
 
-// Index is what one source of a topic holds. Close it.
+// Index is the index of one source of a topic. The caller closes it.
 type Index struct {
-	fs     disk.FS
-	dir    string
-	lock   io.Closer
-	record record
-	anew   bool // index.json was not read: what it names must stay
+	fs         disk.FS
+	dir        string
+	lock       io.Closer
+	record     record
+	rebuilding bool // index.json was not read: its files must stay
 	// unclear is set by a write that failed: index.json may be the old one or the new one, so
 	// the files of both must stay until it is read again.
 	unclear bool
 }
 
-// ValidSource reports whether a name can be a source's: 1 to 64 of
-// [A-Za-z0-9_.-], not starting with a dot, as a tenant's.
+// ValidSource reports whether a name is valid for a source: 1 to 64 of [A-Za-z0-9_.-], not starting with a dot.
 func ValidSource(name string) bool { return billing.TenantID(name).Valid() }
 
-// Open opens the index of a source, which may be new, and locks it: ErrLocked.
-// topicID may be empty if it is unknown. Error: ErrTopic.
+// Open opens and locks the index of a source, which may be new. topicID may be empty if it is unknown. Errors:
+// ErrLocked, ErrTopic.
 func Open(root, topic, topicID, source string) (*Index, error) {
 	return open(disk.OS(), root, topic, topicID, source, false)
 }
 
-// OpenAnew is Open for a Rebuild: what is there may be damaged, or of another
-// topic, and is not looked at.
-func OpenAnew(root, topic, topicID, source string) (*Index, error) {
+// OpenForRebuild is Open for a Rebuild. It ignores the existing index, which may be damaged or of another topic.
+func OpenForRebuild(root, topic, topicID, source string) (*Index, error) {
 	return open(disk.OS(), root, topic, topicID, source, true)
 }
 
-func open(fsys disk.FS, root, topic, topicID, source string, anew bool) (*Index, error) {
+func open(fsys disk.FS, root, topic, topicID, source string, rebuilding bool) (*Index, error) {
 	if !ValidSource(source) {
 		return nil, fmt.Errorf("%w: %q: use 1 to 64 of A-Z a-z 0-9 _ . - without a leading dot", ErrSource, source)
 	}
@@ -120,8 +116,8 @@ func open(fsys disk.FS, root, topic, topicID, source string, anew bool) (*Index,
 		Days: map[billing.Day]billing.Instant{}, Months: map[billing.Period]string{},
 		NextOffsets: map[int32]int64{},
 	}
-	if anew {
-		x.anew = true
+	if rebuilding {
+		x.rebuilding = true
 		x.record.Next = x.lastNumber()
 		err = x.clearTmp()
 	} else if err = x.read(topicID); err == nil {
@@ -133,15 +129,15 @@ func open(fsys disk.FS, root, topic, topicID, source string, anew bool) (*Index,
 	return x, nil
 }
 
-// Close lets go of the index.
+// Close closes and unlocks the index.
 func (x *Index) Close() error {
-	if x.anew || x.unclear {
+	if x.rebuilding || x.unclear {
 		return x.lock.Close()
 	}
 	return errors.Join(x.sweep(), x.lock.Close())
 }
 
-// Sorter begins the entries of a load.
+// Sorter returns a Sorter for the entries of a load.
 func (x *Index) Sorter() *Sorter {
 	return &Sorter{fs: x.fs, dir: x.tmp(), limit: sortBytes, days: map[billing.Day]dayFacts{}}
 }
@@ -177,12 +173,11 @@ func (x *Index) read(topicID string) error {
 	return nil
 }
 
-// NextOffsets says for each partition of the topic up to which offset the index
-// knows every load of its source; 0 where it has no such partition.
+// NextOffsets returns for each partition of the topic the offset up to which the index knows every load of its
+// source; 0 for unknown partitions.
 func (x *Index) NextOffsets() map[int32]int64 { return maps.Clone(x.record.NextOffsets) }
 
-// SetNextOffsets makes durable that CheckMark has accepted every record of the
-// topic before these offsets.
+// SetNextOffsets durably records that CheckMark has accepted every record of the topic before these offsets.
 func (x *Index) SetNextOffsets(next map[int32]int64) error {
 	if maps.Equal(next, x.record.NextOffsets) {
 		return nil
@@ -192,8 +187,8 @@ func (x *Index) SetNextOffsets(next map[int32]int64) error {
 	return x.write(r)
 }
 
-// CheckMark returns ErrStale for the mark of a record at or after NextOffsets if
-// the record is of a load of this source that the index does not know.
+// CheckMark returns ErrStale for the mark of a record at or after NextOffsets if its load is of this source and
+// unknown.
 func (x *Index) CheckMark(m Mark) error {
 	if m.Source != x.record.Source {
 		return nil
@@ -209,7 +204,7 @@ func (x *Index) CheckMark(m Mark) error {
 		ErrStale, x.record.Topic, load, m.Source, x.dir)
 }
 
-// sweep removes what a load that was cut short left behind.
+// sweep removes the files of interrupted loads.
 func (x *Index) sweep() error {
 	if err := x.clearTmp(); err != nil {
 		return err
@@ -229,7 +224,7 @@ func (x *Index) sweep() error {
 	return nil
 }
 
-// lastNumber is the greatest number in the names of the files of ids.
+// lastNumber returns the greatest number in the names of the files of ids.
 func (x *Index) lastNumber() int {
 	names, _ := x.fs.List(x.dir) // a directory that cannot be read fails later
 	last := 0
@@ -242,7 +237,7 @@ func (x *Index) lastNumber() int {
 	return last
 }
 
-// clearTmp makes the directory of temporary files empty.
+// clearTmp empties the directory of temporary files.
 func (x *Index) clearTmp() error {
 	err := x.fs.RemoveAll(x.tmp())
 	if err == nil {
@@ -264,7 +259,7 @@ func (r *record) names(file string) bool {
 	return slices.ContainsFunc(r.Begun, func(b begun) bool { return b.File == file })
 }
 
-// write makes a record the index, whole or not at all.
+// write replaces the index by a record, atomically.
 func (x *Index) write(r record) error {
 	data, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
@@ -278,11 +273,11 @@ func (x *Index) write(r record) error {
 		x.unclear = true
 		return fmt.Errorf("write deliveries: %w", err)
 	}
-	x.record, x.anew = r, false
+	x.record, x.rebuilding = r, false
 	return nil
 }
 
-// newName is a name for a file that no record has had.
+// newName returns an unused name for a file.
 func (r *record) newName(what string) string {
 	r.Next++
 	return fmt.Sprintf("%s-%06d%s", what, r.Next, idsSuffix)
@@ -292,7 +287,7 @@ func (x *Index) path(name string) string { return filepath.Join(x.dir, name) }
 
 func (x *Index) tmp() string { return filepath.Join(x.dir, tmpDir) }
 
-// plural is a count with its noun.
+// plural formats a count with its noun.
 func plural(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun

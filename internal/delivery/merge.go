@@ -8,15 +8,14 @@ import (
 	"daybook/internal/disk"
 )
 
-// found is an entry and which of the merged files it is from.
+// found is an entry with the index of its file.
 type found struct {
 	Entry
 	from int
 }
 
-// merge reads files of ids side by side and yields, for each key, ascending,
-// the entries that the files have of it, in the files' order. The slice is
-// valid until the next one. After an error nothing follows.
+// merge is a k-way merge of files of ids. It yields, for each key in ascending order, the entries of the key in the
+// order of the files. The slice is valid until the next one. It stops after an error.
 func merge(fsys disk.FS, names []string) iter.Seq2[[]found, error] {
 	return func(yield func([]found, error) bool) {
 		var heads headHeap
@@ -69,7 +68,7 @@ func merge(fsys disk.FS, names []string) iter.Seq2[[]found, error] {
 // errEnd: a file has no further entry.
 var errEnd = errors.New("end of ids")
 
-// head is a file with its next entry.
+// head is a file and its next entry.
 type head struct {
 	reader *idsReader
 	entry  Entry
@@ -85,7 +84,7 @@ func (h *head) advance() error {
 	return err
 }
 
-// headHeap orders files by their next entry, and then by their place.
+// headHeap orders files by their next entry, then by their index.
 type headHeap []head
 
 func (h headHeap) Len() int { return len(h) }
@@ -99,18 +98,17 @@ func (h headHeap) Less(i, j int) bool {
 
 func (h headHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 
-// Push is heap.Interface's.
+// Push implements heap.Interface.
 func (h *headHeap) Push(x any) { *h = append(*h, x.(head)) }
 
-// Pop is heap.Interface's.
+// Pop implements heap.Interface.
 func (h *headHeap) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
 	return last
 }
 
-// newest is the entry of a group that counts: the greatest ingested_at, and of
-// equal ones the last.
+// newest returns the entry of a group that counts: the one with the greatest ingested_at, and of equal ones the last.
 func newest(group []found) found {
 	best := group[0]
 	for _, f := range group[1:] {

@@ -11,14 +11,14 @@ import (
 	"daybook/internal/billing"
 )
 
-// Mode says how a load stands to earlier ones of its source.
+// Mode is the relation of a load to earlier loads of its source.
 type Mode int
 
 // The modes.
 const (
 	First   Mode = iota // the first of its days; a part of the same delivery may follow
-	Append              // beside what is there
-	Replace             // in its place
+	Append              // added to the earlier ids
+	Replace             // replaces the earlier ids
 )
 
 // Load is a load that is about to be pushed.
@@ -26,20 +26,19 @@ type Load struct {
 	Mode   Mode
 	Window Window          // of Replace: the days whose complete content it is
 	At     billing.Instant // of Replace: when it was exported
-	ID     string          // of NewLoadID: what the load's records say in their Mark
-	// MaxShrinkPercent bounds by how much a Replace may have fewer ids than the
-	// days held before.
+	ID     string          // of NewLoadID: in the Mark of the load's records
+	// MaxShrinkPercent bounds by how many percent a Replace may have fewer ids than its days had before.
 	MaxShrinkPercent int64
 }
 
-// Plan is what a load will change. Begin it before the first record is pushed,
-// Finish it after the last one, its Deletes among them, is acknowledged.
+// Plan has the changes of a load. Call Begin before the first record is pushed, and Finish after all records,
+// including its Deletes, are acknowledged.
 type Plan struct {
-	Rows    int64 // ids that the load holds
-	Held    int64 // ids that the window held before
+	Rows    int64 // ids of the load
+	Held    int64 // ids that the window had before
 	Deleted int64 // of those, the ids that are missing now
-	// Newer are days of the window that a newer delivery holds, with its
-	// exported_at. The load's rows of these days are not part of it: do not push them.
+	// Newer has the days of the window that a newer delivery has, with its exported_at. The rows of these days are
+	// not part of the plan: do not push them.
 	Newer map[billing.Day]billing.Instant
 
 	index   *Index
@@ -50,8 +49,7 @@ type Plan struct {
 	deletes string // file of the entries to delete
 }
 
-// Plan compares a load's ids with the index; ErrRefused. The load's entries are
-// all in ids, which is used up.
+// Plan compares the ids of a load with the index. ids has all entries of the load and is consumed. Error: ErrRefused.
 func (x *Index) Plan(load Load, ids *Sorter) (*Plan, error) {
 	p := &Plan{
 		Newer: map[billing.Day]billing.Instant{}, index: x, load: load, days: ids.days,
@@ -82,8 +80,7 @@ func (x *Index) Plan(load Load, ids *Sorter) (*Plan, error) {
 	return p, nil
 }
 
-// check refuses a load that would count something twice, or that an unfinished
-// newer one stands against.
+// check refuses a load that would count something twice, or that is older than an unfinished one.
 func (p *Plan) check() error {
 	x := p.index
 	switch p.load.Mode {
@@ -120,8 +117,7 @@ func (p *Plan) replaces(d billing.Day) bool {
 	return p.load.Mode == Replace && p.load.Window.Contains(d) && !newer
 }
 
-// compare reads the index and the load side by side, and writes the months that
-// the load touches and the ids that it deletes.
+// compare merges the index with the load, and writes the months that the load changes and the ids that it deletes.
 func (p *Plan) compare() (err error) {
 	x := p.index
 	out := monthWriters{index: x, next: &p.next, touched: p.touched(), open: map[billing.Period]*idsWriter{}}
@@ -203,7 +199,7 @@ func (p *Plan) touched() map[billing.Period]bool {
 	return months
 }
 
-// Begin notes, durably, that the load's ids may be in the topic from now on.
+// Begin durably records that the ids of the load may be in the topic from now on.
 func (p *Plan) Begin() error {
 	r := p.index.record
 	r.Next = p.next.Next
@@ -211,7 +207,7 @@ func (p *Plan) Begin() error {
 	return p.index.write(r)
 }
 
-// Deletes are the ids to delete, ascending.
+// Deletes returns the ids to delete, in ascending order.
 func (p *Plan) Deletes() iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for group, err := range merge(p.index.fs, []string{p.deletes}) {
@@ -226,7 +222,7 @@ func (p *Plan) Deletes() iter.Seq2[Entry, error] {
 	}
 }
 
-// Finish makes the load the content of the index.
+// Finish makes the load part of the index.
 func (p *Plan) Finish() error {
 	for _, b := range p.index.record.Begun {
 		p.next.Loads = append(p.next.Loads, b.Load)
@@ -246,7 +242,7 @@ func (p *Plan) Finish() error {
 	return p.index.write(p.next)
 }
 
-// monthWriters write entries, ascending, to files by their usage month.
+// monthWriters write ascending entries to one file per usage month.
 type monthWriters struct {
 	index   *Index
 	next    *record
@@ -254,7 +250,7 @@ type monthWriters struct {
 	open    map[billing.Period]*idsWriter
 }
 
-// add writes an entry, unless its month is not touched.
+// add writes an entry if its month is touched.
 func (m *monthWriters) add(e *Entry) error {
 	month := e.Day.Month()
 	if !m.touched[month] {
@@ -273,7 +269,7 @@ func (m *monthWriters) add(e *Entry) error {
 	return w.add(e)
 }
 
-// close makes the files whole; a touched month without an entry has none.
+// close completes the files. A touched month without entries has no file.
 func (m *monthWriters) close() error {
 	for month := range m.touched {
 		if m.open[month] == nil {
@@ -289,7 +285,7 @@ func (m *monthWriters) close() error {
 	return nil
 }
 
-// abandon closes what an error left open.
+// abandon closes the files after an error.
 func (m *monthWriters) abandon() {
 	for _, w := range m.open {
 		w.abandon()
@@ -297,5 +293,5 @@ func (m *monthWriters) abandon() {
 	}
 }
 
-// text is a moment for a person.
+// text formats a time for messages.
 func text(at billing.Instant) string { return at.Time().Format(time.RFC3339Nano) }

@@ -10,9 +10,8 @@ import (
 	"daybook/internal/billing"
 )
 
-// Mark is what every record of a kept load says of it, as the text of a record
-// header, so that an index can be rebuilt from the topic, and that an index which
-// does not know the load is noticed.
+// Mark identifies the load of a record. Every record of a recorded load has it in a header, so that an index can be
+// rebuilt from the topic, and that an index that does not know the load is detected.
 type Mark struct {
 	Source   string          `json:"source"`
 	Load     string          `json:"load"` // its id
@@ -20,19 +19,18 @@ type Mark struct {
 	At       billing.Instant `json:"exported_at_ns,omitempty"` // of a replacing load
 }
 
-// HeaderKey names the record header that holds a Mark as JSON.
+// HeaderKey is the key of the record header with a Mark as JSON.
 const HeaderKey = "daybook-delivery"
 
-// NewLoadID returns an id that no other load has.
+// NewLoadID returns a unique id.
 func NewLoadID() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
 
-// Rebuild makes the index of a source from the records of its topic: Add each in
-// the order of its partition, then Finish. Loads that were begun and not
-// finished count as finished: what of them is not in the topic is not held.
+// Rebuild builds the index of a source from the records of its topic: call Add for each record in the order of its
+// partition, then Finish. Interrupted loads count as finished: ids that are not in the topic do not count as delivered.
 type Rebuild struct {
 	index *Index
 	ids   *Sorter
@@ -47,7 +45,7 @@ func (x *Index) Rebuild() *Rebuild {
 	return r
 }
 
-// Add takes a record of a load: the event's entry, Deleted for a deletion.
+// Add adds a record of a load: the entry of the event, Deleted for a deletion.
 func (r *Rebuild) Add(m Mark, e Entry) error {
 	if w := m.Replaces; w != nil {
 		for d := w.From; d <= w.To; d++ {
@@ -57,8 +55,8 @@ func (r *Rebuild) Add(m Mark, e Entry) error {
 	return r.ids.Add(e)
 }
 
-// Finish makes what was added the index, and says how many ids that is. Added was
-// every record of the source before the next offset of each partition.
+// Finish replaces the index by the added records and returns the number of ids. The added records must be all
+// records of the source before the next offset of each partition.
 func (r *Rebuild) Finish(next map[int32]int64) (held int64, err error) {
 	x := r.index
 	r.next.NextOffsets = maps.Clone(next)

@@ -11,12 +11,11 @@ import (
 	"daybook/internal/disk"
 )
 
-// entryBytes is what an entry takes in memory beside its key.
+// entryBytes is the memory of an entry without its key.
 const entryBytes = 64
 
-// Sorter sorts the entries of a load in bounded memory: runs of them go to
-// files, which are merged at the end. Of several entries of one id the one with
-// the greatest At stays, and of equal ones the last.
+// Sorter sorts the entries of a load in bounded memory: it writes sorted runs to files and merges them at the end.
+// Of several entries of one id it keeps the one with the greatest At, and of equal ones the last.
 type Sorter struct {
 	fs      disk.FS
 	dir     string
@@ -27,13 +26,13 @@ type Sorter struct {
 	days    map[billing.Day]dayFacts
 }
 
-// dayFacts are what a load has of one day.
+// dayFacts summarizes the entries of a load on one day.
 type dayFacts struct {
 	rows   int64
 	newest billing.Instant
 }
 
-// Add takes one entry.
+// Add adds one entry.
 func (s *Sorter) Add(e Entry) error {
 	if !e.Deleted {
 		facts := s.days[e.Day]
@@ -48,7 +47,7 @@ func (s *Sorter) Add(e Entry) error {
 	return s.spill()
 }
 
-// spill writes what is in memory as a run.
+// spill writes the entries in memory as a run.
 func (s *Sorter) spill() error {
 	name := filepath.Join(s.dir, fmt.Sprintf("run-%d%s", len(s.runs), idsSuffix))
 	if err := s.write(name, false); err != nil {
@@ -58,7 +57,7 @@ func (s *Sorter) spill() error {
 	return nil
 }
 
-// write sorts what is in memory into a file and lets go of it.
+// write sorts the entries in memory into a file and releases the memory.
 func (s *Sorter) write(name string, durable bool) error {
 	slices.SortStableFunc(s.entries, func(a, b Entry) int { return strings.Compare(a.key, b.key) })
 	w, err := createIDs(s.fs, name)

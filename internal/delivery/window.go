@@ -7,13 +7,13 @@ import (
 	"daybook/internal/billing"
 )
 
-// maxWindowDays bounds a window; a longer one is a slip of the pen.
+// maxWindowDays bounds a window. A longer one is a typing mistake.
 const maxWindowDays = 3660
 
 // Window is a range of usage dates, both inclusive.
 type Window struct{ From, To billing.Day }
 
-// UnmarshalText reads FROM..TO.
+// UnmarshalText parses FROM..TO.
 func (w *Window) UnmarshalText(text []byte) error {
 	from, to, ok := strings.Cut(string(text), "..")
 	if !ok {
@@ -32,13 +32,13 @@ func (w *Window) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// MarshalText is String.
+// MarshalText returns String.
 func (w Window) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
 
-// String is FROM..TO.
+// String returns FROM..TO.
 func (w Window) String() string { return w.From.String() + ".." + w.To.String() }
 
-// Contains reports whether d is in the window. A nil window holds no day.
+// Contains reports whether d is in the window. A nil window contains no day.
 func (w *Window) Contains(d billing.Day) bool { return w != nil && w.From <= d && d <= w.To }
 
 // overlaps reports whether two windows share a day.

@@ -9,9 +9,8 @@ import (
 	"strings"
 )
 
-// PasswordVariable is the environment variable that holds the SASL password
-// when no file and no program sets it. There is no flag for the password
-// itself: every user of a machine can read another's command line.
+// PasswordVariable is the environment variable of the SASL password, used if no file and no program sets it. There
+// is no flag for the password, because every user of a machine can read command lines.
 const PasswordVariable = "DAYBOOK_SASL_PASSWORD"
 
 // The SASL mechanisms. None means no SASL.
@@ -22,12 +21,11 @@ const (
 	ScramSHA512 Mechanism = "scram-sha-512"
 )
 
-// Mechanism is how a client proves who it is.
+// Mechanism is a SASL mechanism.
 type Mechanism string
 
-// Config says how to reach a cluster. It is one struct for flags, environment
-// and YAML, made to be embedded in a program's own. Secrets come from files or
-// the environment and are never printed.
+// Config is the configuration of connections to a cluster. One struct serves flags, environment and YAML; programs
+// embed it. Secrets come from files or the environment and are never printed.
 type Config struct {
 	Brokers []string `help:"Kafka brokers to ask for the cluster, as host:port." env:"DAYBOOK_BROKERS" default:"127.0.0.1:9092" placeholder:"HOST:PORT" group:"Kafka connection:"`
 
@@ -41,12 +39,11 @@ type Config struct {
 	SASLUser         string    `name:"sasl-user" help:"SASL user. The password comes from --sasl-password-file or the environment variable DAYBOOK_SASL_PASSWORD." env:"DAYBOOK_SASL_USER" placeholder:"NAME" group:"Kafka connection:"`
 	SASLPasswordFile string    `name:"sasl-password-file" help:"File that holds the SASL password; read again at each new connection, so that it can be replaced." env:"DAYBOOK_SASL_PASSWORD_FILE" placeholder:"FILE" group:"Kafka connection:"`
 
-	// SASLPassword is for programs that hold the password already. It goes
-	// before the file and the environment.
+	// SASLPassword is for programs that have the password. It has precedence over the file and the environment.
 	SASLPassword Secret `kong:"-" yaml:"-" json:"-"`
 }
 
-// Validate reports every fault in one error. It reads no file.
+// Validate returns all faults in one error. It reads no file.
 func (c *Config) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -93,8 +90,7 @@ func (c *Config) Validate() error {
 // usesSASL reports whether connections authenticate.
 func (c *Config) usesSASL() bool { return c.SASL != None && c.SASL != "" }
 
-// password reads the secret from where the configuration says it is. A file's
-// trailing line end does not belong to the password.
+// password returns the configured password. The line end at the end of a file is not part of it.
 func (c *Config) password() (Secret, error) {
 	if c.SASLPassword != "" {
 		return c.SASLPassword, nil

@@ -1,7 +1,6 @@
-// Package kafka is how Daybook's programs reach a Kafka cluster: brokers, TLS
-// and SASL from flags, environment or file, as kgo options, and the meaning of
-// the errors that reaching one gives.
+// Package kafka connects Daybook's programs to a Kafka cluster: brokers, TLS and SASL from flags, environment or
+// file as kgo options, and explanations of connection errors.
 //
-// It owns no client: ingest, produce and sandbox make theirs from Options and
-// close it. A Config is read-only after Validate and safe for concurrent use.
+// It owns no client: ingest, produce, audit and sandbox create theirs with Options and close them. A Config is
+// read-only after Validate and safe for concurrent use.
 package kafka

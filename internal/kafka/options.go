@@ -17,14 +17,12 @@ import (
 	"github.com/twmb/franz-go/plugin/kslog"
 )
 
-// clientID is how Daybook's clients name themselves in brokers' logs and quotas.
+// clientID is the client ID in brokers' logs and quotas.
 const clientID = "daybook"
 
 // Options are the kgo options for the connection: brokers, TLS, SASL, client id
-// and logging. They read the files that the configuration names, so that a
-// wrong path is an error now and not at the first connection. The client's own
-// notes go to log one level lower than it rates them, warnings and errors as
-// they are.
+// and logging. They read the configured files, so that a wrong path is an error now and not at
+// the first connection. Log lines of the client are logged one level lower, except warnings and errors.
 func (c *Config) Options(log *slog.Logger) ([]kgo.Opt, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -46,14 +44,14 @@ func (c *Config) Options(log *slog.Logger) ([]kgo.Opt, error) {
 			return nil, err
 		}
 		if c.SASL == Plain && !c.TLS && !c.loopback() {
-			log.Warn("the password travels in the clear", "cause", "--sasl plain without --tls")
+			log.Warn("the password is sent without encryption: --sasl plain without --tls")
 		}
 		opts = append(opts, kgo.SASL(c.mechanism()))
 	}
 	return opts, nil
 }
 
-// tlsConfig reads the certificates' files.
+// tlsConfig reads the certificate files.
 func (c *Config) tlsConfig() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.TLSServerName}
 	if c.TLSCA != "" {
@@ -76,7 +74,7 @@ func (c *Config) tlsConfig() (*tls.Config, error) {
 	return config, nil
 }
 
-// mechanism asks for the password at each connection.
+// mechanism reads the password at each connection.
 func (c *Config) mechanism() sasl.Mechanism {
 	if c.SASL == Plain {
 		return plain.Plain(func(context.Context) (plain.Auth, error) {
@@ -105,11 +103,11 @@ func (c *Config) loopback() bool {
 	return true
 }
 
-// clientLogger passes the client's notes on one level lower: its Info is
-// about connections and metadata, where ours is a change of state.
+// clientLogger logs the client's lines one level lower: its level Info is about connections and metadata, ours
+// about changes of state.
 type clientLogger struct{ *kslog.Logger }
 
-// Level is the most talkative level the client needs to log at.
+// Level returns the most verbose level at which the client should log.
 func (l clientLogger) Level() kgo.LogLevel {
 	level := l.Logger.Level()
 	if level == kgo.LogLevelInfo {
@@ -121,9 +119,9 @@ func (l clientLogger) Level() kgo.LogLevel {
 	return level
 }
 
-// Log writes one note.
+// Log logs one line.
 func (l clientLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
-	// What a dial ends in is said, with its remedy, by the loop that waits for the brokers.
+	// The loop that waits for the brokers logs the result of a dial, with its remedy.
 	if level == kgo.LogLevelInfo || strings.HasPrefix(msg, "unable to open connection to broker") {
 		level = kgo.LogLevelDebug
 	}

@@ -16,24 +16,23 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Problem is an error of the client in words for its user: one line that names
-// the cause and what to do. It unwraps to the error it explains.
+// Problem explains an error of the client to its user: one line with the cause and the remedy. It unwraps to the
+// explained error.
 type Problem struct {
 	Cause  string
 	Remedy string
 	Err    error
 }
 
-// Error is the cause and the remedy.
+// Error returns the cause and the remedy.
 func (p *Problem) Error() string { return p.Cause + ": " + p.Remedy }
 
-// Unwrap is the error that the client gave.
+// Unwrap returns the error of the client.
 func (p *Problem) Unwrap() error { return p.Err }
 
-// Explain turns an error of a kgo client made with this configuration into a
-// Problem. subject is what was asked for ("topic billing"), empty for the
-// cluster as such. An error it does not know, and one explained already, comes
-// back as it is; nil gives nil.
+// Explain converts an error of a kgo client with this configuration into a Problem. subject is the object of the
+// request ("topic billing"), or empty for the cluster. It returns unknown and already explained errors unchanged,
+// and nil for nil.
 func (c *Config) Explain(subject string, err error) error {
 	if err == nil {
 		return nil
@@ -49,8 +48,7 @@ func (c *Config) Explain(subject string, err error) error {
 		return &Problem{Cause: fmt.Sprintf(cause, args...), Remedy: remedy, Err: err}
 	}
 
-	// What a broker said comes first, then what TLS said, then the network:
-	// each is wrapped in what follows it.
+	// Errors of a broker have precedence, then those of TLS, then those of the network: each is wrapped in the next.
 	switch {
 	case errIsAny(err, kerr.SaslAuthenticationFailed, kerr.IllegalSaslState):
 		return problem("check --sasl-user and the password", "the broker refused user %q by %s", c.SASLUser, c.SASL)
@@ -78,7 +76,7 @@ func (c *Config) Explain(subject string, err error) error {
 		return problem(remedy, "TLS with %s: %s", brokers, cause)
 	}
 
-	// A broker that dislikes how a client begins hangs up. Which of the
+	// A broker closes the connection if the client starts in an unexpected way. Which of the
 	// reasons applies follows only from the configuration.
 	if _, first := errors.AsType[*kgo.ErrFirstReadEOF](err); first || errors.Is(err, io.EOF) {
 		switch {
@@ -106,7 +104,7 @@ func (c *Config) Explain(subject string, err error) error {
 	return err
 }
 
-// tlsCause says in words why a handshake failed, empty if none did.
+// tlsCause returns the reason of a failed handshake; empty if none failed.
 func tlsCause(err error) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "the certificate is signed by an authority that is not trusted"
@@ -126,7 +124,7 @@ func tlsCause(err error) string {
 	if e, ok := errors.AsType[tls.AlertError](err); ok {
 		return "the broker refused the client certificate or the handshake (" + e.Error() + ")"
 	}
-	// The client took the alert of a broker that talks TLS for a response.
+	// The client parsed the alert of a TLS listener as a response.
 	text := err.Error()
 	if strings.Contains(text, "speaking to a tls endpoint") {
 		return "the broker talks TLS"

@@ -2,14 +2,14 @@ package kafka
 
 import "log/slog"
 
-// redacted stands for a secret wherever one would be printed.
+// redacted is printed instead of a secret.
 const redacted = "REDACTED"
 
 // Secret is text that must not be printed: fmt, slog and JSON all show a
 // placeholder. A conversion to string is the only way to the text.
 type Secret string
 
-// String is a placeholder, or empty for an empty secret.
+// String returns a placeholder, or an empty string for an empty secret.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -17,11 +17,11 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// GoString is String, for %#v.
+// GoString returns String, for %#v.
 func (s Secret) GoString() string { return s.String() }
 
-// LogValue is String, for slog.
+// LogValue returns String, for slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText is String, for encoders of JSON and YAML.
+// MarshalText returns String, for encoders of JSON and YAML.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

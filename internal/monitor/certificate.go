@@ -17,8 +17,8 @@ type certificate struct {
 
 	mu struct {
 		sync.Mutex
-		pair     *tls.Certificate // the last one that was good
-		modified [2]time.Time     // of the files, when they were looked at
+		pair     *tls.Certificate // the last valid one
+		modified [2]time.Time     // of the files, at the last check
 	}
 }
 
@@ -42,8 +42,8 @@ func (c *certificate) loadLocked(modified [2]time.Time) error {
 	return nil
 }
 
-// get is the certificate for one connection: read again if a file changed. While the files do not
-// fit, because one of them is replaced already, the last pair that did is served.
+// get returns the certificate for one connection, and reads it again if a file changed. While the files do not match,
+// because only one of them is replaced, it returns the last valid pair.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -57,7 +57,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.mu.pair, nil
 }
 
-// modified are the times of the files.
+// modified returns the modification times of the files.
 func (c *certificate) modified() (at [2]time.Time, err error) {
 	for i, name := range []string{c.certFile, c.keyFile} {
 		info, err := os.Stat(name)

@@ -1,8 +1,6 @@
-// Package monitor serves /metrics, /healthz and /readyz on loopback by
-// default, by TLS where it has a certificate. It owns the HTTP server, not the
-// metrics: every package registers its own. There is no default mux, no
-// profiler unless it is asked for, and nothing that changes anything: all it
-// answers is GET.
+// Package monitor serves /metrics, /healthz and /readyz, by default on loopback, and with TLS if it has a
+// certificate. It owns the HTTP server and not the metrics: every package registers its own. It has no default mux,
+// no profiler unless the user enables it, and only GET endpoints without side effects.
 package monitor
 
 import (
@@ -22,7 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Bounds of a request, so that a slow or hostile client costs little.
+// Limits of a request, so that a slow or hostile client costs little.
 const (
 	headerTimeout   = 5 * time.Second
 	requestTimeout  = 30 * time.Second
@@ -31,8 +29,8 @@ const (
 	maxHeaderBytes  = 16 << 10
 )
 
-// Config says where to listen. A program that has another port and variable embeds it with both set
-// as kong's variables monitor and monitor_env.
+// Config is the configuration of the server. A program with another port and variable embeds it with both set as kong's
+// variables monitor and monitor_env.
 type Config struct {
 	Monitor        string `help:"Address for /metrics, /healthz and /readyz, host:port; empty serves none." default:"${monitor=127.0.0.1:9464}" env:"${monitor_env=DAYBOOK_MONITOR}" placeholder:"HOST:PORT"`
 	MonitorTLSCert string `name:"monitor-tls-cert" help:"PEM file with the certificate (chain) to serve them by TLS; read again when it changes." env:"DAYBOOK_MONITOR_TLS_CERT" placeholder:"FILE"`
@@ -40,7 +38,7 @@ type Config struct {
 	Pprof          bool   `help:"Serve Go's profiler at /debug/pprof/ too. It shows memory: for a while, and on loopback." env:"DAYBOOK_PPROF"`
 }
 
-// Validate reports every fault in one error. It reads no file.
+// Validate returns all faults in one error. It reads no file.
 func (c *Config) Validate() error {
 	var faults []error
 	if _, _, err := net.SplitHostPort(c.Monitor); err != nil && c.Monitor != "" {
@@ -52,7 +50,7 @@ func (c *Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// NewRegistry is a registry with the process's own metrics in it.
+// NewRegistry returns a registry with the metrics of the process.
 func NewRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(
@@ -62,15 +60,14 @@ func NewRegistry() *prometheus.Registry {
 	return r
 }
 
-// Server answers for one process. Make it with Listen; Run it once.
+// Server is the HTTP server of one process. Listen creates it; Run runs it once.
 type Server struct {
 	listener net.Listener // nil: serves none
 	http     *http.Server
 }
 
-// Listen opens the address, so that one in use is reported before work
-// begins. ready returns why the process is not ready, "" when it is; it is
-// called from many goroutines.
+// Listen opens the address, so that an address in use is reported before work starts. ready returns why the process
+// is not ready, or "" if it is ready. It is called from many goroutines.
 func Listen(c Config, g prometheus.Gatherer, ready func() string, log *slog.Logger) (*Server, error) {
 	s := &Server{}
 	if c.Monitor == "" {
@@ -124,7 +121,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serve metrics: %w", err)
 	case <-ctx.Done():
 	}
-	// The work is over already: what still hangs is cut off.
+	// The work is over: remaining connections are closed.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := s.http.Shutdown(end); err != nil {
@@ -136,7 +133,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// handler is the whole surface.
+// handler has all endpoints.
 func handler(g prometheus.Gatherer, ready func() string, log *slog.Logger, profiler bool) http.Handler {
 	mux := http.NewServeMux()
 	if profiler {
@@ -167,5 +164,5 @@ func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text+"\n") // a client that went away is no fault of ours
+	_, _ = io.WriteString(w, text+"\n") // a client that disconnects is not an error
 }

@@ -98,7 +98,7 @@ func (r *rebuild) take(record *kgo.Record) error {
 	}
 	s := r.sources[mark.Source]
 	if s == nil {
-		index, err := delivery.OpenAnew(r.dir, r.topic, r.topicID, mark.Source)
+		index, err := delivery.OpenForRebuild(r.dir, r.topic, r.topicID, mark.Source)
 		if err != nil {
 			return err
 		}
