@@ -153,12 +153,12 @@ func (a *Auditor) Audit(ctx context.Context) (*Report, error) {
 
 // audit rebuilds the days of a release from its basis and compares them.
 func (a *Auditor) audit(ctx context.Context, b *basis, c *comparison) (err error) {
-	books, err := a.collectPostings(ctx, b)
+	winners, err := a.collectPostings(ctx, b)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, books.close()) }()
-	c.report.Records += books.records
-	c.report.Missing += books.missing
-	return c.compare(ctx, b, books, a.deps.Progress)
+	defer func() { err = errors.Join(err, winners.close()) }()
+	c.report.Records += winners.records
+	c.report.Missing += winners.missing
+	return c.compare(ctx, b, winners, a.deps.Progress)
 }

@@ -105,8 +105,8 @@ func (c *comparison) row(row Difference, what, says string) {
 
 // compare compares the days of the log and of the release in order. Each event is in one account-day of the log, so an
 // event that is in two account-days of the release, or in none, is a difference.
-func (c *comparison) compare(ctx context.Context, b *basis, books *postings, progress func(string, int64, int64)) error {
-	in := walk(books.entries())
+func (c *comparison) compare(ctx context.Context, b *basis, winners *postings, progress func(string, int64, int64)) error {
+	in := walk(winners.entries())
 	defer in.stop()
 	if err := in.advance(); err != nil {
 		return err

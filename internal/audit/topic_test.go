@@ -29,7 +29,7 @@ type cluster struct {
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, testTopic), kfake.ClusterID("books"))
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, testTopic), kfake.ClusterID("cluster"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func span(partition int32, from, next int64) Span {
 // read reads spans into "partition/offset value".
 func (c *cluster) read(spans ...Span) ([]string, error) {
 	var got []string
-	for r, err := range c.kafka.Read(c.t.Context(), Input{Cluster: "books", Spans: spans}) {
+	for r, err := range c.kafka.Read(c.t.Context(), Input{Cluster: "cluster", Spans: spans}) {
 		if err != nil {
 			return got, err
 		}
@@ -114,7 +114,7 @@ func TestRefusesAnotherLog(t *testing.T) {
 	c := newCluster(t)
 	c.produce(0, "a", "b", "c")
 	for _, err := range c.kafka.Read(t.Context(), Input{Cluster: "others", Spans: []Span{span(0, 0, 1)}}) {
-		if !errors.Is(err, ErrOtherLog) || !strings.Contains(err.Error(), `from cluster "others", --brokers names "books"`) {
+		if !errors.Is(err, ErrOtherLog) || !strings.Contains(err.Error(), `from cluster "others", --brokers names "cluster"`) {
 			t.Errorf("another cluster: %v", err)
 		}
 	}

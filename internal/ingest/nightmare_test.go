@@ -16,7 +16,7 @@ import (
 	"daybook/internal/test/testkafka"
 )
 
-// nightmares are what may happen to a topic while someone keeps books of it.
+// nightmares are faults that may happen to a topic that ingest consumes.
 // Each happens to kfake and, by `make test-kafka`, to an Apache Kafka.
 var nightmares = []struct {
 	name       string

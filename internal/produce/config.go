@@ -98,7 +98,7 @@ func (c *Config) fits(format Format) error {
 		return errors.Join(faults...)
 	}
 	if c.CostColumn != "" && c.Tenant == "" && format != CSV {
-		faults = append(faults, fmt.Errorf("--cost-column %s needs --tenant: in the same books it would take the place of the usual cost", c.CostColumn))
+		faults = append(faults, fmt.Errorf("--cost-column %s needs --tenant: without it this cost would replace the usual cost of the events", c.CostColumn))
 	}
 	return errors.Join(faults...)
 }

@@ -19,9 +19,9 @@ import (
 	"daybook/internal/delivery"
 )
 
-// books is a Sink that keeps what ingest would: of each id the greatest version.
-type books struct {
-	winners map[string]bookEvent
+// receiver is a Sink that keeps what ingest would: of each id the greatest version.
+type receiver struct {
+	winners map[string]receivedEvent
 	pushed  int
 	fail    int // the record that fails, from 1; 0: none
 	failed  error
@@ -29,7 +29,7 @@ type books struct {
 	expired int             // records that retention has removed
 }
 
-type bookEvent struct {
+type receivedEvent struct {
 	Day string    `json:"usage_date"`
 	At  time.Time `json:"ingested_at"`
 	Op  string    `json:"op"`
@@ -37,14 +37,14 @@ type bookEvent struct {
 
 var errBroker = errors.New("broker is gone")
 
-func (b *books) Push(_ context.Context, r Record) error {
+func (b *receiver) Push(_ context.Context, r Record) error {
 	if b.pushed++; b.pushed == b.fail {
 		b.failed = errBroker
 	}
 	if b.failed != nil {
 		return b.failed
 	}
-	var e bookEvent
+	var e receivedEvent
 	var mark delivery.Mark
 	if err := errors.Join(json.Unmarshal(r.Value, &e), json.Unmarshal(r.Mark, &mark)); err != nil {
 		return err
@@ -56,14 +56,14 @@ func (b *books) Push(_ context.Context, r Record) error {
 	return nil
 }
 
-func (b *books) Flush(context.Context) error { return b.failed }
+func (b *receiver) Flush(context.Context) error { return b.failed }
 
 // Offsets and ReadMarks make it a Topic.
-func (b *books) Offsets(context.Context) (map[int32]OffsetRange, error) {
+func (b *receiver) Offsets(context.Context) (map[int32]OffsetRange, error) {
 	return map[int32]OffsetRange{0: {int64(b.expired), int64(len(b.marks))}}, nil
 }
 
-func (b *books) ReadMarks(_ context.Context, ranges map[int32]OffsetRange, f func(delivery.Mark) error) error {
+func (b *receiver) ReadMarks(_ context.Context, ranges map[int32]OffsetRange, f func(delivery.Mark) error) error {
 	for _, m := range b.marks[ranges[0].First:ranges[0].Next] {
 		if err := f(m); err != nil {
 			return err
@@ -73,7 +73,7 @@ func (b *books) ReadMarks(_ context.Context, ranges map[int32]OffsetRange, f fun
 }
 
 // held are the ids that count, with their days.
-func (b *books) held() map[string]string {
+func (b *receiver) held() map[string]string {
 	held := map[string]string{}
 	for id, e := range b.winners {
 		if e.Op != "delete" {
@@ -152,7 +152,7 @@ func TestDeliveriesInAnyOrder(t *testing.T) {
 			maps.Copy(want, e.ids)
 		}
 
-		b := &books{winners: map[string]bookEvent{}}
+		b := &receiver{winners: map[string]receivedEvent{}}
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +204,7 @@ func TestDelivery(t *testing.T) {
 
 	t.Run("replaced, moved within, and run again", func(t *testing.T) {
 		dir := t.TempDir()
-		b := &books{winners: map[string]bookEvent{}}
+		b := &receiver{winners: map[string]receivedEvent{}}
 		for i, e := range []export{first, second, second, first} {
 			sum, err := deliver(t.Context(), dir, e.file(t, dir), e, b, nil)
 			if err != nil {
@@ -222,7 +222,7 @@ func TestDelivery(t *testing.T) {
 	})
 	t.Run("moved into days that another delivery holds", func(t *testing.T) {
 		dir := t.TempDir()
-		b := &books{winners: map[string]bookEvent{}}
+		b := &receiver{winners: map[string]receivedEvent{}}
 		for _, e := range []export{
 			first,
 			{days(32, 62), exported(2, 0), map[string]string{"c": "2025-08-01"}},
@@ -239,7 +239,7 @@ func TestDelivery(t *testing.T) {
 	t.Run("outside the window", func(t *testing.T) {
 		dir := t.TempDir()
 		var bad []string
-		b := &books{winners: map[string]bookEvent{}}
+		b := &receiver{winners: map[string]receivedEvent{}}
 		e := export{days(1, 2), exported(1, 0), first.ids}
 		_, err := deliver(t.Context(), dir, e.file(t, dir), e, b, func(l *Load) {
 			l.OnBadRow = func(r BadRow) error { bad = append(bad, r.String()); return nil }
@@ -253,7 +253,7 @@ func TestDelivery(t *testing.T) {
 	})
 	t.Run("a second load says how it is meant", func(t *testing.T) {
 		dir := t.TempDir()
-		b := &books{winners: map[string]bookEvent{}}
+		b := &receiver{winners: map[string]receivedEvent{}}
 		plain := func(l *Load) { l.Delivery.Replaces = nil }
 		appending := func(l *Load) { l.Delivery.Replaces, l.Delivery.Append = nil, true }
 		for _, step := range []struct {
@@ -280,7 +280,7 @@ func TestDelivery(t *testing.T) {
 	})
 	t.Run("much less than before", func(t *testing.T) {
 		dir := t.TempDir()
-		b := &books{winners: map[string]bookEvent{}}
+		b := &receiver{winners: map[string]receivedEvent{}}
 		if _, err := deliver(t.Context(), dir, first.file(t, dir), first, b, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -293,7 +293,7 @@ func TestDelivery(t *testing.T) {
 	})
 	t.Run("rows that say when they were ingested", func(t *testing.T) {
 		dir := t.TempDir()
-		b := &books{winners: map[string]bookEvent{}}
+		b := &receiver{winners: map[string]receivedEvent{}}
 		text := `{"event_id":"x","account_id":"a","service_name":"s","usage_date":"2025-07-01","cost_usd":1,"ingested_at":"%s"}` + "\n"
 		name := filepath.Join(dir, "x.jsonl")
 		load := func(own string, e export) error {
@@ -329,7 +329,7 @@ func TestDelivery(t *testing.T) {
 	})
 	t.Run("files that change while they are read", func(t *testing.T) {
 		dir := t.TempDir()
-		b := &books{winners: map[string]bookEvent{}}
+		b := &receiver{winners: map[string]receivedEvent{}}
 		if _, err := deliver(t.Context(), dir, first.file(t, dir), first, b, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -368,7 +368,7 @@ func TestStaleDeliveries(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "kept")
 	older := filepath.Join(root, "older")
-	b := &books{winners: map[string]bookEvent{}}
+	b := &receiver{winners: map[string]receivedEvent{}}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -455,7 +455,7 @@ func TestStaleDeliveries(t *testing.T) {
 // directories the second to finish is told, and deletes nothing.
 func TestTwoDirectoriesAtOnce(t *testing.T) {
 	root := t.TempDir()
-	b := &books{winners: map[string]bookEvent{}}
+	b := &receiver{winners: map[string]receivedEvent{}}
 	july := days(1, 31)
 	ours := export{july, exported(1, 0), map[string]string{"a": "2025-07-01"}}
 	theirs := export{july, exported(2, 0), map[string]string{"b": "2025-07-01"}}

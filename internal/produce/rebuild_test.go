@@ -50,7 +50,7 @@ func TestRebuildDeliveries(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := export{days(1, 62), exported(4, 0), map[string]string{"e": "2025-08-01", "h": "2025-07-01"}}
-	if _, err := deliver(t.Context(), rebuilt, next.file(t, dir), next, &books{}, byTopic); !errors.Is(err, delivery.ErrDamaged) {
+	if _, err := deliver(t.Context(), rebuilt, next.file(t, dir), next, &receiver{}, byTopic); !errors.Is(err, delivery.ErrDamaged) {
 		t.Fatalf("an index that is not JSON: %v", err)
 	}
 	for range 2 { // the second time over the first

@@ -14,7 +14,7 @@ import (
 
 // corrections measures whole runs of the publisher after a few events were corrected, beside DuckDB
 // keeping the same events in a table.
-func (b *books) corrections() {
+func (b *workload) corrections() {
 	b.site.publish()
 	all := b.recompute()
 	var lines []string
@@ -67,7 +67,7 @@ func (b *books) corrections() {
 }
 
 // recompute is how long a release of everything takes, into a lake of its own.
-func (b *books) recompute() time.Duration {
+func (b *workload) recompute() time.Duration {
 	s := *b.site
 	s.lake = filepath.Join(s.dir, "other-lake")
 	u := s.publish()
@@ -78,14 +78,14 @@ func (b *books) recompute() time.Duration {
 }
 
 // correct has a file of corrections ingested and measures the publisher's run after it.
-func (b *books) correct(file string, n int) usage {
+func (b *workload) correct(file string, n int) usage {
 	b.site.pushFile(file, n)
 	b.site.ingest()
 	return b.site.publish()
 }
 
 // scattered returns corrections of n events of all days and accounts.
-func (b *books) scattered(n, round int) [][]byte {
+func (b *workload) scattered(n, round int) [][]byte {
 	c := b.loads[0]
 	g := produce.NewGenerator(c)
 	events := make([][]byte, n)
@@ -98,7 +98,7 @@ func (b *books) scattered(n, round int) [][]byte {
 }
 
 // clustered are corrections of at most n events in a few accounts of the last three days.
-func (b *books) clustered(n, accounts, round int) [][]byte {
+func (b *workload) clustered(n, accounts, round int) [][]byte {
 	c := b.loads[0]
 	g := produce.NewGenerator(c)
 	first := time.Date(2025, time.January, 1+days-3, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
@@ -121,7 +121,7 @@ func (b *books) clustered(n, accounts, round int) [][]byte {
 }
 
 // corrected is an event's next version: other money, later.
-func (b *books) corrected(event []byte, round int) []byte {
+func (b *workload) corrected(event []byte, round int) []byte {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(event, &members); err != nil {
 		b.t.Fatal(err)
@@ -136,7 +136,7 @@ func (b *books) corrected(event []byte, round int) []byte {
 }
 
 // write makes a file of JSON lines.
-func (b *books) write(events [][]byte) string {
+func (b *workload) write(events [][]byte) string {
 	path := filepath.Join(b.site.dir, "corrections.jsonl")
 	if err := os.WriteFile(path, append(bytes.Join(events, []byte("\n")), '\n'), 0o600); err != nil {
 		b.t.Fatal(err)

@@ -58,7 +58,7 @@ func (c *curves) save(name string, drawn *chart.Chart) {
 // state measures ingest on a growing state, corrections on it, and the memory of one
 // ingest that reads it all.
 func (c *curves) state() {
-	b := &books{t: c.t, r: newReport(c.t), site: newSite(c.t, c.brokers, c.dir, "state", 4)}
+	b := &workload{t: c.t, r: newReport(c.t), site: newSite(c.t, c.brokers, c.dir, "state", 4)}
 	var r rates
 	var ceiling usage
 	for b.site.records < *stateCount {

@@ -13,10 +13,10 @@ const noDuck = "no C compiler, so no DuckDB"
 
 func duckRelease(*testing.T, []string, string) (time.Duration, bool) { return 0, false }
 
-type duckBooks struct{}
+type duckTables struct{}
 
-func newDuckBooks(*testing.T, []string, string) *duckBooks { return &duckBooks{} }
+func newDuckBooks(*testing.T, []string, string) *duckTables { return &duckTables{} }
 
-func (*duckBooks) there() bool                  { return false }
-func (*duckBooks) close()                       {}
-func (*duckBooks) correct(string) time.Duration { return time.Nanosecond }
+func (*duckTables) there() bool                  { return false }
+func (*duckTables) close()                       {}
+func (*duckTables) correct(string) time.Duration { return time.Nanosecond }

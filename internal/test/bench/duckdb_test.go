@@ -107,16 +107,16 @@ func duckRelease(t *testing.T, files []string, dir string) (time.Duration, bool)
 	return time.Since(began), true
 }
 
-// duckBooks is DuckDB keeping events in a table with a primary key.
-type duckBooks struct {
+// duckTables is DuckDB keeping events in a table with a primary key.
+type duckTables struct {
 	t         *testing.T
 	path, dir string
 }
 
 // newDuckBooks loads the table and makes the first files.
-func newDuckBooks(t *testing.T, files []string, dir string) *duckBooks {
+func newDuckBooks(t *testing.T, files []string, dir string) *duckTables {
 	t.Helper()
-	d := &duckBooks{t: t, path: filepath.Join(dir, "books.duckdb"), dir: filepath.Join(dir, "duckdb-books")}
+	d := &duckTables{t: t, path: filepath.Join(dir, "tables.duckdb"), dir: filepath.Join(dir, "duckdb-tables")}
 	makeDir(t, d.dir)
 	db := openDuck(t, d.path)
 	duckDo(t, db,
@@ -133,13 +133,13 @@ func newDuckBooks(t *testing.T, files []string, dir string) *duckBooks {
 	return d
 }
 
-func (d *duckBooks) there() bool { return true }
+func (d *duckTables) there() bool { return true }
 
-func (d *duckBooks) close() {}
+func (d *duckTables) close() {}
 
 // correct updates the events of a file, recomputes the account-days that they touch and writes the
 // files of their days again, from opening the database to closing it.
-func (d *duckBooks) correct(file string) time.Duration {
+func (d *duckTables) correct(file string) time.Duration {
 	d.t.Helper()
 	began := time.Now()
 	db := openDuck(d.t, d.path)

@@ -21,7 +21,7 @@ func TestTable(t *testing.T) {
 	}
 	dir := t.TempDir()
 	r := newReport(t)
-	b := &books{t: t, r: r, site: newSite(t, broker(t, dir), dir, "books", 4)}
+	b := &workload{t: t, r: r, site: newSite(t, broker(t, dir), dir, "workload", 4)}
 	b.fill()
 	b.rebuild("≥ 55 % of the ceiling")
 	b.firstRelease()
@@ -39,8 +39,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// books is the site that most rows are of, and what has been measured on it.
-type books struct {
+// workload is the site that most rows are of, and what has been measured on it.
+type workload struct {
 	t        *testing.T
 	r        *report
 	site     *site
@@ -51,7 +51,7 @@ type books struct {
 }
 
 // fill measures ingest into an empty state, beside the ceiling.
-func (b *books) fill() {
+func (b *workload) fill() {
 	n := *eventCount
 	b.push(n)
 	type round struct{ ceiling, ingest usage }
@@ -79,7 +79,7 @@ func (b *books) fill() {
 }
 
 // push adds n events with a seed of their own.
-func (b *books) push(n int64) {
+func (b *workload) push(n int64) {
 	c := load(n, uint64(len(b.loads))+1, nil)
 	b.loads = append(b.loads, c)
 	b.site.push(c)
@@ -98,7 +98,7 @@ func against(ceiling usage, n int64, r row, u usage, share float64) row {
 }
 
 // rebuild measures a rebuild of all that is in the topic.
-func (b *books) rebuild(target string) {
+func (b *workload) rebuild(target string) {
 	n := b.site.records
 	ceiling := b.site.ceiling()
 	u := b.site.run("ingest", "rebuild")
@@ -108,7 +108,7 @@ func (b *books) rebuild(target string) {
 }
 
 // firstRelease measures the first release, and rebuild and release beside DuckDB doing the same.
-func (b *books) firstRelease() {
+func (b *workload) firstRelease() {
 	n := b.site.records
 	u := b.site.publish()
 	b.r.add(row{what: "first release of all datasets, " + million(n), measured: figures(u, n), beside: mebibytes(u.peak)})
@@ -124,7 +124,7 @@ func (b *books) firstRelease() {
 }
 
 // grow adds events until the state holds n, as many at a time as in the first row.
-func (b *books) grow(n int64) {
+func (b *workload) grow(n int64) {
 	var u usage
 	for b.site.records < n {
 		b.push(*eventCount)
@@ -142,7 +142,7 @@ func (b *books) grow(n int64) {
 }
 
 // variants measures ingest of other loads into empty states.
-func (b *books) variants() {
+func (b *workload) variants() {
 	n := *eventCount
 	for i, v := range []struct {
 		name   string
@@ -166,7 +166,7 @@ func (b *books) variants() {
 
 // restart measures a start after kill -9 up to the first record that it made durable. A journal has no more entries
 // than these that are not folded, however many there ever were.
-func (b *books) restart() {
+func (b *workload) restart() {
 	entries := *journalCount
 	b.site.push(load(2*entries, 1<<20, nil))
 	b.site.ingest("--batch-records=2", "--linger=1ms")

@@ -128,7 +128,7 @@ func (p *pipeline) holds(lines []line, last string) {
 // TestDeliveriesAreSnapshots: a month is delivered as far as the 15th, and then
 // whole, with ids renamed and rows dropped; the totals are the second file's,
 // and the ledger says what the second delivery moved. The other order gives the
-// same books.
+// same modelTables.
 func TestDeliveriesAreSnapshots(t *testing.T) {
 	const seed = 4
 	t.Logf("seed %d", seed)

@@ -231,11 +231,11 @@ func (p *pipeline) lake() string { return filepath.Join(p.dir, "lake") }
 // compare reads what current names, for every tenant, and asks the model and the auditor.
 func (p *pipeline) compare(asOf time.Time) {
 	p.t.Helper()
-	books := p.model.Books()
+	modelTables := p.model.Tables()
 	// The default cutoff is 02:00 on the next day.
 	last := asOf.Add(-26 * time.Hour).Format(time.DateOnly)
 	for _, tenant := range []string{"default", "other"} {
-		want := expect(books, tenant, last)
+		want := expect(modelTables, tenant, last)
 		dir, err := resolve(p.lake(), tenant)
 		if err != nil {
 			p.t.Fatal(err)

@@ -84,13 +84,13 @@ func read(db *sql.DB, dir string) (tables, error) {
 
 // expect is what a release of a tenant must say by the model, for the days up
 // to last.
-func expect(books *oracle.Books, tenant, last string) tables {
+func expect(modelTables *oracle.Tables, tenant, last string) tables {
 	want := tables{}
 	for name := range queries {
 		want[name] = map[string]string{}
 	}
 	due := func(c oracle.Cell) bool { return string(c.Tenant) == tenant && c.Day <= last }
-	for c, sum := range books.Accounts {
+	for c, sum := range modelTables.Accounts {
 		if !due(c) {
 			continue
 		}
@@ -100,7 +100,7 @@ func expect(books *oracle.Books, tenant, last string) tables {
 		// Also of an account-day that has nothing but withheld records: a join must not lose its row.
 		want["dim_account"][c.Account] = ""
 	}
-	for c, sum := range books.Services {
+	for c, sum := range modelTables.Services {
 		if due(c) {
 			want["account_service_day_cost"][c.Day+" "+c.Account+" "+c.Service] = fmt.Sprintf("%s %d", sum.USD.FloatString(18), sum.Events)
 		}
@@ -111,7 +111,7 @@ func expect(books *oracle.Books, tenant, last string) tables {
 		}
 		return s
 	}
-	for key, e := range books.Winners {
+	for key, e := range modelTables.Winners {
 		if string(key.Tenant) != tenant || e.Deleted || e.Day > last {
 			continue
 		}

@@ -51,20 +51,20 @@ func TestRulesAgreeWithModel(t *testing.T) {
 			}
 		}
 
-		books := model.Books()
-		if rejected != len(books.Rejected) {
-			t.Errorf("%d rejected, the model says %d", rejected, len(books.Rejected))
+		modelTables := model.Tables()
+		if rejected != len(modelTables.Rejected) {
+			t.Errorf("%d rejected, the model says %d", rejected, len(modelTables.Rejected))
 		}
-		for key, want := range books.Winners {
+		for key, want := range modelTables.Winners {
 			got, ok := winners[key]
-			if !ok || got.Deleted != want.Deleted || got.Version.Source != source(want.From) || got.Tied != books.Ties[key] {
-				t.Errorf("winner of %v: %+v, the model says %+v, tied %t", key, got, want, books.Ties[key])
+			if !ok || got.Deleted != want.Deleted || got.Version.Source != source(want.From) || got.Tied != modelTables.Ties[key] {
+				t.Errorf("winner of %v: %+v, the model says %+v, tied %t", key, got, want, modelTables.Ties[key])
 			}
 		}
-		if len(winners) != len(books.Winners) {
-			t.Errorf("%d winners, the model says %d", len(winners), len(books.Winners))
+		if len(winners) != len(modelTables.Winners) {
+			t.Errorf("%d winners, the model says %d", len(winners), len(modelTables.Winners))
 		}
-		compareTotals(t, fold(t, events), books)
+		compareTotals(t, fold(t, events), modelTables)
 	})
 }
 
@@ -88,9 +88,9 @@ func fold(t *rapid.T, events map[oracle.EventKey]billing.Event) map[billing.Acco
 	return totals
 }
 
-func compareTotals(t *rapid.T, got map[billing.AccountDay]rollup.Totals, books *oracle.Books) {
+func compareTotals(t *rapid.T, got map[billing.AccountDay]rollup.Totals, modelTables *oracle.Tables) {
 	withEvents := 0
-	for cell, want := range books.Accounts {
+	for cell, want := range modelTables.Accounts {
 		if want.Events == 0 {
 			continue
 		}
@@ -107,7 +107,7 @@ func compareTotals(t *rapid.T, got map[billing.AccountDay]rollup.Totals, books *
 		for _, s := range sum.Services {
 			service := cell
 			service.Service = string(s.Service)
-			want := books.Services[service]
+			want := modelTables.Services[service]
 			if want.USD == nil || s.Total.String() != oracle.Text(want.USD) || s.Events != want.Events {
 				t.Errorf("%v: %v of %d events, the model says %+v", service, s.Total, s.Events, want)
 				continue

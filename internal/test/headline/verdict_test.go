@@ -24,15 +24,15 @@ func TestVerdictsAgreeWithModel(t *testing.T) {
 		r := oracle.Record{Partition: m.Partition, Offset: 41, Timestamp: m.Time.UnixMilli(), Value: []byte(m.Value), Null: m.Null}
 		model := oracle.New(rules, "billing")
 		model.Add(r)
-		books := model.Books()
+		modelTables := model.Tables()
 
 		var e billing.Event
 		_, no := decode.New(rules).Decode(decode.Record{Topic: "billing", Source: source(r), Null: r.Null, Value: r.Value}, &e)
 		if no != nil {
-			if len(books.Rejected) != 1 {
+			if len(modelTables.Rejected) != 1 {
 				t.Fatalf("%s is rejected (%v), not by the model", m.Value, no)
 			}
-			want := books.Rejected[0]
+			want := modelTables.Rejected[0]
 			if want.Malformed {
 				return
 			}
@@ -45,9 +45,9 @@ func TestVerdictsAgreeWithModel(t *testing.T) {
 			}
 			return
 		}
-		want, ok := books.Winners[oracle.EventKey{Tenant: e.Tenant, ID: e.ID}]
+		want, ok := modelTables.Winners[oracle.EventKey{Tenant: e.Tenant, ID: e.ID}]
 		if !ok {
-			t.Fatalf("%s is an event %+v, not to the model: %+v", m.Value, e, books.Rejected)
+			t.Fatalf("%s is an event %+v, not to the model: %+v", m.Value, e, modelTables.Rejected)
 		}
 		if int64(e.Version.IngestedAt) != want.IngestedAt || e.Version.SourceRevision != want.Revision || (e.Op == billing.Delete) != want.Deleted {
 			t.Errorf("%s: %+v, the model says %+v", m.Value, e, want)

@@ -100,8 +100,8 @@ func New(rules billing.Rules, topics ...string) *Model {
 // Add takes a record. The same place in the log may be given again.
 func (m *Model) Add(r Record) { m.records = append(m.records, r) }
 
-// Books are the totals of the log.
-type Books struct {
+// Tables are the totals of the log.
+type Tables struct {
 	Winners  map[EventKey]Event // deleted events too
 	Rejected []Rejected         // in log order
 	Ties     map[EventKey]bool  // winners that tie with another version of other money
@@ -110,9 +110,9 @@ type Books struct {
 	Records  int64              // distinct places in the log
 }
 
-// Books reads the whole log again.
-func (m *Model) Books() *Books {
-	b := &Books{
+// Tables reads the whole log again.
+func (m *Model) Tables() *Tables {
+	b := &Tables{
 		Winners:  map[EventKey]Event{},
 		Ties:     map[EventKey]bool{},
 		Accounts: map[Cell]Total{},
@@ -172,7 +172,7 @@ func (m *Model) distinct() []Record {
 	return log
 }
 
-func (b *Books) addUp() {
+func (b *Tables) addUp() {
 	for _, e := range b.Winners {
 		if e.Deleted {
 			continue
@@ -185,7 +185,7 @@ func (b *Books) addUp() {
 	}
 }
 
-func (b *Books) withhold() {
+func (b *Tables) withhold() {
 	for i := range b.Rejected {
 		q := &b.Rejected[i]
 		q.Open = true

@@ -48,7 +48,7 @@ func TestSeedExample(t *testing.T) {
 		event("e2", "acct-1", "storage", "2025-01-01", `"5"`, ""),
 		event("e3", "acct-2", "compute", "2025-01-01", "7e0", ""),
 		event("e1", "acct-1", "compute", "2025-01-01", "10.00", ""),
-	).Books()
+	).Tables()
 	total(t, b.Accounts, Cell{Account: "acct-1", Day: "2025-01-01"}, "15", 2)
 	total(t, b.Accounts, Cell{Account: "acct-2", Day: "2025-01-01"}, "7", 1)
 	total(t, b.Services, Cell{Account: "acct-1", Day: "2025-01-01", Service: "storage"}, "5", 1)
@@ -60,7 +60,7 @@ func TestSeedExample(t *testing.T) {
 func TestGreatestVersionWins(t *testing.T) {
 	f := func(want string, values ...string) {
 		t.Helper()
-		b := log(billing.DefaultRules(), values...).Books()
+		b := log(billing.DefaultRules(), values...).Tables()
 		w := b.Winners[EventKey{"default", "e"}]
 		got := "deleted"
 		if !w.Deleted {
@@ -89,7 +89,7 @@ func TestMoveLeavesNothingBehind(t *testing.T) {
 	b := log(billing.DefaultRules(),
 		event("e", "a", "s", "2025-01-01", "1", ""),
 		event("e", "b", "s", "2025-01-02", "1", ""),
-	).Books()
+	).Tables()
 	if len(b.Accounts) != 1 {
 		t.Errorf("account-days: %v", b.Accounts)
 	}
@@ -100,7 +100,7 @@ func TestTies(t *testing.T) {
 	at := `,"ingested_at":"2025-01-01T00:00:00Z"`
 	f := func(want bool, values ...string) {
 		t.Helper()
-		b := log(billing.DefaultRules(), values...).Books()
+		b := log(billing.DefaultRules(), values...).Tables()
 		if got := b.Ties[EventKey{"default", "e"}]; got != want {
 			t.Errorf("tie of %s: %t, want %t", strings.Join(values, " "), got, want)
 		}
@@ -121,7 +121,7 @@ func TestRejectedRecordWithholdsUntilCorrected(t *testing.T) {
 	cell := Cell{Tenant: "default", Account: "a", Day: "2025-01-01"}
 	f := func(withheld int64, open bool, values ...string) {
 		t.Helper()
-		b := log(billing.DefaultRules(), values...).Books()
+		b := log(billing.DefaultRules(), values...).Tables()
 		if got := b.Accounts[cell].Withheld; got != withheld {
 			t.Errorf("withheld of %s: %d, want %d", strings.Join(values, " "), got, withheld)
 		}
@@ -133,7 +133,7 @@ func TestRejectedRecordWithholdsUntilCorrected(t *testing.T) {
 	f(0, false, bad, good)
 	f(1, true, good, bad) // the rejected one is the newer
 	f(0, false, bad, `{"event_id":"e","op":"delete"}`)
-	b := log(billing.DefaultRules(), bad).Books()
+	b := log(billing.DefaultRules(), bad).Tables()
 	total(t, b.Accounts, cell, "0", 0)
 }
 
@@ -142,7 +142,7 @@ func TestNegativePolicy(t *testing.T) {
 		t.Helper()
 		rules := billing.DefaultRules()
 		rules.Negative = map[billing.TenantID]billing.NegativePolicy{"default": policy}
-		b := log(rules, event("e", "a", "s", "2025-01-01", "-0.5", category)).Books()
+		b := log(rules, event("e", "a", "s", "2025-01-01", "-0.5", category)).Tables()
 		if got := len(b.Rejected) == 0; got != accepted {
 			t.Errorf("%s %s: accepted %t, want %t", policy, category, got, accepted)
 		}
@@ -160,7 +160,7 @@ func TestVerdicts(t *testing.T) {
 	f := func(accepted bool, values ...string) {
 		t.Helper()
 		for _, v := range values {
-			b := log(billing.DefaultRules(), v).Books()
+			b := log(billing.DefaultRules(), v).Tables()
 			if got := len(b.Rejected) == 0; got != accepted {
 				t.Errorf("%s: accepted %t, want %t (%+v)", v, got, accepted, b.Rejected)
 			}
@@ -193,7 +193,7 @@ func TestVerdicts(t *testing.T) {
 	m.Add(Record{Null: true})
 	m.Add(Record{Offset: 1, Timestamp: -1, Value: []byte(good(""))})
 	m.Add(Record{Offset: 2, Timestamp: -1, Value: []byte(good(`,"ingested_at":"2025-01-01T00:00:00Z"`))})
-	if got := len(m.Books().Rejected); got != 3 {
+	if got := len(m.Tables().Rejected); got != 3 {
 		t.Errorf("a tombstone and two records without a timestamp: %d rejected", got)
 	}
 }
@@ -201,7 +201,7 @@ func TestVerdicts(t *testing.T) {
 func TestBinding(t *testing.T) {
 	rules := billing.DefaultRules()
 	rules.Bindings = map[string]billing.TenantID{"billing": "acme"}
-	b := log(rules, event("e", "a", "s", "2025-01-01", "1", ""), event("f", "a", "s", "2025-01-01", "1", `,"tenant_id":"other"`)).Books()
+	b := log(rules, event("e", "a", "s", "2025-01-01", "1", ""), event("f", "a", "s", "2025-01-01", "1", `,"tenant_id":"other"`)).Tables()
 	if len(b.Rejected) != 1 {
 		t.Errorf("rejected: %+v", b.Rejected)
 	}
@@ -211,7 +211,7 @@ func TestBinding(t *testing.T) {
 func TestSamePlaceCountsOnce(t *testing.T) {
 	m := log(billing.DefaultRules(), event("e", "a", "s", "2025-01-01", "1", ""), "broken")
 	m.Add(Record{Offset: 1, Timestamp: jan1 + hourMS, Value: []byte("broken")})
-	if b := m.Books(); b.Records != 2 || len(b.Rejected) != 1 {
+	if b := m.Tables(); b.Records != 2 || len(b.Rejected) != 1 {
 		t.Errorf("%d records, %d rejected", b.Records, len(b.Rejected))
 	}
 }

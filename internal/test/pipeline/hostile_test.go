@@ -100,9 +100,9 @@ func TestHostileIDs(t *testing.T) {
 	p.run(t, "ingest", "check")
 	tame(t, "publisher run", p.run(t, "publisher", "run"))
 
-	books := model(t, addr, "billing", len(records))
-	if want := controls + 3*len(long) + len(tenants) - 3; len(books.Rejected) != want {
-		t.Errorf("%d rejected, want %d", len(books.Rejected), want)
+	modelTables := model(t, addr, "billing", len(records))
+	if want := controls + 3*len(long) + len(tenants) - 3; len(modelTables.Rejected) != want {
+		t.Errorf("%d rejected, want %d", len(modelTables.Rejected), want)
 	}
 	published, err := lake.Open(p.lake, disk.OS(), time.Now).Tenants()
 	if err != nil || !slices.Equal(published, []billing.TenantID{"Twin", billing.DefaultTenant, "lock", "twin"}) {
@@ -110,8 +110,8 @@ func TestHostileIDs(t *testing.T) {
 	}
 	for _, tenant := range published {
 		_, accounts, services := releasedOf(t, p.lake, tenant)
-		agreeOf(t, "daily_account_cost", tenant, accounts, books.Accounts)
-		agreeOf(t, "account_service_day_cost", tenant, services, books.Services)
+		agreeOf(t, "daily_account_cost", tenant, accounts, modelTables.Accounts)
+		agreeOf(t, "account_service_day_cost", tenant, services, modelTables.Services)
 		tame(t, "publisher audit", p.run(t, "publisher", "audit", "--tenant", string(tenant), "--explain", "2025-01-02/a"))
 	}
 
@@ -332,10 +332,10 @@ func TestOneTenantHoldsBackNoOther(t *testing.T) {
 	if code != 4 || !strings.Contains(out, "flood: failed, no release") || !strings.Contains(errs, "empty_day") {
 		t.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}
-	books := model(t, addr, "billing", len(records))
+	modelTables := model(t, addr, "billing", len(records))
 	m, accounts, services := releasedOf(t, p.lake, "quiet")
-	agreeOf(t, "daily_account_cost", "quiet", accounts, books.Accounts)
-	agreeOf(t, "account_service_day_cost", "quiet", services, books.Services)
+	agreeOf(t, "daily_account_cost", "quiet", accounts, modelTables.Accounts)
+	agreeOf(t, "account_service_day_cost", "quiet", services, modelTables.Services)
 	if m.Days[0].Completeness != "complete" || m.Days[0].Events != quiet {
 		t.Errorf("%+v", m.Days[0])
 	}

@@ -67,12 +67,12 @@ func killsChangeNoNumber(t *testing.T, addr, topic string) {
 	p.run(t, "ingest", "check")
 	p.run(t, "publisher", "run")
 
-	books := model(t, addr, topic, records)
+	modelTables := model(t, addr, topic, records)
 	_, accounts, services := released(t, p.lake)
-	agree(t, "daily_account_cost", accounts, books.Accounts)
-	agree(t, "account_service_day_cost", services, books.Services)
-	if len(books.Accounts) < 100 || len(books.Rejected) == 0 {
-		t.Errorf("the load was poor: %d account-days, %d rejected records", len(books.Accounts), len(books.Rejected))
+	agree(t, "daily_account_cost", accounts, modelTables.Accounts)
+	agree(t, "account_service_day_cost", services, modelTables.Services)
+	if len(modelTables.Accounts) < 100 || len(modelTables.Rejected) == 0 {
+		t.Errorf("the load was poor: %d account-days, %d rejected records", len(modelTables.Accounts), len(modelTables.Rejected))
 	}
 }
 

@@ -59,11 +59,11 @@ func (l *load) version(id int) []byte {
 }
 
 // model is what the oracle makes of the topic.
-func model(t *testing.T, brokers, topic string, records int) *oracle.Books {
+func model(t *testing.T, brokers, topic string, records int) *oracle.Tables {
 	t.Helper()
 	m := oracle.New(billing.DefaultRules(), topic)
 	for _, r := range readTopic(t, brokers, topic, records) {
 		m.Add(r)
 	}
-	return m.Books()
+	return m.Tables()
 }

@@ -397,7 +397,7 @@ func agreesWithLog(t *testing.T, m *lake.Manifest, log []oracle.Record, topic st
 		events int64
 	}
 	want := map[string]oracle.Total{}
-	for at, total := range model.Books().Accounts {
+	for at, total := range model.Tables().Accounts {
 		w, ok := want[at.Day]
 		if !ok {
 			w.USD = total.USD

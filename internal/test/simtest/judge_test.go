@@ -56,9 +56,9 @@ func (m *machine) compareState(r *state.Reader) error {
 			m.fail("partition %v is at offset %d, ingest called %d durable", id, next[id], n)
 		}
 	}
-	books := m.books(next)
+	modelTables := m.modelTables(next)
 	want, have := map[string]string{}, map[string]string{}
-	for key, e := range books.Winners {
+	for key, e := range modelTables.Winners {
 		line := "deleted"
 		if !e.Deleted {
 			line = fmt.Sprint(e.Day, " ", e.Account, " ", e.Service, " ", oracle.Text(e.Cost))
@@ -68,7 +68,7 @@ func (m *machine) compareState(r *state.Reader) error {
 			return err
 		}
 		src := w.Version.Source
-		if !found || w.Deleted != e.Deleted || w.Tied != books.Ties[key] || src.Topic != e.From.Topic || src.Partition != e.From.Partition || src.Offset != e.From.Offset {
+		if !found || w.Deleted != e.Deleted || w.Tied != modelTables.Ties[key] || src.Topic != e.From.Topic || src.Partition != e.From.Partition || src.Offset != e.From.Offset {
 			m.fail("winner of %v: found %t, %+v; the model says %s of %d/%d/%d", key, found, w, line, e.From.Topic, e.From.Partition, e.From.Offset)
 		}
 		if !e.Deleted {
@@ -76,7 +76,7 @@ func (m *machine) compareState(r *state.Reader) error {
 		}
 	}
 	for _, t := range tenants {
-		first, last := span(books)
+		first, last := span(modelTables)
 		for d := first; d <= last; d++ {
 			for e, err := range r.Events(billing.TenantID(t), d, "", "") {
 				if err != nil {
@@ -88,7 +88,7 @@ func (m *machine) compareState(r *state.Reader) error {
 	}
 	m.same("state", have, want)
 	wantHeld, haveHeld := map[string]string{}, map[string]string{}
-	for _, q := range books.Rejected {
+	for _, q := range modelTables.Rejected {
 		wantHeld[fmt.Sprint(q.From.Topic, "/", q.From.Partition, "/", q.From.Offset)] = fmt.Sprint(q.Open)
 	}
 	for q, err := range r.Quarantine(false) {
@@ -102,7 +102,7 @@ func (m *machine) compareState(r *state.Reader) error {
 }
 
 // span is the first and the last day of the model; the last is before the first if it is empty.
-func span(b *oracle.Books) (first, last billing.Day) {
+func span(b *oracle.Tables) (first, last billing.Day) {
 	first, last = 1<<30, -1<<30
 	for c := range b.Accounts {
 		if d, err := billing.ParseDay(c.Day); err == nil {
@@ -157,7 +157,7 @@ func (m *machine) judgeRelease(s *lake.Series, tenant string, n int) {
 	for _, p := range manifest.Input {
 		next[state.PartitionID{Topic: billing.TopicOrdinal(slices.Index(topics, p.Topic)), Partition: p.Partition}] = p.NextOffset
 	}
-	books := m.books(next)
+	modelTables := m.modelTables(next)
 	lastDue := publish.DefaultConfig().Cutoff.LastDue(manifest.AsOf)
 	due := func(c oracle.Cell) bool { return string(c.Tenant) == tenant && c.Day <= lastDue.String() }
 	have, want := map[string]string{}, map[string]string{}
@@ -171,17 +171,17 @@ func (m *machine) judgeRelease(s *lake.Series, tenant string, n int) {
 			return
 		}
 	}
-	for c, sum := range books.Accounts {
+	for c, sum := range modelTables.Accounts {
 		if due(c) {
 			want[c.Day+" "+c.Account] = fmt.Sprint(oracle.Text(sum.USD), " ", sum.Events, " ", sum.Withheld == 0 && len(reasons[c.Day]) == 0)
 		}
 	}
-	for c, sum := range books.Services {
+	for c, sum := range modelTables.Services {
 		if due(c) {
 			want[c.Day+" "+c.Account+" "+c.Service] = fmt.Sprint(oracle.Text(sum.USD), " ", sum.Events)
 		}
 	}
-	for key, e := range books.Winners {
+	for key, e := range modelTables.Winners {
 		if string(key.Tenant) == tenant && !e.Deleted && e.Day <= lastDue.String() {
 			want[string(key.ID)] = fmt.Sprint(e.Day, " ", e.Account, " ", e.Service, " ", oracle.Text(e.Cost))
 		}

@@ -59,11 +59,11 @@ type world struct {
 	}
 	count counts
 
-	// The newest books: most judgements are of the same input.
+	// The newest modelTables: most judgements are of the same input.
 	known struct {
 		sync.Mutex
-		next  map[state.PartitionID]int64
-		books *oracle.Books
+		next        map[state.PartitionID]int64
+		modelTables *oracle.Tables
 	}
 }
 
@@ -246,16 +246,16 @@ func (w *world) calm() {
 	w.faults = nil
 }
 
-// books are what the model says of the log up to the offsets in next, which it
+// modelTables are what the model says of the log up to the offsets in next, which it
 // keeps. It waits until the log is noted that far.
-func (w *world) books(next map[state.PartitionID]int64) *oracle.Books {
+func (w *world) modelTables(next map[state.PartitionID]int64) *oracle.Tables {
 	for !w.noted(next) {
 		time.Sleep(time.Millisecond)
 	}
 	w.known.Lock()
 	defer w.known.Unlock()
-	if w.known.books != nil && maps.Equal(next, w.known.next) {
-		return w.known.books
+	if w.known.modelTables != nil && maps.Equal(next, w.known.next) {
+		return w.known.modelTables
 	}
 	m := oracle.New(billing.DefaultRules(), topics...)
 	w.mu.Lock()
@@ -266,8 +266,8 @@ func (w *world) books(next map[state.PartitionID]int64) *oracle.Books {
 			m.Add(r.Record)
 		}
 	}
-	w.known.next, w.known.books = next, m.Books()
-	return w.known.books
+	w.known.next, w.known.modelTables = next, m.Tables()
+	return w.known.modelTables
 }
 
 // noted reports whether the log is noted up to next: the brokers have a record
